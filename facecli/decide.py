@@ -1,0 +1,46 @@
+"""Policy: candidates and an operating point make a decision. Retrieval ranks; this accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecli.terms import Outcome
+from facecli.types import Candidate, Decision, OperatingPoint, Probe
+
+
+@overload
+def accepts(score: float, threshold: float) -> bool: ...
+@overload
+def accepts(score: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]: ...
+def accepts(score: float | NDArray[np.floating], threshold: float) -> bool | NDArray[np.bool_]:
+    """True where a score is at or above the threshold: the only place that compares the two.
+
+    NaN is never accepted.
+    """
+    return score >= threshold
+
+
+def decide(
+    probe: Probe,
+    candidates: Sequence[Candidate],
+    point: OperatingPoint,
+    false_alarm: float = float("nan"),
+) -> Decision:
+    """Accept the best candidate, or say unknown.
+
+    candidates: best first. false_alarm: see `types.Decision`.
+    """
+    best = candidates[0] if candidates else None
+    identified = best is not None and accepts(best.score, point.threshold)
+    return Decision(
+        probe=probe,
+        outcome=Outcome.IDENTIFIED if identified else Outcome.UNKNOWN,
+        candidates=tuple(candidates),
+        operating_point=point,
+        subject=best.subject if best is not None and identified else None,
+        false_alarm=false_alarm,
+    )

@@ -1,0 +1,65 @@
+"""The words that results are made of, as enums. No numpy here: the command line needs them fast."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What a search came to."""
+
+    IDENTIFIED = "identified"
+    UNKNOWN = "unknown"
+    NO_FACE = "no_face"
+    FAILED = "failed"
+
+
+class Device(StrEnum):
+    """Where the embedder runs. AUTO takes the first accelerator that works, else the CPU."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+    COREML = "coreml"
+    DIRECTML = "directml"
+    OPENVINO = "openvino"
+
+
+class FacesRule(StrEnum):
+    """Which faces of a photo are enrolled; ONLY_ONE refuses a photo with several."""
+
+    LARGEST = "largest"
+    ALL = "all"
+    ONLY_ONE = "only-one"
+
+
+class Reason(StrEnum):
+    """Why a photo or a face gave no template (ISO/IEC 19795-1: failure to acquire)."""
+
+    NOT_FOUND = "not found"
+    UNREADABLE = "cannot be read"
+    NOT_AN_IMAGE = "not an image"
+    TRUNCATED = "truncated or damaged"
+    TOO_LARGE = "too many pixels"
+    NEEDS_EXTRA = "needs an optional extra"
+    NO_FACE = "no face found"
+    SEVERAL_FACES = "more than one face"
+    DEGENERATE = "degenerate landmarks"
+
+
+class Basis(StrEnum):
+    """Where a threshold comes from."""
+
+    REFERENCE_TABLE = "reference table"
+    SHIFTED_TABLE = "reference table shifted by your pairs"
+    PAIRS = "your pairs"
+    BY_HAND = "set by hand"
+
+
+class Target(StrEnum):
+    """The error rate that a threshold was chosen for."""
+
+    FPIR = "FPIR"
+    FMR = "FMR"
+    NONE = "none"
