@@ -1,0 +1,57 @@
+"""Detectors, embedders and indexes by name: the built-in ones here, others by entry point.
+
+A package offers its own with an entry point in `facecli.detectors`, `facecli.embedders` or
+`facecli.indexes`; the class must have the shape of the protocol below.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecli.errors import UsageError
+from facecli.types import Face, Float32, Image
+
+BUILT_IN = {
+    "facecli.detectors": {"yunet": "facecli.detect:YuNet"},
+    "facecli.embedders": {"onnx": "facecli.embed:OnnxEmbedder"},
+    "facecli.indexes": {"flat": "facecli.index:FlatIndex"},
+}
+
+
+class Detector(Protocol):
+    """Finds faces; one instance per thread."""
+
+    def detect(self, image: Image) -> tuple[Face, ...]:
+        """Faces of an upright (H, W, 3) uint8 BGR photo, largest first."""
+
+
+class Embedder(Protocol):
+    """Makes templates; one instance serves all threads."""
+
+    def embed(self, crops: Image) -> Float32:
+        """(n, 112, 112, 3) uint8 BGR crops to (n, d) float32 unit vectors."""
+
+
+class Index(Protocol):
+    """Ranks templates; made from (n, d) float32 unit vectors."""
+
+    def __len__(self) -> int: ...
+
+    def search(self, probes: Float32, k: int) -> tuple[Float32, NDArray[np.int64]]:
+        """Scores and rows of the k best templates for (m, d) probes, best first."""
+
+
+def load(group: str, name: str) -> Any:
+    """The class called `name` in `group`. Raises UsageError when there is none."""
+    if target := BUILT_IN[group].get(name):
+        module, _, attribute = target.partition(":")
+        return getattr(import_module(module), attribute)
+    for entry in entry_points(group=group, name=name):
+        return entry.load()
+    known = ", ".join(sorted({*BUILT_IN[group], *(e.name for e in entry_points(group=group))}))
+    raise UsageError(f"there is no {group.removeprefix('facecli.')[:-1]} {name!r}: use {known}")
