@@ -1,0 +1,150 @@
+"""The non-mated score that a reference population exceeds with a given probability.
+
+Made from photos of people who are not enrolled anywhere (tools/make_reference_table.py), it
+says what score a stranger reaches by chance, far out in the tail where a user's own photos
+are too few to show it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facecli.errors import ModelError
+from facecli.types import Float32, Float64
+
+FORMAT = 1
+# Tail probabilities a table holds a score for: dense where thresholds lie.
+TAILS: Float64 = np.concatenate(
+    [np.array([0.999, 0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]), np.logspace(-1, -6, 51)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceTable:
+    """Scores that a non-mated comparison exceeds with a given probability.
+
+    tails: probabilities, falling. scores: cosines, rising. subjects, comparisons: what it was
+    made from. made_from: a line for people.
+    """
+
+    tails: tuple[float, ...]
+    scores: tuple[float, ...]
+    subjects: int
+    comparisons: int
+    made_from: str
+
+    def score(self, tail: float) -> float:
+        """Q: the score a stranger exceeds with probability `tail` in (0, 1).
+
+        Linear in log10(tail) between entries, and beyond the last entry by the slope of the last
+        decade: an extrapolation (see `extrapolates`).
+        """
+        if not 0 < tail < 1:
+            raise ValueError(f"a tail probability lies between 0 and 1, not {tail}")
+        x = np.log10(self.tails)[::-1]
+        y = np.asarray(self.scores)[::-1]
+        at = float(np.log10(tail))
+        if at >= x[0]:
+            return float(np.interp(at, x, y))
+        return float(y[0] + self._slope() * (at - x[0]))
+
+    def tail(self, score: float) -> float:
+        """The probability that a non-mated comparison reaches `score`: the inverse of `score`."""
+        x, y = np.log10(self.tails), np.asarray(self.scores)
+        if score <= y[-1]:
+            return float(10 ** np.interp(score, y, x))
+        return float(10 ** (x[-1] + (score - y[-1]) / self._slope()))
+
+    def threshold(self, fpir: float, n: int) -> float:
+        """t0 = Q(1 - (1 - fpir)^(1/n)): n strangers compared, at most `fpir` of searches err."""
+        return self.score(-float(np.expm1(np.log1p(-fpir) / max(n, 1))))
+
+    def fpir(self, score: float, n: int) -> float:
+        """1 - F(score)^n: the chance that the best of n non-mated comparisons reaches `score`."""
+        return -float(np.expm1(n * np.log1p(-min(self.tail(score), 1 - 1e-12))))
+
+    def extrapolates(self, tail: float) -> bool:
+        """True where `score(tail)` lies beyond what the reference photos showed."""
+        return tail < self.tails[-1]
+
+    def shifted(self, by: float, made_from: str) -> ReferenceTable:
+        """The same table with every score moved by `by`."""
+        return replace(self, scores=tuple(s + by for s in self.scores), made_from=made_from)
+
+    def mean(self) -> float:
+        """The mean non-mated score: the integral of the scores over the probabilities."""
+        tails = np.concatenate([[1.0], self.tails, [0.0]])
+        scores = np.concatenate([self.scores[:1], self.scores, self.scores[-1:]])
+        return float(np.sum((tails[:-1] - tails[1:]) * (scores[:-1] + scores[1:]) / 2))
+
+    def to_json(self) -> str:
+        """One JSON object with the fields above and the format's number."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "made_from": self.made_from,
+                "subjects": self.subjects,
+                "comparisons": self.comparisons,
+                "tails": [float(f"{t:.6g}") for t in self.tails],
+                "scores": [round(s, 6) for s in self.scores],
+            }
+        )
+
+    def _slope(self) -> float:
+        """Change of score per factor of ten in probability over the last decade; negative."""
+        x, y = np.log10(self.tails), np.asarray(self.scores)
+        decade = x <= x[-1] + 1
+        return min(-1e-6, float(np.polyfit(x[decade], y[decade], 1)[0]))
+
+
+def from_scores(
+    scores: Float32 | Float64, subjects: int, made_from: str, weights: Float64 | None = None
+) -> ReferenceTable:
+    """A table of non-mated scores.
+
+    scores: (n,) cosines. weights: (n,), so that a person with many photos counts once; None for
+    equal ones. Ends where the scores do: no tail thinner than 3 comparisons is stated.
+    """
+    order = np.argsort(scores)
+    ranked = np.asarray(scores, np.float64)[order]
+    mass = np.ones(len(ranked)) if weights is None else np.asarray(weights, np.float64)[order]
+    above = 1 - np.cumsum(mass) / mass.sum()
+    tails = TAILS[TAILS * len(ranked) >= 3]
+    places = np.clip(np.searchsorted(-above, -tails), 0, len(ranked) - 1)
+    values = np.maximum.accumulate(ranked[places])
+    return ReferenceTable(
+        tuple(map(float, tails)), tuple(map(float, values)), subjects, len(ranked), made_from
+    )
+
+
+def from_json(text: str) -> ReferenceTable:
+    """Raises ModelError when the text is no table of this format."""
+    try:
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            raise ValueError(f"format {data['format']}")
+        table = ReferenceTable(
+            tuple(map(float, data["tails"])),
+            tuple(map(float, data["scores"])),
+            int(data["subjects"]),
+            int(data["comparisons"]),
+            str(data["made_from"]),
+        )
+        falling = np.all(np.diff(table.tails) < 0) and np.all(np.diff(table.scores) >= 0)
+        if not (falling and len(table.tails) == len(table.scores) >= 10):
+            raise ValueError("not a falling tail")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"not a reference table that this facecli can read: {error}") from error
+    return table
+
+
+def load(path: Path) -> ReferenceTable:
+    """Read a table from a file. Raises ModelError."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"the reference table {path} cannot be read: {error}") from error
