@@ -1,0 +1,5 @@
+"""`python -m facecli`."""
+
+from facecli.cli import main
+
+main()

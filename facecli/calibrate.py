@@ -1,0 +1,169 @@
+"""The user's own pairs to a threshold: measured where they are many, a shift where they are few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facecli import operating
+from facecli.database import now
+from facecli.errors import CalibrationError
+from facecli.extract import Extractor
+from facecli.metrics import (
+    Scores,
+    VerificationRates,
+    error_rates,
+    rule_of_three,
+    trials_for_rule_of_30,
+)
+from facecli.reference_table import ReferenceTable, from_scores
+from facecli.store import CalibrationRow
+from facecli.terms import Basis, Target
+from facecli.trials import Pair, Pairs
+from facecli.types import FailureToAcquire, Float32, OperatingPoint
+
+FEWEST_NONMATED = 30  # for a shift: its standard error is then about 0.02 of cosine
+SHOWN_FMR = (0.1, 0.01, 0.001, 0.0001)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrialScores:
+    """What the pairs came to. failures: every photo that gave no template, once.
+
+    A pair with such a photo stays among the trials, as failed: a mated one counts against FNMR,
+    a non-mated one as rejected.
+    """
+
+    mated: Scores
+    nonmated: Scores
+    failures: tuple[FailureToAcquire, ...]
+    photos: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """A threshold with what was measured for it.
+
+    rates: FMR and FNMR at the chosen threshold. others: the same at other thresholds, rising.
+    table: the non-mated scores behind the threshold. remarks: what the data can and cannot show.
+    """
+
+    point: OperatingPoint
+    rates: VerificationRates
+    others: tuple[VerificationRates, ...]
+    table: ReferenceTable
+    scores: TrialScores
+    remarks: tuple[str, ...]
+
+    def row(self) -> CalibrationRow:
+        """The choice as the gallery stores it."""
+        p = self.point
+        return CalibrationRow(
+            p.basis, p.target, p.target_rate, None, self.table.to_json(), p.made_from, p.made_at
+        )
+
+
+def calibrate(
+    extractor: Extractor,
+    pairs: Pairs,
+    built_in: ReferenceTable | None,
+    target: Target,
+    rate: float,
+    n: int,
+    workers: int | None = None,
+) -> Calibration:
+    """Measure the pairs and choose the threshold for `rate` of `target` among n subjects.
+
+    With 30 expected errors in the non-mated pairs at the FMR needed (rule of 30) they stand
+    alone; with fewer, their mean shifts the embedder's reference table, an estimate.
+    Raises CalibrationError where the pairs can support neither, or n is 0 for an FPIR.
+    """
+    if not 0 < rate < 1:
+        raise CalibrationError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
+    if target is Target.FPIR and n == 0:
+        raise CalibrationError(
+            "an FPIR depends on how many subjects are enrolled, and the gallery is empty: "
+            "enrol first, or give --target-fmr"
+        )
+    scores = measure(extractor, pairs.pairs, workers)
+    needed = rate if target is Target.FMR else -float(np.expm1(np.log1p(-rate) / n))
+    table, basis, remarks = _table(scores, built_in, needed)
+    point = operating.point(table, n, target, rate, basis, extractor.spec.embedder_id, now())
+    thresholds = sorted({round(table.score(fmr), 4) for fmr in SHOWN_FMR})
+    return Calibration(
+        point,
+        error_rates(scores.mated, scores.nonmated, point.threshold),
+        tuple(error_rates(scores.mated, scores.nonmated, t) for t in thresholds),
+        table,
+        scores,
+        remarks,
+    )
+
+
+def measure(extractor: Extractor, pairs: Sequence[Pair], workers: int | None = None) -> TrialScores:
+    """Cosines of the largest faces, every photo read once, through the one extraction path."""
+    paths = list(dict.fromkeys(p for pair in pairs for p in (pair.first, pair.second)))
+    vectors: dict[Path, Float32] = {}
+    failures: list[FailureToAcquire] = []
+    for path, photo in zip(paths, extractor.photos(paths, workers), strict=True):
+        if isinstance(photo, FailureToAcquire):
+            failures.append(photo)
+        elif photo.faces:
+            vectors[path] = photo.faces[0].template.vector
+        else:
+            failures.append(photo.without_face())
+    return TrialScores(
+        _scores([p for p in pairs if p.mated], vectors),
+        _scores([p for p in pairs if not p.mated], vectors),
+        tuple(failures),
+        len(paths),
+    )
+
+
+def _scores(pairs: Sequence[Pair], vectors: dict[Path, Float32]) -> Scores:
+    usable = [p for p in pairs if p.first in vectors and p.second in vectors]
+    values = np.array([vectors[p.first] @ vectors[p.second] for p in usable], np.float32)
+    failed = len(pairs) - len(usable)
+    people = [p.subjects for p in usable if p.subjects is not None]
+    if not usable or len(people) < len(usable):
+        return Scores(values, failed)
+    first, second = (np.array([names[side] for names in people]) for side in (0, 1))
+    return Scores(values, failed, first, None if usable[0].mated else second)
+
+
+def _table(
+    scores: TrialScores, built_in: ReferenceTable | None, needed: float
+) -> tuple[ReferenceTable, Basis, tuple[str, ...]]:
+    """The non-mated scores to choose from, whose they are, and what is to be said about it."""
+    values = scores.nonmated.values
+    count = len(values)
+    who = f"{scores.mated.trials} mated and {scores.nonmated.trials} non-mated pairs"
+    if count >= trials_for_rule_of_30(needed):
+        people = _people(scores.nonmated)
+        return from_scores(values, people, who), Basis.PAIRS, ()
+    shows = (
+        f"{count} non-mated pairs can show an FMR of {rule_of_three(count):.2g} at best "
+        f"(rule of 3); this target needs {needed:.2g} and {trials_for_rule_of_30(needed):,} pairs"
+        if count
+        else "there are no non-mated pairs"
+    )
+    if built_in is None or count < FEWEST_NONMATED:
+        fewest = trials_for_rule_of_30(needed) if built_in is None else FEWEST_NONMATED
+        raise CalibrationError(
+            f"{shows}. Give at least {fewest:,} pairs of different people"
+            + ("" if built_in else ": this embedder ships no reference table to shift")
+        )
+    shift = float(np.mean(values)) - built_in.mean()
+    made_from = f"{who}; {built_in.made_from}, shifted by {shift:+.4f}"
+    remark = f"{shows}: the embedder's reference table, shifted by {shift:+.4f}, is used instead"
+    return built_in.shifted(shift, made_from), Basis.SHIFTED_TABLE, (remark,)
+
+
+def _people(scores: Scores) -> int:
+    """How many different people the comparisons show; 0 where that is not known."""
+    if scores.subjects is None or scores.others is None:
+        return 0
+    return len(np.unique(np.concatenate([scores.subjects, scores.others])))

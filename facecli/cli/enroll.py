@@ -1,0 +1,72 @@
+"""`facecli enroll`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facecli.cli.options import (
+    DeviceOption,
+    GalleryOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    WorkersOption,
+    note,
+    progress,
+)
+from facecli.terms import Device, FacesRule
+
+
+def enroll(
+    photos: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PHOTOS...",
+            help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), a CSV of path,subject, "
+            "or with --subject any photos of one person.",
+        ),
+    ],
+    subject: Annotated[
+        str | None, typer.Option("--subject", "-s", metavar="NAME", help="All photos show NAME.")
+    ] = None,
+    faces: Annotated[
+        FacesRule, typer.Option("--faces", help="Which faces of a photo to enrol.")
+    ] = FacesRule.LARGEST,
+    gallery: GalleryOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = Device.AUTO,
+    workers: WorkersOption = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 when any photo was skipped.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Enrol photos of people. Run it again at any time: what is there already costs a hash.
+
+    A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
+    """
+    from facecli import report
+    from facecli.gallery import Gallery
+    from facecli.layouts import labelled
+
+    layout = labelled(photos, subject)
+    with Gallery.open(gallery, model=model, device=device, create=True) as opened:
+        try:
+            with progress(len(layout.photos), quiet) as step:
+                result = opened.enroll(
+                    layout.photos, faces=faces, workers=workers, progress=lambda _: step()
+                )
+        except KeyboardInterrupt:
+            note("interrupted; what was enrolled is kept, run the same command to go on")
+            raise typer.Exit(130) from None
+        row = report.enrol_row(result, layout.problems)
+        typer.echo(report.as_json(row) if as_json else report.enrol_text(row, opened.info()))
+    if not row["enrolled"] and not row["already_there"]:
+        note("no photo could be enrolled")
+        raise typer.Exit(3)
+    if check and row["skipped"]:
+        raise typer.Exit(1)

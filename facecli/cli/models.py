@@ -1,0 +1,222 @@
+"""`facecli models`: which embedders there are, whether they are whole, and how to get others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from facecli.weights import DetectorSpec, EmbedderSpec, KnownModel
+
+SCHEMA = 1
+
+app = typer.Typer(
+    name="models",
+    help="List, inspect, check, add and fetch embedders.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="You have read the licence and it covers your use.")
+]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """The embedders on this machine, and known ones that can be fetched."""
+    from facecli.weights import chosen_name, embedders, known_models
+
+    here, chosen = embedders(), chosen_name()
+    names = {spec.name for spec in here}
+    known = [model for model in known_models() if model.spec.name not in names]
+    if as_json:
+        listed = [{**_facts(spec), "in_use": spec.name == chosen} for spec in here]
+        _print_json({"embedders": listed, "known": [_offer(model) for model in known]})
+        return
+    rows = [_row(spec, "in use" if spec.name == chosen else "") for spec in here]
+    rows += [_row(model.spec, f"facecli models pull {model.spec.name}") for model in known]
+    _print_table(["name", "dimension", "licence", ""], rows)
+
+
+@app.command()
+def info(
+    name: Annotated[str | None, typer.Argument(help="Default: the embedder in use.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Everything that is recorded about an embedder."""
+    from facecli.weights import find_embedder
+
+    spec = find_embedder(name)
+    if as_json:
+        _print_json(_facts(spec))
+    else:
+        _print_table(None, [[key, _shown(value)] for key, value in _facts(spec).items()])
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Default: all, with the detector.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare model files with their sha256. Ends with code 5 where one is damaged."""
+    from facecli.errors import ModelError
+    from facecli.weights import embedders, find_detector, find_embedder
+
+    every: tuple[EmbedderSpec | DetectorSpec, ...] = (find_detector(), *embedders())
+    specs = (find_embedder(name),) if name else every
+    faults = {spec.name: _fault(spec) for spec in specs}
+    if as_json:
+        rows = [{"name": name, "ok": not fault, "fault": fault} for name, fault in faults.items()]
+        _print_json({"models": rows})
+    else:
+        _print_table(None, [[name, "damaged" if fault else "ok"] for name, fault in faults.items()])
+    if any(faults.values()):
+        raise ModelError("\n".join(fault for fault in faults.values() if fault))
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="An ONNX network: 112x112 crop in, vector out.")],
+    name: Annotated[str | None, typer.Option(help="Default: the known or the file's name.")] = None,
+    channel_order: Annotated[
+        Literal["RGB", "BGR"] | None, typer.Option(case_sensitive=False, help="What it expects.")
+    ] = None,
+    mean: Annotated[float | None, typer.Option(help="Subtracted from 0..255 values.")] = None,
+    std: Annotated[float | None, typer.Option(help="Then divided by.")] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Average with the mirrored crop.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="To record for an unknown file.")] = None,
+    accept_licence: AcceptLicence = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add an embedder from a file. For a known file, nothing more need be said."""
+    from facecli import install
+    from facecli.weights import ChannelOrder
+
+    order = ChannelOrder(channel_order) if channel_order else None
+    given = install.Preprocessing(order, mean, std, flip)
+    _report(install.add(file, name, given, licence, accept_licence), as_json)
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="A known model or its pack: see `models list`.")],
+    accept_licence: AcceptLicence = False,
+    url: Annotated[str | None, typer.Option(help="A mirror of the publisher's file.")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="Of another file at --url, which you vouch for.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a known embedder from its publisher. An interrupted download resumes."""
+    from facecli import install
+    from facecli.weights import find_known
+
+    accepted = accept_licence or _consents(find_known(name).spec)
+    with _progress(quiet) as progress:
+        spec = install.pull(name, accepted, url, sha256, progress)
+    _report(spec, as_json)
+
+
+def _consents(spec: EmbedderSpec) -> bool:
+    """Ask on a terminal; elsewhere the answer is no and `install` says what to give."""
+    import sys
+
+    if spec.commercial_use or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    typer.echo(f"The licence of {spec.name} is: {spec.licence}.", err=True)
+    return typer.confirm("Does it cover your use?", err=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A bar on stderr where that is a terminal."""
+    import sys
+
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    # The delay keeps an empty bar away where there is nothing to fetch.
+    with tqdm(unit="B", unit_scale=True, unit_divisor=1024, delay=0.1, file=sys.stderr) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _report(spec: EmbedderSpec, as_json: bool) -> None:
+    if as_json:
+        _print_json(_facts(spec))
+    else:
+        typer.echo(f"Added {spec.name}: {spec.dimension}-d, licence {spec.licence}.")
+        typer.echo(f"Use it with --model {spec.name} or FACECLI_MODEL={spec.name}.")
+
+
+def _fault(spec: EmbedderSpec | DetectorSpec) -> str:
+    """What is wrong with a model's file, empty where nothing is."""
+    from facecli.errors import ModelError
+    from facecli.weights import read_verified
+
+    try:
+        read_verified(spec)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _facts(spec: EmbedderSpec) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    facts = {"embedder_id": spec.embedder_id, **asdict(spec)}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in facts.items()}
+
+
+def _offer(known: KnownModel) -> dict[str, Any]:
+    """A known model that is not here: what one needs to decide on fetching it."""
+    spec = known.spec
+    return {
+        "name": spec.name,
+        "aliases": list(known.aliases),
+        "dimension": spec.dimension,
+        "licence": spec.licence,
+        "commercial_use": spec.commercial_use,
+        "source": spec.source,
+        "url": known.url,
+        "url_bytes": known.url_bytes,
+    }
+
+
+def _row(spec: EmbedderSpec, note: str) -> list[str]:
+    return [spec.name, str(spec.dimension), spec.licence, note]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+
+    typer.echo(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, indent=2))
+
+
+def _print_table(header: list[str] | None, rows: list[list[str]]) -> None:
+    from tabulate import tabulate
+
+    style = "simple" if header else "plain"
+    typer.echo(tabulate(rows, header or (), tablefmt=style, disable_numparse=True))

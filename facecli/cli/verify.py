@@ -1,0 +1,49 @@
+"""`facecli verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facecli.cli.options import DeviceOption, GalleryOption, JsonOption, ModelOption
+from facecli.terms import Device
+
+
+def verify(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    gallery: GalleryOption = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", min=-1, max=1, metavar="T", help="A cosine, this time only."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 unless they are the same subject.")
+    ] = False,
+    as_json: JsonOption = False,
+    model: ModelOption = None,
+    device: DeviceOption = Device.AUTO,
+) -> None:
+    """Do two photos show the same person? Compares the largest face of each.
+
+    At the gallery's operating point; without a gallery, at the embedder's own for FMR 1e-4.
+    """
+    from facecli import report
+    from facecli.gallery import Gallery, default_path, verify_without_gallery
+
+    if gallery is None and not default_path().exists():
+        result = verify_without_gallery(
+            first, second, model=model, device=device, threshold=threshold
+        )
+    else:
+        with Gallery.open(gallery, model=model, device=device) as opened:
+            result = opened.verify(first, second, threshold=threshold)
+    typer.echo(
+        report.as_json(report.verification_row(result))
+        if as_json
+        else report.verification_text(result)
+    )
+    if check and not result.accepted:
+        raise typer.Exit(1)

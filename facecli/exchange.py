@@ -1,0 +1,148 @@
+"""A gallery as a portable file, JSON Lines: a header, then one reference a line."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facecli.errors import GalleryError
+from facecli.layouts import name_fault
+from facecli.store import NewReference, ReferenceRow, Store
+from facecli.types import Face, FaceTemplate, Float32, Template
+
+FORMAT = "facecli-gallery"
+VERSION = 1
+
+
+def export(store: Store, path: Path) -> int:
+    """Write all references, templates included; returns how many. Whole or not at all, 0600.
+
+    Raises GalleryError when the file cannot be written.
+    """
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "embedder": store.embedder_id,
+        "dimension": store.dimension,
+        "references": store.counts()[1],
+    }
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+                out.write(json.dumps(header) + "\n")
+                count = 0
+                for row in store.references():
+                    out.write(json.dumps(_to_line(row), ensure_ascii=False) + "\n")
+                    count += 1
+                out.flush()
+                os.fsync(out.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise GalleryError(f"{path} cannot be written: {error.strerror}") from error
+    return count
+
+
+def import_(store: Store, path: Path) -> int:
+    """Add what `export` wrote, in one transaction; returns how many references were new.
+
+    Raises GalleryError for a file that is not whole, of another embedder, or not ours at all;
+    then nothing was added.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            header = _header(lines.readline(), store)
+            new = list(_read(lines, store))
+    except OSError as error:
+        raise GalleryError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        raise GalleryError(f"{path} is refused, nothing was imported: {error}") from error
+    if len(new) != header["references"]:
+        raise GalleryError(
+            f"{path} is refused, nothing was imported: it promises {header['references']} "
+            f"references and holds {len(new)}"
+        )
+    return store.add(new)
+
+
+def _header(line: str, store: Store) -> dict[str, Any]:
+    header = json.loads(line)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError("it is not a gallery export")
+    if header["version"] != VERSION:
+        raise ValueError(f"its version is {header['version']}, this facecli reads {VERSION}")
+    store.require(header["embedder"])
+    return header
+
+
+def _to_line(row: ReferenceRow) -> dict[str, Any]:
+    return {
+        "subject": row.subject,
+        "vector": _packed(row.template.vector),
+        "box": row.face.box,
+        "landmarks": _packed(row.face.landmarks),
+        "detection_score": row.face.detection_score,
+        "quality": row.face.quality,
+        "photo_sha256": row.photo_sha256,
+        "face": row.face_index,
+        "path": row.path,
+    }
+
+
+def _read(lines: Iterator[str], store: Store) -> Iterator[NewReference]:
+    for number, line in enumerate(lines, start=2):
+        try:
+            yield _from_line(json.loads(line), store)
+        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+            raise ValueError(f"line {number}: {error}") from error
+
+
+def _from_line(data: dict[str, Any], store: Store) -> NewReference:
+    vector = _unpacked(data["vector"], (store.dimension,))
+    if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
+        raise ValueError("the vector is not of unit norm")
+    if fault := name_fault(str(data["subject"])):
+        raise ValueError(fault)
+    if not re.fullmatch(r"[0-9a-f]{64}", str(data["photo_sha256"])):
+        raise ValueError("the photo's sha256 is not one")
+    x1, y1, x2, y2 = (_number(v) for v in data["box"])
+    face = Face(
+        (x1, y1, x2, y2),
+        _unpacked(data["landmarks"], (5, 2)),
+        _number(data["detection_score"]),
+        _number(data["quality"]),
+    )
+    found = FaceTemplate(face, Template(vector, store.embedder_id))
+    return NewReference(
+        str(data["subject"]), found, data["photo_sha256"], int(data["face"]), str(data["path"])
+    )
+
+
+def _packed(values: Float32) -> str:
+    return base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
+
+
+def _unpacked(text: str, shape: tuple[int, ...]) -> Float32:
+    values = np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
+    if values.size != np.prod(shape) or not np.isfinite(values).all():
+        raise ValueError(f"not {'x'.join(map(str, shape))} finite numbers")
+    return values.reshape(shape)
+
+
+def _number(value: object) -> float:
+    number = float(value)  # type: ignore[arg-type]
+    if not np.isfinite(number):
+        raise ValueError("a number is not finite")
+    return number

@@ -1,0 +1,43 @@
+"""Results to text: tables for people, JSON and CSV for programs. Returns strings, prints nothing.
+
+formats: any result. decisions: identify and verify. people: enroll and gallery. threshold.
+"""
+
+from facecli.report.decisions import (
+    decision_row,
+    decisions_table,
+    verification_row,
+    verification_text,
+)
+from facecli.report.formats import as_csv, as_json, as_json_line, printable, table
+from facecli.report.people import (
+    enrol_row,
+    enrol_text,
+    info_row,
+    info_text,
+    reference_row,
+    subject_row,
+)
+from facecli.report.threshold import calibration_row, calibration_text, point_row, point_text
+
+__all__ = [
+    "as_csv",
+    "as_json",
+    "as_json_line",
+    "calibration_row",
+    "calibration_text",
+    "decision_row",
+    "decisions_table",
+    "enrol_row",
+    "enrol_text",
+    "info_row",
+    "info_text",
+    "point_row",
+    "point_text",
+    "printable",
+    "reference_row",
+    "subject_row",
+    "table",
+    "verification_row",
+    "verification_text",
+]

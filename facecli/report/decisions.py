@@ -1,0 +1,102 @@
+"""The answers of identify and verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from facecli.gallery import Verification
+from facecli.report.formats import SCHEMA, failure_line, rate, rounded, significant, table
+from facecli.report.threshold import aim, point_row
+from facecli.terms import Outcome
+from facecli.types import Decision, Face, Probe
+
+FACE_FIELDS = ("x1", "y1", "x2", "y2", "detection_score", "quality")
+
+
+def decision_row(decision: Decision) -> dict[str, Any]:
+    """One face as a flat row: the fields of `--json` and the columns of `--csv`."""
+    point, best = decision.operating_point, next(iter(decision.candidates), None)
+    score = best.score if best else None
+    failure = decision.failure
+    return {
+        "schema": SCHEMA,
+        **probe_row(decision.probe),
+        "decision": str(decision.outcome),
+        "subject": decision.subject,
+        "score": rounded(score),
+        "threshold": rounded(point.threshold),
+        "margin": rounded(None if score is None else score - point.threshold),
+        "false_alarm": significant(decision.false_alarm),
+        "reason": failure_line(failure) if failure else None,
+        "candidates": [
+            {
+                "rank": c.rank,
+                "subject": c.subject,
+                "reference": c.reference_id,
+                "score": rounded(c.score),
+                "accepted": decision.subject is not None and c.rank == 1,
+            }
+            for c in decision.candidates
+        ],
+        "embedder": point.embedder_id,
+        "operating_point": point_row(point),
+    }
+
+
+def decisions_table(decisions: Iterable[Decision], header: bool = True) -> str:
+    """A line a face. An unknown one still shows its best candidate, marked below threshold."""
+    rows = [_decision_cells(d) for d in decisions]
+    headers = ["photo", "face", "answer", "score", "threshold", "false alarm", "note"]
+    return table(rows, headers if header else [])
+
+
+def _decision_cells(d: Decision) -> list[str]:
+    best = next(iter(d.candidates), None)
+    note = failure_line(d.failure) if d.failure else ""
+    if d.outcome is Outcome.UNKNOWN:
+        note = f"nearest: {best.subject}, below threshold" if best else "the gallery is empty"
+    answer = d.subject if d.subject is not None else str(d.outcome).replace("_", " ")
+    number = "" if d.probe.index is None else str(d.probe.index + 1)
+    scores = [f"{best.score:.3f}", f"{d.operating_point.threshold:.3f}"] if best else ["", ""]
+    path = "(stdin)" if d.probe.path == "-" else d.probe.path
+    return [path, number, answer, *scores, rate(d.false_alarm) if best else "", note]
+
+
+def verification_row(result: Verification) -> dict[str, Any]:
+    """The JSON object of `verify`."""
+    return {
+        "schema": SCHEMA,
+        "first": probe_row(result.first),
+        "second": probe_row(result.second),
+        "score": rounded(result.score),
+        "threshold": rounded(result.operating_point.threshold),
+        "margin": rounded(result.score - result.operating_point.threshold),
+        "same_subject": result.accepted,
+        "operating_point": point_row(result.operating_point),
+    }
+
+
+def verification_text(result: Verification) -> str:
+    """Two lines for people."""
+    answer = "same subject" if result.accepted else "not shown to be the same subject"
+    sign = ">=" if result.accepted else "<"
+    point = result.operating_point
+    return (
+        f"{answer}: score {result.score:.3f} {sign} threshold {point.threshold:.3f}\n"
+        f"threshold: {aim(point)}, {point.basis}"
+    )
+
+
+def probe_row(probe: Probe) -> dict[str, Any]:
+    return {
+        "path": probe.path,
+        "face": probe.index,
+        **(face_row(probe.face) if probe.face else dict.fromkeys(FACE_FIELDS)),
+    }
+
+
+def face_row(face: Face) -> dict[str, Any]:
+    values = (*(round(v, 1) for v in face.box), round(face.detection_score, 4),
+              round(face.quality, 4))  # fmt: skip
+    return dict(zip(FACE_FIELDS, values, strict=True))

@@ -1,0 +1,89 @@
+"""JSON, CSV and tables: how any result becomes text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from facecli.types import FailureToAcquire
+
+SCHEMA = 1  # of every JSON object and CSV row; rises when a field changes its meaning
+
+Row = Mapping[str, Any]
+
+
+def as_json(value: Any) -> str:
+    """One JSON document, indented; NaN becomes null."""
+    return json.dumps(finite(value), ensure_ascii=False, indent=2)
+
+
+def as_json_line(value: Any) -> str:
+    """The same on one line."""
+    return json.dumps(finite(value), ensure_ascii=False)
+
+
+def as_csv(rows: Iterable[Row], header: bool = True) -> str:
+    """Quoted CSV with a header; lists become JSON in their cell. The last newline is left out."""
+    out = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(out, list(row), lineterminator="\n")
+            if header:
+                writer.writeheader()
+        writer.writerow({k: as_json_line(v) if isinstance(v, list | dict) else v
+                         for k, v in finite(row).items()})  # fmt: skip
+    return out.getvalue().rstrip("\n")
+
+
+def table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:
+    """Aligned columns for people; control characters in names are shown, not obeyed."""
+    shown = [[printable(c) if isinstance(c, str) else c for c in row] for row in rows]
+    return str(tabulate(shown, headers=headers, tablefmt="simple", disable_numparse=True))
+
+
+def printable(text: str) -> str:
+    """The text with control and direction-changing characters escaped as in Python."""
+    return "".join(
+        c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )  # fmt: skip
+
+
+def rate(rate: float) -> str:
+    """A rate in percent with two significant digits."""
+    if math.isnan(rate):
+        return "not known"
+    percent = rate * 100
+    return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
+
+
+def rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 6)
+
+
+def significant(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.4g}")
+
+
+def finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return value
+
+
+def failure_line(failure: FailureToAcquire) -> str:
+    """`reason: what to do`."""
+    return f"{failure.reason}: {failure.detail}" if failure.detail else str(failure.reason)

@@ -1,0 +1,138 @@
+"""Operating points and calibrations."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from facecli.report.formats import (
+    SCHEMA,
+    failure_line,
+    printable,
+    rate,
+    rounded,
+    significant,
+    table,
+)
+from facecli.terms import Target
+from facecli.types import Interval, OperatingPoint
+
+if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
+    from facecli.calibrate import Calibration
+    from facecli.metrics import VerificationRates
+
+
+def point_row(point: OperatingPoint) -> dict[str, Any]:
+    """An operating point as JSON."""
+    return {
+        "threshold": rounded(point.threshold),
+        "basis": str(point.basis),
+        "target": str(point.target),
+        "target_rate": significant(point.target_rate),
+        "expected_fpir": significant(point.expected_fpir),
+        "fmr": significant(point.fmr),
+        "n": point.n,
+        "embedder": point.embedder_id,
+        "made_from": point.made_from,
+        "made_at": point.made_at or None,
+        "notes": list(point.notes),
+    }
+
+
+def point_text(point: OperatingPoint) -> str:
+    """The operating point in plain words."""
+    lines = [
+        f"threshold {point.threshold:.4f} (cosine; a candidate at or above it is accepted)",
+        f"  chosen for   {aim(point)}",
+        f"  basis        {point.basis}",
+        f"  made from    {printable(point.made_from)}",
+    ]
+    if point.made_at:
+        lines.append(f"  made at      {point.made_at}")
+    lines.append(f"  embedder     {point.embedder_id}")
+    if not math.isnan(point.expected_fpir):
+        lines.append(
+            f"  expected     {rate(point.expected_fpir)} of strangers' searches would name "
+            f"somebody among {point.n} subjects (FPIR); {rate(point.fmr)} per comparison (FMR)"
+        )
+    lines += [f"  note         {note}" for note in point.notes]
+    return "\n".join(lines)
+
+
+def calibration_row(calibration: Calibration) -> dict[str, Any]:
+    """The JSON object of `threshold --calibrate`."""
+    scores = calibration.scores
+    return {
+        "schema": SCHEMA,
+        "operating_point": point_row(calibration.point),
+        "mated": scores.mated.trials,
+        "non_mated": scores.nonmated.trials,
+        "photos": scores.photos,
+        "failures_to_acquire": [
+            {"path": f.path, "reason": failure_line(f)} for f in scores.failures
+        ],
+        "chosen": _rates_row(calibration.rates),
+        "others": [_rates_row(r) for r in calibration.others],
+        "remarks": list(calibration.remarks),
+    }
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """FMR and FNMR at several thresholds with counts and intervals, then the one chosen."""
+    scores = calibration.scores
+    rows = [_rates_cells(r, "") for r in calibration.others]
+    rows.append(_rates_cells(calibration.rates, "<- chosen"))
+    rows.sort(key=lambda cells: float(cells[0]))
+    lines = [
+        f"{scores.mated.trials} mated and {scores.nonmated.trials} non-mated pairs of "
+        f"{scores.photos} photos; {len(scores.failures)} photos failed to acquire "
+        "(their pairs count: mated as missed, non-mated as rejected)",
+        *(f"  {printable(f.path)}: {printable(failure_line(f))}" for f in scores.failures[:20]),
+        "",
+        table(
+            rows, ["threshold", "FMR", "95 % interval", "errors", "FNMR", "95 % interval",
+                   "errors", ""]
+        ),
+        "",
+        point_text(calibration.point),
+        *(f"  note         {remark}" for remark in calibration.remarks),
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _rates_row(rates: VerificationRates) -> dict[str, Any]:
+    return {
+        "threshold": rounded(rates.threshold),
+        "fmr": _interval_row(rates.fmr),
+        "fnmr": _interval_row(rates.fnmr),
+    }
+
+
+def _interval_row(i: Interval) -> dict[str, Any]:
+    return {
+        "rate": significant(i.rate),
+        "low": significant(i.low),
+        "high": significant(i.high),
+        "errors": i.errors,
+        "trials": i.trials,
+        "level": i.level,
+        "method": i.method,
+    }
+
+
+def _rates_cells(rates: VerificationRates, mark: str) -> list[str]:
+    cells = [f"{rates.threshold:.4f}"]
+    for i in (rates.fmr, rates.fnmr):
+        if not i.trials:
+            cells += ["not estimable", "", "0/0"]
+        else:
+            cells += [rate(i.rate), f"{rate(i.low)} - {rate(i.high)}", f"{i.errors}/{i.trials}"]
+    return [*cells, mark]
+
+
+def aim(point: OperatingPoint) -> str:
+    """`FPIR 1 % among 300 subjects`, or that it was set by hand."""
+    if point.target is Target.NONE:
+        return "no target: set by hand"
+    among = f" among {point.n} subjects" if point.target is Target.FPIR else ""
+    return f"{point.target} {rate(point.target_rate)}{among}"
