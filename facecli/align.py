@@ -22,22 +22,27 @@ ARCFACE_TEMPLATE: Float64 = np.array(
 )
 
 CROP_SIZE = 112
+# What the landmarks of a face keep to. Of 4,807 faces found in LFW, full profiles among them, the
+# flattest has a breadth of 0.10 and the worst fit is 0.78; a mirrored template fits at 0.97.
 MIN_SPREAD = 1.0  # px: root mean square distance of the landmarks from their centre
-MAX_RESIDUAL = 0.35  # of the face's spread: five points that look like no face
+MIN_BREADTH = 0.05  # across the line they lie along, of their length along it
+MAX_MISFIT = 0.87  # of the template's spread, see `_misfit`
 
 
 def similarity(source: Float32 | Float64, target: Float32 | Float64) -> Float64:
     """The rotation, uniform scale and shift that best map source onto target (least squares).
 
     source, target: (n, 2). Returns (2, 3): [sR | t]. Umeyama 1991, eq. 40-42, reflections
-    excluded. Raises ValueError when the source points are not finite or coincide.
+    excluded. Raises ValueError when points are not finite or the source points coincide.
     """
     src, dst = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    if not (np.isfinite(src).all() and np.isfinite(dst).all()):
+        raise ValueError("the points are not finite")
     src_mean, dst_mean = src.mean(axis=0), dst.mean(axis=0)
     src_c, dst_c = src - src_mean, dst - dst_mean
     variance = float((src_c**2).sum(axis=1).mean())
-    if not np.isfinite(variance) or variance <= np.finfo(np.float64).eps:
-        raise ValueError("the points coincide or are not finite")
+    if variance <= np.finfo(np.float64).eps:
+        raise ValueError("the points coincide")
     u, d, vt = np.linalg.svd(dst_c.T @ src_c / len(src))
     sign = np.array([1.0, 1.0 if np.linalg.det(u) * np.linalg.det(vt) >= 0 else -1.0])
     rotation = (u * sign) @ vt
@@ -54,11 +59,7 @@ def crop(image: Image, landmarks: Float32) -> Image:
     (nearly) one point, on one line, mirrored or all outside the photo.
     """
     _check(landmarks, image.shape[1], image.shape[0])
-    matrix = similarity(landmarks, ARCFACE_TEMPLATE)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < 0.5:
-        # A plain warp skips pixels when it shrinks by more than 2: aliasing costs cosine.
-        image, matrix = _shrink(image, matrix, scale)
+    image, matrix = _cut(image, similarity(landmarks, ARCFACE_TEMPLATE))
     warped = cv2.warpAffine(image, matrix, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
     return cast(Image, warped)
 
@@ -69,34 +70,46 @@ def _check(landmarks: Float32, width: int, height: int) -> None:
     inside = ((landmarks >= 0) & (landmarks < (width, height))).all(axis=1)
     if not inside.any():
         raise ValueError("every landmark lies outside the photo")
-    centred = landmarks - landmarks.mean(axis=0)
-    spread = float(np.sqrt((centred**2).sum(axis=1).mean()))
-    if spread < MIN_SPREAD:
+    centred = landmarks - landmarks.mean(axis=0, dtype=np.float64)
+    if float(np.sqrt((centred**2).sum(axis=1).mean())) < MIN_SPREAD:
         raise ValueError("the landmarks fall on one point")
+    along, across = np.linalg.svd(centred, compute_uv=False)
+    if across < MIN_BREADTH * along:
+        raise ValueError("the landmarks lie on one line")
+    if _misfit(landmarks) > MAX_MISFIT:
+        raise ValueError("the landmarks are mirrored or in the wrong order")
+
+
+def _misfit(landmarks: Float32) -> float:
+    """How far the aligned landmarks stay from the template: 0 on it, 1 as if shrunk to a point."""
     matrix = similarity(landmarks, ARCFACE_TEMPLATE)
-    mapped = landmarks @ matrix[:, :2].T + matrix[:, 2]
-    template_spread = float(
-        np.sqrt(((ARCFACE_TEMPLATE - ARCFACE_TEMPLATE.mean(axis=0)) ** 2).sum(axis=1).mean())
-    )
-    residual = float(np.sqrt(((mapped - ARCFACE_TEMPLATE) ** 2).sum(axis=1).mean()))
-    if residual > MAX_RESIDUAL * template_spread * 2:
-        raise ValueError("the landmarks do not look like a face")
+    left_over = landmarks @ matrix[:, :2].T + matrix[:, 2] - ARCFACE_TEMPLATE
+    centred = ARCFACE_TEMPLATE - ARCFACE_TEMPLATE.mean(axis=0)
+    return float(np.linalg.norm(left_over) / np.linalg.norm(centred))
 
 
-def _shrink(image: Image, matrix: Float64, scale: float) -> tuple[Image, Float64]:
-    """Cut out the part the crop shows and shrink it by area, so that the warp shrinks by < 2."""
+def _cut(image: Image, matrix: Float64) -> tuple[Image, Float64]:
+    """The part of the photo that the crop shows, and the matrix from there to the crop.
+
+    Where the warp would shrink by more than 2 the part is shrunk by area first: a plain warp skips
+    pixels, and aliasing costs cosine. OpenCV cannot warp more than 32,767 px in one direction.
+    """
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     corners = np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]], float)
-    inverse = np.linalg.inv(matrix[:, :2])
-    reach = (corners - matrix[:, 2]) @ inverse.T
+    reach = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    margin = 2 + np.ceil(1 / scale)  # one more pixel of the crop, for interpolation at its edge
     height, width = image.shape[:2]
-    x1, y1 = np.clip(np.floor(reach.min(axis=0)) - 2, 0, (width - 1, height - 1)).astype(int)
-    x2, y2 = np.clip(np.ceil(reach.max(axis=0)) + 2, (x1 + 1, y1 + 1), (width, height)).astype(int)
+    low = np.floor(reach.min(axis=0)) - margin
+    high = np.ceil(reach.max(axis=0)) + margin
+    x1, y1 = np.clip(low, 0, (width - 1, height - 1)).astype(int)
+    x2, y2 = np.clip(high, (x1 + 1, y1 + 1), (width, height)).astype(int)
     part = image[y1:y2, x1:x2]
-    new_w = max(1, round((x2 - x1) * scale))
-    new_h = max(1, round((y2 - y1) * scale))
-    k = np.array([new_w / (x2 - x1), new_h / (y2 - y1)])
-    small = cast(Image, cv2.resize(part, (new_w, new_h), interpolation=cv2.INTER_AREA))
+    k = np.ones(2)
+    if scale < 0.5:
+        size = (max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale)))
+        k = np.array(size) / (x2 - x1, y2 - y1)
+        part = cast(Image, cv2.resize(part, size, interpolation=cv2.INTER_AREA))
     # q = (p - start + 0.5) * k - 0.5, so p = (q + 0.5) / k - 0.5 + start
-    offset = 0.5 / k - 0.5 + np.array([x1, y1])
-    linear = matrix[:, :2] / k
-    return small, np.column_stack([linear, matrix[:, :2] @ offset + matrix[:, 2]])
+    start = 0.5 / k - 0.5 + np.array([x1, y1])
+    shift = matrix[:, :2] @ start + matrix[:, 2]
+    return part, np.column_stack([matrix[:, :2] / k, shift])

@@ -16,6 +16,7 @@ APPLICATION_ID = 0x66616365  # "face"
 SCHEMA_VERSION = 2
 PAGE_SIZE = 16384  # a 512-d row wastes half of a 4 KB page
 BUSY_SECONDS = 60.0
+_ELSEWHERE = "name another file with --gallery"
 
 
 def now() -> str:
@@ -24,17 +25,36 @@ def now() -> str:
 
 
 def connect(path: Path) -> sqlite3.Connection:
+    """Open the file; what is deleted there is overwritten."""
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA secure_delete = ON")
     return db
 
 
+def present(path: Path) -> bool:
+    """Whether a gallery file lies there, told by its first bytes: other files are not touched.
+
+    Raises GalleryError for anything else at `path`, or where one may not look.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return False
+    except IsADirectoryError:
+        raise GalleryError(f"{path} is a folder: give --gallery the name of a file") from None
+    except OSError as error:
+        raise GalleryError(f"{path}: {error.strerror}: {_ELSEWHERE}") from error
+    # SQLite's file format, 1.3: a magic string, and the application id at offset 68.
+    if header[:16] != b"SQLite format 3\0" or header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
+        raise GalleryError(f"{path} is not a facecli gallery: {_ELSEWHERE}")
+    return True
+
+
 def recognise(path: Path, db: sqlite3.Connection) -> None:
-    application = db.execute("PRAGMA application_id").fetchone()[0]
+    """Bring an older gallery up to date. Raises GalleryError for one of a newer facecli."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if application != APPLICATION_ID:
-        raise GalleryError(f"{path} is not a facecli gallery")
     if version > SCHEMA_VERSION:
         raise GalleryError(
             f"{path} was made by a newer facecli (schema {version}; this one knows "
@@ -60,8 +80,6 @@ def make(path: Path, embedder_id: str, dimension: int) -> None:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("PRAGMA journal_mode = WAL")
         db.close()
-        if path.exists() and path.stat().st_size == 0:
-            path.unlink()
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -75,8 +93,14 @@ def make(path: Path, embedder_id: str, dimension: int) -> None:
 def _migrate(db: sqlite3.Connection) -> None:
     from facecli.schema import migrate  # sqlite-utils costs 0.2 s; searching does not need it
 
-    migrate(db)
-    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("BEGIN IMMEDIATE")  # of two processes the second finds it done
+    try:
+        migrate(db)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except BaseException:
+        db.rollback()
+        raise
+    db.commit()
 
 
 @contextmanager
@@ -93,7 +117,7 @@ def explained(path: Path) -> Iterator[None]:
         elif "full" in text:
             advice = "free some disk space; what was stored before is safe"
         else:
-            advice = "it is damaged or not a gallery; `facecli gallery check` tells more"
+            advice = "the file is damaged; `facecli gallery check` tells more, or use a copy"
         raise GalleryError(f"{path}: {text}: {advice}") from error
     except OSError as error:
-        raise GalleryError(f"{path}: {error.strerror or error}") from error
+        raise GalleryError(f"{path}: {error.strerror or error}: {_ELSEWHERE}") from error

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from facecli import images
-from facecli.errors import InputError
+from facecli.errors import InputError, UsageError
 from facecli.types import FailureToAcquire, Image
 
 PORTRAITS = {
@@ -21,22 +21,36 @@ PORTRAITS = {
 
 @dataclass(frozen=True, slots=True)
 class DemoPhotos:
-    """known: a folder to enrol. again: the same person in an altered shot. stranger: another."""
+    """What the demo works on, all in one folder.
+
+    known: a folder to enrol. again: the same person in an altered shot. stranger: somebody else.
+    gallery, pictures: where the gallery file and the annotated pictures go.
+    """
 
     known: Path
     again: Path
     stranger: Path
+    gallery: Path
+    pictures: Path
+
+    @classmethod
+    def below(cls, folder: Path) -> DemoPhotos:
+        """Where everything lies in `folder`, whether it is there or not."""
+        return cls(
+            known=folder / "photos",
+            again=folder / "again.jpg",
+            stranger=folder / "stranger.png",
+            gallery=folder / "gallery.facecli",
+            pictures=folder / "pictures",
+        )
 
 
 def portrait(name: str) -> Path:
     """Where a portrait lies. Raises InputError, naming the extra, when its package is missing."""
     package, file = PORTRAITS[name]
     spec = find_spec(package)
-    if (
-        spec is None
-        or spec.origin is None
-        or not (path := Path(spec.origin).parent / file).exists()
-    ):
+    path = Path(spec.origin).parent / file if spec is not None and spec.origin else None
+    if path is None or not path.is_file():
         raise InputError(
             f"the demo's portrait of {name} comes with {package}: pip install 'facecli[demo]'"
         )
@@ -44,18 +58,43 @@ def portrait(name: str) -> Path:
 
 
 def prepare(folder: Path) -> DemoPhotos:
-    """Lay the demo's photos out in `folder`."""
+    """Lay the demo's photos out in `folder`, made new, empty, or left by an earlier demo.
+
+    Raises UsageError for a folder with other things in it, InputError where a portrait is missing.
+    """
+    photos = DemoPhotos.below(folder)
     hopper, collins = portrait("Grace Hopper"), portrait("Eileen Collins")
-    photos = DemoPhotos(folder / "photos", folder / "again.jpg", folder / "stranger.png")
-    home = photos.known / "Grace Hopper"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "portrait.jpg").write_bytes(hopper.read_bytes())
-    photos.stranger.write_bytes(collins.read_bytes())
-    image = images.decode(hopper.read_bytes(), str(hopper))
-    if isinstance(image, FailureToAcquire):
-        raise InputError(f"{hopper}: {image.reason}")
-    photos.again.write_bytes(altered(image))
+    try:
+        _clear(folder, photos)
+        home = photos.known / "Grace Hopper"
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "portrait.jpg").write_bytes(hopper.read_bytes())
+        photos.stranger.write_bytes(collins.read_bytes())
+        photos.again.write_bytes(altered(_decoded(hopper)))
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be used: {error.strerror}; name another folder"
+        ) from error
     return photos
+
+
+def _clear(folder: Path, photos: DemoPhotos) -> None:
+    """Take away the gallery and pictures of an earlier demo, file by file; refuse anything else."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (photos.again.is_file() and photos.stranger.is_file()):
+        raise UsageError(f"{folder} is not empty: name another folder, or remove it")
+    for end in ("", "-wal", "-shm"):
+        photos.gallery.with_name(photos.gallery.name + end).unlink(missing_ok=True)
+    for probe in (photos.again, photos.stranger):
+        (photos.pictures / f"{probe.stem}.jpg").unlink(missing_ok=True)
+
+
+def _decoded(path: Path) -> Image:
+    image = images.decode(path.read_bytes(), str(path))
+    if isinstance(image, FailureToAcquire):
+        raise InputError(f"{path}: {image.reason}; install its package again")
+    return image
 
 
 def altered(image: Image) -> bytes:

@@ -18,6 +18,7 @@ from facecli.types import Face, Image
 SCORE_MIN = 0.6
 NMS_IOU = 0.3
 COARSE_SIDE, BASE_SIDE, FINE_SIDE = 320, 640, 1280  # px: the long side a pass works at
+FINEST_SIDE = 2560  # px: memory grows with the square, a square photo takes 0.6 GB at this
 LARGE = 200.0  # px in a pass: above this a coarser pass sees the face better
 SMALL = 25.0  # px in a pass: where faces this small are found, smaller ones may be missed
 MAX_PER_PASS = 5000
@@ -53,8 +54,9 @@ class YuNet:
         faces = self._pass(image, side)
         if longest > COARSE_SIDE and (not faces or _size(faces[0]) * side / longest > LARGE):
             faces = _merge(self._pass(image, COARSE_SIDE), faces, COARSE_SIDE / longest)
-        while side < longest and (side < FINE_SIDE or _more_below(faces, side / longest)):
-            finer = min(longest, 2 * side)
+        finest = min(longest, FINEST_SIDE)
+        while side < finest and (side < FINE_SIDE or _more_below(faces, side / longest)):
+            finer = min(finest, 2 * side)
             faces = _merge(faces, self._pass(image, finer), side / longest)
             side = finer
         return tuple(faces)

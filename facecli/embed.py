@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class OnnxEmbedder:
         inputs = self._session.get_inputs()
         self._input: str = inputs[0].name
         self._batch: int | None = _fixed(inputs[0].shape[0])
-        self._centre = _centre(spec)
+        self._centre = None if spec.centre is None else _centre(spec.centre, spec.dimension)
         probe = np.full((1, spec.input_size, spec.input_size, 3), 128, np.uint8)
         if (vector := self._run(_blob(probe, spec))).shape != (1, spec.dimension):
             raise ModelError(
@@ -51,8 +52,10 @@ class OnnxEmbedder:
         """(n, 112, 112, 3) uint8 BGR to (n, d) float32 unit vectors.
 
         Averaged with the mirrored crop's where the manifest says so. Raises ModelError when the
-        network returns values that are not finite.
+        network does not run or returns values that are not finite.
         """
+        if len(crops) == 0:
+            return np.empty((0, self.spec.dimension), np.float32)
         vectors = self._run(_blob(crops, self.spec))
         if self.spec.flip:
             vectors = vectors + self._run(_blob(crops[:, :, ::-1], self.spec))
@@ -60,11 +63,14 @@ class OnnxEmbedder:
         return unit if self._centre is None else _normalise(unit - self._centre)
 
     def _run(self, blob: Float32) -> Float32:
-        size = self._batch or len(blob)
-        parts = [
-            self._session.run(None, {self._input: _padded(blob[i : i + size], size)})[0]
-            for i in range(0, len(blob), size)
-        ]
+        size = self._batch or max(1, len(blob))
+        try:
+            parts = [
+                self._session.run(None, {self._input: _padded(blob[i : i + size], size)})[0]
+                for i in range(0, len(blob), size)
+            ]
+        except Exception as error:  # onnxruntime's own types share no base
+            raise ModelError(f"model {self.spec.name} does not run: {error}") from error
         return np.concatenate(parts)[: len(blob)].astype(np.float32)
 
 
@@ -135,8 +141,12 @@ def _normalise(vectors: Float32) -> Float32:
     return unit
 
 
-def _centre(spec: EmbedderSpec) -> Float32 | None:
-    """The fixed mean vector that some embedders want subtracted: (d,) float32."""
-    if spec.centre is None:
-        return None
-    return np.asarray(json.loads(spec.centre.read_text())["centre"], np.float32)
+def _centre(path: Path, dimension: int) -> Float32:
+    """The fixed mean vector that some embedders want subtracted: (dimension,) float32."""
+    try:
+        centre = np.asarray(json.loads(path.read_text())["centre"], np.float32)
+        if centre.shape != (dimension,) or not np.isfinite(centre).all():
+            raise ValueError(f"not {dimension} finite numbers")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"the mean vector {path} cannot be used: {error}") from error
+    return centre

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facecli import exchange, operating, plugins, reference_table, weights
-from facecli.database import now
+from facecli.database import now, present
 from facecli.decide import accepts, decide
 from facecli.enrol import EnrolItem, EnrolReport, enrol
-from facecli.errors import CalibrationError, GalleryError, InputError
+from facecli.errors import CalibrationError, InputError, UsageError
 from facecli.extract import Extractor
-from facecli.layouts import LabelledPhoto
+from facecli.layouts import LabelledPhoto, name_fault
 from facecli.reference_table import ReferenceTable
 from facecli.store import CalibrationRow, ReferenceRow, Store, SubjectRow, Subjects
 from facecli.terms import Basis, Device, FacesRule, Outcome, Target
@@ -100,7 +100,7 @@ class Gallery:
         """
         where = Path(path) if path is not None else default_path()
         asked = model or os.environ.get("FACECLI_MODEL")
-        if create and not where.exists():
+        if create and not present(where):
             spec = weights.find_embedder(asked)
             return cls(Store.create(where, spec.embedder_id, spec.dimension), spec, device)
         store = Store.open(where)
@@ -248,9 +248,12 @@ class Gallery:
         return tuple(self._store.references(self._store.find(subject).id))
 
     def rename(self, old: str, new: str) -> None:
-        """Give a subject another name. Raises GalleryError when that one is taken."""
-        if not new.strip():
-            raise GalleryError("a subject needs a name")
+        """Give a subject another name.
+
+        Raises GalleryError when that one is taken, UsageError when it cannot be a name.
+        """
+        if fault := name_fault(new):
+            raise UsageError(f"{new!r}: {fault}")
         self._store.rename(old, new)
 
     def merge(self, source: str, target: str) -> int:
@@ -271,11 +274,9 @@ class Gallery:
 
     def check(self) -> list[str]:
         """What is wrong with the gallery, a line each: the file, the vectors, the index."""
-        faults = self._store.check()
-        subjects = self._store.templates()
-        if not faults and subjects.ids:
-            faults += _index_faults(subjects)
-        return faults
+        if faults := self._store.check():
+            return faults
+        return _index_faults(self._store.templates())
 
     def _scores_behind(self) -> ReferenceTable | None:
         return operating.scores_behind(self._store.calibration(), self.built_in_table)

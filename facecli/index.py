@@ -29,7 +29,7 @@ class FlatIndex:
         k' = min(k, n).
         """
         k = min(k, len(self))
-        if k == 0:
+        if k <= 0:
             empty = np.empty((len(probes), 0))
             return empty.astype(np.float32), empty.astype(np.int64)
         scores, rows = self._index.search(np.ascontiguousarray(probes, np.float32), k)

@@ -47,11 +47,14 @@ class Index(Protocol):
 
 
 def load(group: str, name: str) -> Any:
-    """The class called `name` in `group`. Raises UsageError when there is none."""
+    """The class called `name` in `group`. Raises UsageError when there is none that loads."""
     if target := BUILT_IN[group].get(name):
         module, _, attribute = target.partition(":")
         return getattr(import_module(module), attribute)
     for entry in entry_points(group=group, name=name):
-        return entry.load()
+        try:
+            return entry.load()
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"{entry.value}, offered as {name!r}, does not load: {error}") from error
     known = ", ".join(sorted({*BUILT_IN[group], *(e.name for e in entry_points(group=group))}))
     raise UsageError(f"there is no {group.removeprefix('facecli.')[:-1]} {name!r}: use {known}")

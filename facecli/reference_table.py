@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli.errors import ModelError
+from facecli.errors import CalibrationError, ModelError
 from facecli.types import Float32, Float64
 
 FORMAT = 1
+MIN_ENTRIES = 10
 # Tail probabilities a table holds a score for: dense where thresholds lie.
 TAILS: Float64 = np.concatenate(
     [np.array([0.999, 0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]), np.logspace(-1, -6, 51)]
@@ -53,11 +54,12 @@ class ReferenceTable:
         return float(y[0] + self._slope() * (at - x[0]))
 
     def tail(self, score: float) -> float:
-        """The probability that a non-mated comparison reaches `score`: the inverse of `score`."""
+        """The probability that a non-mated comparison reaches a score: the inverse of `score`."""
         x, y = np.log10(self.tails), np.asarray(self.scores)
-        if score <= y[-1]:
-            return float(10 ** np.interp(score, y, x))
-        return float(10 ** (x[-1] + (score - y[-1]) / self._slope()))
+        if score > y[-1]:
+            return float(10 ** (x[-1] + (score - y[-1]) / self._slope()))
+        y, first = np.unique(y, return_index=True)  # of tied entries the most frequent
+        return float(10 ** np.interp(score, y, x[first]))
 
     def threshold(self, fpir: float, n: int) -> float:
         """t0 = Q(1 - (1 - fpir)^(1/n)): n strangers compared, at most `fpir` of searches err."""
@@ -65,7 +67,7 @@ class ReferenceTable:
 
     def fpir(self, score: float, n: int) -> float:
         """1 - F(score)^n: the chance that the best of n non-mated comparisons reaches `score`."""
-        return -float(np.expm1(n * np.log1p(-min(self.tail(score), 1 - 1e-12))))
+        return 0.0 - float(np.expm1(n * np.log1p(-self.tail(score))))  # 0.0 - x is never -0.0
 
     def extrapolates(self, tail: float) -> bool:
         """True where `score(tail)` lies beyond what the reference photos showed."""
@@ -89,8 +91,8 @@ class ReferenceTable:
                 "made_from": self.made_from,
                 "subjects": self.subjects,
                 "comparisons": self.comparisons,
-                "tails": [float(f"{t:.6g}") for t in self.tails],
-                "scores": [round(s, 6) for s in self.scores],
+                "tails": self.tails,
+                "scores": self.scores,
             }
         )
 
@@ -108,7 +110,10 @@ def from_scores(
 
     scores: (n,) cosines. weights: (n,), so that a person with many photos counts once; None for
     equal ones. Ends where the scores do: no tail thinner than 3 comparisons is stated.
+    Raises CalibrationError for scores that are too few or not finite.
     """
+    if len(scores) < MIN_ENTRIES or not np.isfinite(scores).all():
+        raise CalibrationError(f"a table takes at least {MIN_ENTRIES} scores, all of them finite")
     order = np.argsort(scores)
     ranked = np.asarray(scores, np.float64)[order]
     mass = np.ones(len(ranked)) if weights is None else np.asarray(weights, np.float64)[order]
@@ -134,17 +139,29 @@ def from_json(text: str) -> ReferenceTable:
             int(data["comparisons"]),
             str(data["made_from"]),
         )
-        falling = np.all(np.diff(table.tails) < 0) and np.all(np.diff(table.scores) >= 0)
-        if not (falling and len(table.tails) == len(table.scores) >= 10):
+        if not _is_tail(table):
             raise ValueError("not a falling tail")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"not a reference table that this facecli can read: {error}") from error
     return table
+
+
+def _is_tail(table: ReferenceTable) -> bool:
+    """True where probabilities fall within (0, 1), scores rise, and the slope has two entries."""
+    tails, scores = np.asarray(table.tails), np.asarray(table.scores)
+    return bool(
+        len(tails) == len(scores) >= MIN_ENTRIES
+        and np.isfinite(scores).all()
+        and 0 < tails[-1] < tails[-2] <= 10 * tails[-1]
+        and tails[0] < 1
+        and (np.diff(tails) < 0).all()
+        and (np.diff(scores) >= 0).all()
+    )
 
 
 def load(path: Path) -> ReferenceTable:
     """Read a table from a file. Raises ModelError."""
     try:
         return from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"the reference table {path} cannot be read: {error}") from error

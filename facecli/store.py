@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli.database import connect, explained, make, now, recognise
+from facecli.database import connect, explained, make, now, present, recognise
 from facecli.errors import EmbedderMismatchError, GalleryError
 from facecli.layouts import key
 from facecli.types import Face, FaceTemplate, Float32, Template
@@ -90,7 +90,7 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open what is there. Raises GalleryError when it is missing, foreign or too new."""
-        if not path.is_file():
+        if not present(path):
             raise GalleryError(
                 f"there is no gallery at {path}: make one with `facecli enroll PHOTOS`, "
                 "or name another with --gallery"
@@ -110,15 +110,16 @@ class Store:
 
         Raises EmbedderMismatchError when it is there and another embedder's.
         """
-        if path.is_file() and path.stat().st_size:
-            store = cls.open(path)
-            store.require(embedder_id)
-            return store
-        with explained(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            make(path, embedder_id, dimension)
+        if not present(path):
+            with explained(path):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make(path, embedder_id, dimension)
         store = cls.open(path)
-        store.require(embedder_id)
+        try:
+            store.require(embedder_id)
+        except EmbedderMismatchError:
+            store.close()
+            raise
         return store
 
     def close(self) -> None:
@@ -161,7 +162,7 @@ class Store:
             ).fetchall()
         matrix = np.empty((len(rows), self.dimension), np.float32)
         for i, row in enumerate(rows):
-            matrix[i] = np.frombuffer(row[2], np.float32)
+            matrix[i] = self._vector(row[2])
         return Subjects(tuple(r[0] for r in rows), tuple(r[1] for r in rows), matrix)
 
     def references(self, subject_id: int | None = None) -> Iterator[ReferenceRow]:
@@ -178,12 +179,14 @@ class Store:
                 yield _reference(row, self.embedder_id)
 
     def vectors(self, subject_id: int) -> tuple[tuple[int, ...], Float32]:
-        """One subject's reference ids and their (k, d) float32 vectors."""
+        """One subject's reference ids and their (k, d) float32 vectors; k is 0 once removed."""
         with explained(self.path):
             rows = self._db.execute(
                 "SELECT id, vector FROM reference WHERE subject_id = ? ORDER BY id", (subject_id,)
             ).fetchall()
-        matrix = np.stack([np.frombuffer(row[1], np.float32) for row in rows])
+        matrix = np.empty((len(rows), self.dimension), np.float32)
+        for i, row in enumerate(rows):
+            matrix[i] = self._vector(row[1])
         return tuple(row[0] for row in rows), matrix
 
     def find(self, name: str) -> SubjectRow:
@@ -207,6 +210,24 @@ class Store:
                     "JOIN subject s ON s.id = r.subject_id"
                 )
             )
+
+    def _vector(self, blob: bytes) -> Float32:
+        if len(blob) != self.dimension * 4:
+            raise GalleryError(
+                f"{self.path}: a template has not {self.dimension} values: the file is damaged; "
+                "`facecli gallery check` tells more"
+            )
+        return np.frombuffer(blob, np.float32)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment, whatever others write."""
+        with explained(self.path):
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.rollback()
 
     def calibration(self) -> CalibrationRow | None:
         """The threshold choice in force; None while the built-in default is."""
@@ -236,8 +257,8 @@ class Store:
 
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name. Raises GalleryError when that one is taken."""
-        subject = self.find(old)
         with self._transaction():
+            subject = self.find(old)
             taken = self._db.execute(
                 "SELECT id FROM subject WHERE key = ? AND id <> ?", (key(new), subject.id)
             ).fetchone()
@@ -251,10 +272,10 @@ class Store:
 
     def merge(self, source: str, target: str) -> int:
         """Move all references of `source` to `target`; returns how many. Doubles are dropped."""
-        gone, kept = self.find(source), self.find(target)
-        if gone.id == kept.id:
-            raise GalleryError(f"{source!r} and {target!r} are the same subject")
         with self._transaction():
+            gone, kept = self.find(source), self.find(target)
+            if gone.id == kept.id:
+                raise GalleryError(f"{source!r} and {target!r} are the same subject")
             moved = self._db.execute(
                 "UPDATE OR IGNORE reference SET subject_id = ? WHERE subject_id = ?",
                 (kept.id, gone.id),
@@ -264,12 +285,20 @@ class Store:
         return int(moved)
 
     def remove(self, name: str) -> int:
-        """Delete a subject with all references; returns how many. Their bytes are overwritten."""
-        subject = self.find(name)
+        """Delete a subject with all references; returns how many. Their bytes are overwritten.
+
+        Raises GalleryError when another program reads for so long that the bytes stay for now.
+        """
         with self._transaction():
+            subject = self.find(name)
             self._db.execute("DELETE FROM subject WHERE id = ?", (subject.id,))
         with explained(self.path):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise GalleryError(
+                f"{name!r} is removed, but another program reads {self.path} and keeps the old "
+                "bytes on disk: they go when the last program closes the gallery"
+            )
         return subject.references
 
     def calibrate(self, row: CalibrationRow) -> None:

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     NEEDS_EXTRA = "needs an optional extra"
     NO_FACE = "no face found"
     SEVERAL_FACES = "more than one face"
+    NO_NAME = "names nobody"
     DEGENERATE = "degenerate landmarks"
 
 

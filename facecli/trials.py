@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facecli.errors import InputError
-from facecli.layouts import SUFFIXES, Columns, Lookup, column, key, labelled, plain, rows
+from facecli.layouts import SUFFIXES, key, labelled
+from facecli.tables import Columns, Lookup, column, plain, rows
 
 MOST_PAIRS = 100_000
 """Pairs of each kind drawn from a folder; where there are more, a sample with a fixed seed."""

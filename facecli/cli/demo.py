@@ -8,35 +8,38 @@ from typing import Annotated
 
 import typer
 
-from facecli.errors import UsageError
-
 
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="[FOLDER]", help="Where to leave photos and pictures.")
     ] = Path("facecli-demo"),
 ) -> None:
-    """The whole job on two real portraits: enrol one, know her again, call the other unknown."""
+    """The whole job on two real portraits: enrol one, know her again, call the other unknown.
+
+    Needs the photos of `pip install 'facecli[demo]'`. Run it again to start over.
+    """
     from facecli.demo import prepare
 
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty: name another folder, or remove it")
-    folder.mkdir(parents=True, exist_ok=True)
     photos = prepare(folder)
-    gallery = ["--gallery", str(folder / "gallery.facecli")]
-    typer.echo("Two portraits in the public domain: Grace Hopper and Eileen Collins.")
-    _run("enrol the first", ["enroll", str(photos.known), *gallery])
+    gallery = ["--gallery", str(photos.gallery)]
+    typer.echo(f"Two public-domain portraits, in {folder}: Grace Hopper, to be enrolled, and")
+    typer.echo("Eileen Collins, a stranger. The commands below are those that you would type.")
+    _run("Enrol Grace Hopper from one photo.", ["enroll", str(photos.known), *gallery])
     _run(
-        "she again, in an altered shot: turned, darker, smaller, recompressed; and a stranger",
+        "Who is it? Hopper in another shot (turned, darker, smaller, recompressed), and Collins.",
         ["identify", str(photos.again), str(photos.stranger), *gallery,
-         "--annotate", str(folder / "pictures")],
+         "--annotate", str(photos.pictures)],
     )  # fmt: skip
-    _run("why this threshold", ["threshold", *gallery])
-    typer.echo(f"\nLook at the pictures in {folder / 'pictures'}.")
+    _run("Where the threshold comes from.", ["threshold", *gallery])
+    typer.echo(f"\nLook at the pictures in {photos.pictures}: a box and an answer on every face.")
+    typer.echo("Next, your own photos, a folder per person: facecli enroll FOLDER")
 
 
 def _run(what: str, arguments: list[str]) -> None:
-    """Show the command a user would type, and run it."""
+    """Show the command a user would type, and run it here.
+
+    Everything goes through `typer.echo`, which flushes: stdout and stderr stay in order in a pipe.
+    """
     from facecli.cli import app
 
     typer.echo(f"\n# {what}\n$ facecli {shlex.join(arguments)}")

@@ -39,7 +39,7 @@ def wilson(errors: int, trials: int, level: float = 0.95, design_effect: float =
     _check_counts(errors, trials, level)
     if not 1 <= design_effect < math.inf:
         raise ValueError(f"a design effect is finite and at least 1, not {design_effect}")
-    method = "Wilson" if design_effect == 1 else f"Wilson, design effect {design_effect:.3g}"
+    method = "Wilson" if design_effect < 1.005 else f"Wilson, design effect {design_effect:.3g}"
     if trials == 0:
         return Interval(math.nan, 0.0, 1.0, errors, trials, level, method)
     rate = errors / trials
@@ -118,7 +118,7 @@ def trials_to_assure(rate: float, assurance: float) -> int:
 
 def _trials_for(errors: int, rate: float) -> int:
     check_rate(rate, "the rate")
-    # Rounded first, so that 3 / 1e-5 is 300,000 and not the next float's 300,001.
+    # Rounded first, so that 30 / 3e-4 is 100,000 and not the next float's 100,001.
     return math.ceil(round(errors / rate, 6))
 
 
