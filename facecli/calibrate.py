@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from facecli import operating
 from facecli.database import now
-from facecli.errors import CalibrationError
+from facecli.errors import CalibrationError, UsageError
 from facecli.extract import Extractor
 from facecli.metrics import (
     Scores,
@@ -19,6 +19,7 @@ from facecli.metrics import (
     rule_of_three,
     trials_for_rule_of_30,
 )
+from facecli.operating import Situation
 from facecli.reference_table import ReferenceTable, from_scores
 from facecli.store import CalibrationRow
 from facecli.terms import Basis, Target
@@ -69,20 +70,21 @@ class Calibration:
 def calibrate(
     extractor: Extractor,
     pairs: Pairs,
-    built_in: ReferenceTable | None,
+    situation: Situation,
     target: Target,
     rate: float,
-    n: int,
     workers: int | None = None,
 ) -> Calibration:
     """Measure the pairs and choose the threshold for `rate` of `target` among n subjects.
 
     With 30 expected errors in the non-mated pairs at the FMR needed (rule of 30) they stand
     alone; with fewer, their mean shifts the embedder's reference table, an estimate.
-    Raises CalibrationError where the pairs can support neither, or n is 0 for an FPIR.
+    Raises CalibrationError where the pairs can support neither, n is 0 for an FPIR, or no cosine
+    is high enough; UsageError for a rate outside (0, 1).
     """
     if not 0 < rate < 1:
-        raise CalibrationError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
+        raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
+    n = situation.n
     if target is Target.FPIR and n == 0:
         raise CalibrationError(
             "an FPIR depends on how many subjects are enrolled, and the gallery is empty: "
@@ -90,8 +92,14 @@ def calibrate(
         )
     scores = measure(extractor, pairs.pairs, workers)
     needed = rate if target is Target.FMR else -float(np.expm1(np.log1p(-rate) / n))
-    table, basis, remarks = _table(scores, built_in, needed)
-    point = operating.point(table, n, target, rate, basis, extractor.spec.embedder_id, now())
+    table, basis, remarks = _table(scores, situation.built_in, needed)
+    measured = replace(situation, built_in=table)
+    point = operating.at(measured, target, rate, basis, now())
+    if not point.threshold < 1:
+        raise CalibrationError(
+            f"{target} {rate:g} would need a cosine of {point.threshold:.2f}, and none is above 1: "
+            "give a larger rate"
+        )
     thresholds = sorted({round(table.score(fmr), 4) for fmr in SHOWN_FMR})
     return Calibration(
         point,

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
-from facecli.errors import GalleryError
+from facecli.errors import EmbedderMismatchError, GalleryError
 from facecli.layouts import name_fault
 from facecli.store import NewReference, ReferenceRow, Store
 from facecli.types import Face, FaceTemplate, Float32, Template
 
 FORMAT = "facecli-gallery"
 VERSION = 1
+# What reading a hostile file may raise; json recurses, and its numbers have no bounds.
+_NOT_OURS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 def export(store: Store, path: Path) -> int:
@@ -28,22 +29,11 @@ def export(store: Store, path: Path) -> int:
 
     Raises GalleryError when the file cannot be written.
     """
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "embedder": store.embedder_id,
-        "dimension": store.dimension,
-        "references": store.counts()[1],
-    }
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+        handle, name = tempfile.mkstemp(prefix=".facecli-", dir=path.parent)  # 0600
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
-                out.write(json.dumps(header) + "\n")
-                count = 0
-                for row in store.references():
-                    out.write(json.dumps(_to_line(row), ensure_ascii=False) + "\n")
-                    count += 1
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out, store.snapshot():
+                count = _write(store, out)
                 out.flush()
                 os.fsync(out.fileno())
             Path(name).replace(path)
@@ -55,6 +45,21 @@ def export(store: Store, path: Path) -> int:
     return count
 
 
+def _write(store: Store, out: TextIO) -> int:
+    count = store.counts()[1]
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "embedder": store.embedder_id,
+        "dimension": store.dimension,
+        "references": count,
+    }
+    out.write(json.dumps(header) + "\n")
+    for row in store.references():
+        out.write(json.dumps(_to_line(row), ensure_ascii=False) + "\n")
+    return count
+
+
 def import_(store: Store, path: Path) -> int:
     """Add what `export` wrote, in one transaction; returns how many references were new.
 
@@ -63,28 +68,31 @@ def import_(store: Store, path: Path) -> int:
     """
     try:
         with path.open(encoding="utf-8") as lines:
-            header = _header(lines.readline(), store)
+            promised = _promised(lines.readline(), store)
             new = list(_read(lines, store))
+            if len(new) != promised:
+                raise ValueError(f"it promises {promised} references and holds {len(new)}")
     except OSError as error:
         raise GalleryError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+    except EmbedderMismatchError as error:
+        raise EmbedderMismatchError(f"{path} is refused, nothing was imported: {error}") from error
+    except _NOT_OURS as error:
         raise GalleryError(f"{path} is refused, nothing was imported: {error}") from error
-    if len(new) != header["references"]:
-        raise GalleryError(
-            f"{path} is refused, nothing was imported: it promises {header['references']} "
-            f"references and holds {len(new)}"
-        )
     return store.add(new)
 
 
-def _header(line: str, store: Store) -> dict[str, Any]:
-    header = json.loads(line)
+def _promised(line: str, store: Store) -> object:
+    """How many references the header says there are, once the rest of it fits."""
+    try:
+        header = json.loads(line)
+    except ValueError:
+        header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ValueError("it is not a gallery export")
-    if header["version"] != VERSION:
-        raise ValueError(f"its version is {header['version']}, this facecli reads {VERSION}")
-    store.require(header["embedder"])
-    return header
+    if header.get("version") != VERSION:
+        raise ValueError(f"its version is {header.get('version')}, this facecli reads {VERSION}")
+    store.require(str(header.get("embedder")))
+    return header.get("references")
 
 
 def _to_line(row: ReferenceRow) -> dict[str, Any]:
@@ -105,7 +113,9 @@ def _read(lines: Iterator[str], store: Store) -> Iterator[NewReference]:
     for number, line in enumerate(lines, start=2):
         try:
             yield _from_line(json.loads(line), store)
-        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        except KeyError as error:
+            raise ValueError(f"line {number} has no {error}") from error
+        except _NOT_OURS as error:
             raise ValueError(f"line {number}: {error}") from error
 
 
@@ -113,10 +123,15 @@ def _from_line(data: dict[str, Any], store: Store) -> NewReference:
     vector = _unpacked(data["vector"], (store.dimension,))
     if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
         raise ValueError("the vector is not of unit norm")
-    if fault := name_fault(str(data["subject"])):
+    subject, path, index = data["subject"], data["path"], data["face"]
+    if not isinstance(subject, str) or not isinstance(path, str):
+        raise ValueError("a name or path is not text")
+    if fault := name_fault(subject):
         raise ValueError(fault)
     if not re.fullmatch(r"[0-9a-f]{64}", str(data["photo_sha256"])):
         raise ValueError("the photo's sha256 is not one")
+    if type(index) is not int or not 0 <= index < 2**31:
+        raise ValueError(f"{index} does not count a face")
     x1, y1, x2, y2 = (_number(v) for v in data["box"])
     face = Face(
         (x1, y1, x2, y2),
@@ -125,9 +140,7 @@ def _from_line(data: dict[str, Any], store: Store) -> NewReference:
         _number(data["quality"]),
     )
     found = FaceTemplate(face, Template(vector, store.embedder_id))
-    return NewReference(
-        str(data["subject"]), found, data["photo_sha256"], int(data["face"]), str(data["path"])
-    )
+    return NewReference(subject, found, data["photo_sha256"], index, path)
 
 
 def _packed(values: Float32) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,24 +14,27 @@ import numpy as np
 
 from facecli import exchange, operating, plugins, reference_table, weights
 from facecli.database import now, present
-from facecli.decide import accepts, decide
 from facecli.enrol import EnrolItem, EnrolReport, enrol
-from facecli.errors import CalibrationError, InputError, UsageError
-from facecli.extract import Extractor
-from facecli.layouts import LabelledPhoto, name_fault
-from facecli.reference_table import ReferenceTable
-from facecli.store import CalibrationRow, ReferenceRow, Store, SubjectRow, Subjects
-from facecli.terms import Basis, Device, FacesRule, Outcome, Target
-from facecli.types import (
-    Candidate,
-    Decision,
-    FaceTemplate,
-    FailureToAcquire,
-    Float32,
-    OperatingPoint,
-    Photo,
-    Probe,
+from facecli.errors import (
+    CalibrationError,
+    EmbedderMismatchError,
+    GalleryError,
+    ModelError,
+    UsageError,
 )
+from facecli.extract import Extractor
+from facecli.fit import Observed, observe
+from facecli.layouts import LabelledPhoto, name_fault
+from facecli.operating import Situation
+from facecli.reference_table import ReferenceTable
+from facecli.search import Search
+from facecli.store import CalibrationRow, ReferenceRow, Store, SubjectRow, Subjects
+from facecli.terms import Device, FacesRule, Target
+from facecli.types import (
+    Decision,
+    OperatingPoint,
+)
+from facecli.verification import Verification, verify
 
 if TYPE_CHECKING:
     from facecli.calibrate import Calibration
@@ -51,20 +55,6 @@ class GalleryInfo:
     operating_point: OperatingPoint | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Verification:
-    """Two photos compared, the largest face of each. score: cosine.
-
-    accepted: the score reaches the operating point's threshold: taken for the same subject.
-    """
-
-    first: Probe
-    second: Probe
-    score: float
-    accepted: bool
-    operating_point: OperatingPoint
-
-
 def default_path() -> Path:
     """FACECLI_GALLERY, else `gallery.facecli` in facecli's home folder."""
     chosen = os.environ.get("FACECLI_GALLERY")
@@ -77,9 +67,9 @@ class Gallery:
     Models load at the first photo. Close it, or use it in a `with` statement.
     """
 
-    def __init__(self, store: Store, spec: weights.EmbedderSpec, device: Device) -> None:
+    def __init__(self, store: Store, model: str | None, device: Device) -> None:
         self._store = store
-        self._spec = spec
+        self._model = model
         self._device = device
 
     @classmethod
@@ -93,24 +83,23 @@ class Gallery:
     ) -> Gallery:
         """Open the gallery at `path` (default: `default_path()`).
 
-        model: an embedder's name; None takes FACECLI_MODEL, else the one that made the gallery,
-        else the default. create: make the file when it is not there.
-        Raises GalleryError when it is missing or damaged, EmbedderMismatchError when another
-        embedder made it, ModelError when that embedder is not to be had.
+        model: an embedder's name; None takes the one that made the gallery, for a new one
+        FACECLI_MODEL, else the default. create: make the file when it is not there.
+        Raises GalleryError when it is missing or damaged, EmbedderMismatchError when `model` did
+        not make it, ModelError when there is no `model`.
         """
         where = Path(path) if path is not None else default_path()
-        asked = model or os.environ.get("FACECLI_MODEL")
         if create and not present(where):
-            spec = weights.find_embedder(asked)
-            return cls(Store.create(where, spec.embedder_id, spec.dimension), spec, device)
-        store = Store.open(where)
+            spec = weights.find_embedder(model)
+            return cls(Store.create(where, spec.embedder_id, spec.dimension), spec.name, device)
+        opened = cls(Store.open(where), model, device)
         try:
-            spec = weights.find_embedder(asked or store.embedder_id.split(":")[0])
-            store.require(spec.embedder_id)
+            if model is not None:
+                opened._spec  # noqa: B018 (it is looked up and compared here)
         except BaseException:
-            store.close()
+            opened.close()
             raise
-        return cls(store, spec, device)
+        return opened
 
     def __enter__(self) -> Gallery:
         return self
@@ -121,6 +110,13 @@ class Gallery:
     def close(self) -> None:
         """Release the file."""
         self._store.close()
+
+    @cached_property
+    def _spec(self) -> weights.EmbedderSpec:
+        """Looked up when a photo or a table needs it: people can be removed without the model."""
+        spec = weights.find_embedder(self._model or self._store.embedder_id.split(":")[0])
+        self._store.require(spec.embedder_id)
+        return spec
 
     @cached_property
     def extractor(self) -> Extractor:
@@ -145,8 +141,14 @@ class Gallery:
         """Enrol photos under their subjects' names; what is there already costs a hash.
 
         Committed in small groups: an interrupted run keeps what it reported and resumes.
+        Raises UsageError where a subject's name cannot be one.
         """
-        return enrol(self._store, self.extractor, photos, faces, workers, progress)
+        for name in {photo.subject for photo in photos}:
+            if fault := name_fault(name):
+                raise UsageError(f"{name!r}: {fault}")
+        report = enrol(self._store, self.extractor, photos, faces, workers, progress)
+        self._observed()  # now, so that the next search need not wait for it
+        return report
 
     def identify(
         self,
@@ -154,13 +156,14 @@ class Gallery:
         *,
         top: int = 5,
         threshold: float | None = None,
+        fpir: float | None = None,
         workers: int | None = None,
     ) -> Iterator[Decision]:
         """Decide for every face of every photo, in order; a photo without one gives one row.
 
-        top: how many candidates to rank. threshold: a cosine instead of the operating point's.
+        top: how many candidates to rank. threshold, fpir: as for `operating_point`.
         """
-        search = self._search(threshold)
+        search = self._search(threshold, fpir)
         for result in self.extractor.photos(photos, workers):
             yield from search.photo(result, top)
 
@@ -173,27 +176,19 @@ class Gallery:
 
     # the threshold ---------------------------------------------------------------------------
 
-    def operating_point(self, threshold: float | None = None) -> OperatingPoint:
-        """The one in force for the subjects enrolled now, or one by hand.
+    def operating_point(
+        self, threshold: float | None = None, fpir: float | None = None
+    ) -> OperatingPoint:
+        """The one in force for the subjects enrolled now.
 
+        threshold: a cosine, or fpir: another target rate, instead of it; nothing is stored.
         Raises CalibrationError where the embedder has no table and nothing was calibrated.
         """
-        n = len(self._store.templates().ids)
-        if threshold is not None:
-            return operating.by_hand(
-                threshold, n, self._scores_behind(), self._store.embedder_id, now()
-            )
-        row = self._store.calibration()
-        return operating.in_force(row, self.built_in_table, n, self._store.embedder_id)
+        return _point(self._situation(), threshold, fpir)
 
     def set_threshold(self, threshold: float) -> OperatingPoint:
-        """Put a threshold in force by hand. Raises CalibrationError outside (-1, 1)."""
-        if not -1 < threshold < 1:
-            raise CalibrationError(
-                f"a threshold is a cosine between -1 and 1, not {threshold}: an L2 distance d "
-                "of unit vectors is the cosine 1 - d*d/2"
-            )
-        hand = operating.by_hand(threshold, 0, None, self._store.embedder_id, now())
+        """Put a threshold in force by hand. Raises UsageError outside (-1, 1)."""
+        hand = operating.by_hand(self._situation(), threshold, now())
         self._store.calibrate(
             CalibrationRow(
                 hand.basis, hand.target, None, threshold, None, hand.made_from, hand.made_at
@@ -216,8 +211,8 @@ class Gallery:
         """
         from facecli.calibrate import calibrate  # scipy costs 0.3 s; nothing else here needs it
 
-        n = len(self._store.templates().ids)
-        result = calibrate(self.extractor, pairs, self.built_in_table, target, rate, n, workers)
+        situation = replace(self._situation(), choice=None)
+        result = calibrate(self.extractor, pairs, situation, target, rate, workers)
         if store:
             self._store.calibrate(result.row())
         return result
@@ -225,11 +220,11 @@ class Gallery:
     # the people ------------------------------------------------------------------------------
 
     def info(self) -> GalleryInfo:
-        """Counts, embedder and operating point (None where there is none yet)."""
+        """Counts, embedder and operating point (None without a threshold or the embedder)."""
         subjects, references = self._store.counts()
         try:
             point = self.operating_point()
-        except CalibrationError:
+        except (CalibrationError, EmbedderMismatchError, ModelError):
             point = None
         path = self._store.path
         log = path.with_name(path.name + "-wal")
@@ -278,102 +273,44 @@ class Gallery:
             return faults
         return _index_faults(self._store.templates())
 
-    def _scores_behind(self) -> ReferenceTable | None:
-        return operating.scores_behind(self._store.calibration(), self.built_in_table)
+    def _situation(self) -> Situation:
+        n = len(self._store.templates().ids)
+        choice, observed = self._store.calibration(), self._observed()
+        return Situation(self._store.embedder_id, n, self.built_in_table, observed, choice)
 
-    def _search(self, threshold: float | None) -> _Search:
-        point = self.operating_point(threshold)
-        return _Search(self._store, self._store.templates(), point, self._scores_behind())
+    def _observed(self) -> Observed | None:
+        """The gallery's own non-mated scores, observed anew where its templates have changed."""
+        revision, kept = self._store.observed()
+        if kept is not None:
+            return kept
+        with self._store.snapshot():
+            subjects, (vectors, owners) = self._store.templates(), self._store.all_vectors()
+        rows = np.searchsorted(np.asarray(subjects.ids), owners)
+        found = observe(vectors, rows, subjects.templates)
+        if found is not None:
+            with suppress(GalleryError):  # a reader without the right to write does without
+                self._store.keep_observed(revision, found)
+        return found
 
-
-class _Search:
-    """One reading of the gallery, searched many times."""
-
-    def __init__(
-        self, store: Store, subjects: Subjects, point: OperatingPoint, table: ReferenceTable | None
-    ) -> None:
-        self._store = store
-        self._subjects = subjects
-        self._point = point
-        self._table = table
-        self._index: plugins.Index = plugins.load("facecli.indexes", "flat")(subjects.templates)
-
-    def photo(self, photo: Photo | FailureToAcquire, top: int) -> Iterator[Decision]:
-        """One decision a face; one row for a photo that has none or cannot be read."""
-        if isinstance(photo, FailureToAcquire):
-            yield Decision(Probe(photo.path), Outcome.FAILED, (), self._point, failure=photo)
-            return
-        for failure in photo.failures:
-            yield Decision(Probe(photo.path), Outcome.FAILED, (), self._point, failure=failure)
-        if not photo.faces and not photo.failures:
-            yield Decision(Probe(photo.path), Outcome.NO_FACE, (), self._point)
-        for index, found in enumerate(photo.faces):
-            probe = Probe(photo.path, index, found.face)
-            candidates = self._candidates(found.template.vector, top)
-            yield decide(probe, candidates, self._point, self._false_alarm(candidates))
-
-    def _candidates(self, vector: Float32, top: int) -> list[Candidate]:
-        scores, rows = self._index.search(vector[None], max(1, top))
-        return [
-            Candidate(
-                rank, self._subjects.names[row], self._nearest(int(row), vector), float(score)
-            )
-            for rank, (score, row) in enumerate(zip(scores[0], rows[0], strict=True), start=1)
-        ]
-
-    def _nearest(self, row: int, vector: Float32) -> int:
-        """Which of the subject's references is most like the probe."""
-        ids, vectors = self._store.vectors(self._subjects.ids[row])
-        return ids[int(np.argmax(vectors @ vector))]
-
-    def _false_alarm(self, candidates: Sequence[Candidate]) -> float:
-        if self._table is None or not candidates:
-            return float("nan")
-        return self._table.fpir(candidates[0].score, len(self._subjects.ids))
-
-
-def verify(extractor: Extractor, first: Path, second: Path, point: OperatingPoint) -> Verification:
-    """Compare two photos at an operating point. Raises InputError for one without a template."""
-    one, two = (_largest(extractor.photo(path)) for path in (first, second))
-    score = float(one[1].template.vector @ two[1].template.vector)
-    return Verification(one[0], two[0], score, accepts(score, point.threshold), point)
-
-
-def verify_without_gallery(
-    first: Path,
-    second: Path,
-    *,
-    model: str | None = None,
-    device: Device = Device.AUTO,
-    threshold: float | None = None,
-) -> Verification:
-    """Compare two photos at the embedder's own table, FMR 1e-4, or at a threshold by hand."""
-    spec = weights.find_embedder(model)
-    table = reference_table.load(spec.table) if spec.table else None
-    if threshold is not None:
-        point = operating.by_hand(threshold, 1, table, spec.embedder_id, now())
-    elif table is None:
-        point = operating.in_force(None, None, 1, spec.embedder_id)  # raises
-    else:
-        point = operating.point(
-            table, 1, Target.FMR, operating.DEFAULT_FMR, Basis.REFERENCE_TABLE, spec.embedder_id
-        )
-    return verify(Extractor.load(spec, device), first, second, point)
-
-
-def _largest(photo: Photo | FailureToAcquire) -> tuple[Probe, FaceTemplate]:
-    if isinstance(photo, FailureToAcquire):
-        raise InputError(f"{photo.path}: {photo.reason}. {photo.detail}".strip())
-    if not photo.faces:
-        raise InputError(f"{photo.path}: no face found; give a photo that shows one")
-    return Probe(photo.path, 0, photo.faces[0].face), photo.faces[0]
+    def _search(self, threshold: float | None, fpir: float | None) -> Search:
+        situation = self._situation()
+        point = _point(situation, threshold, fpir)
+        return Search(self._store, self._store.templates(), point, situation.fitted_table())
 
 
 def _index_faults(subjects: Subjects) -> list[str]:
     """Compare the search index with plain arithmetic on a sample of the templates."""
+    if not subjects.ids:
+        return []
     index: plugins.Index = plugins.load("facecli.indexes", "flat")(subjects.templates)
     probes = subjects.templates[:: max(1, len(subjects.ids) // 100)]
     scores, _ = index.search(probes, 1)
     if np.allclose(scores[:, 0], (probes @ subjects.templates.T).max(axis=1), atol=1e-5):
         return []
     return ["the search index disagrees with the stored templates"]
+
+
+def _point(situation: Situation, threshold: float | None, fpir: float | None) -> OperatingPoint:
+    if threshold is not None:
+        return operating.by_hand(situation, threshold, now())
+    return operating.in_force(situation) if fpir is None else operating.at_fpir(situation, fpir)

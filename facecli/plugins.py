@@ -55,6 +55,8 @@ def load(group: str, name: str) -> Any:
         try:
             return entry.load()
         except (ImportError, AttributeError) as error:
-            raise UsageError(f"{entry.value}, offered as {name!r}, does not load: {error}") from error
+            raise UsageError(
+                f"{entry.value}, offered as {name!r}, does not load: {error}"
+            ) from error
     known = ", ".join(sorted({*BUILT_IN[group], *(e.name for e in entry_points(group=group))}))
     raise UsageError(f"there is no {group.removeprefix('facecli.')[:-1]} {name!r}: use {known}")

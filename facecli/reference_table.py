@@ -17,6 +17,7 @@ from facecli.errors import CalibrationError, ModelError
 from facecli.types import Float32, Float64
 
 FORMAT = 1
+QUANTILES = 500  # of a best-of-n, for its mean and deviation
 MIN_ENTRIES = 10
 # Tail probabilities a table holds a score for: dense where thresholds lie.
 TAILS: Float64 = np.concatenate(
@@ -76,6 +77,17 @@ class ReferenceTable:
     def shifted(self, by: float, made_from: str) -> ReferenceTable:
         """The same table with every score moved by `by`."""
         return replace(self, scores=tuple(s + by for s in self.scores), made_from=made_from)
+
+    def mapped(self, pivot: float, to: float, scale: float) -> ReferenceTable:
+        """The same table with every score x moved to `to + (x - pivot) * scale`."""
+        return replace(self, scores=tuple(to + (s - pivot) * scale for s in self.scores))
+
+    def maximum(self, n: int) -> tuple[float, float]:
+        """Mean and standard deviation of the best of n >= 1 non-mated scores."""
+        # The best of n lies below x with probability F(x)^n: take its quantiles at midpoints.
+        levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
+        scores = [self.score(-float(np.expm1(np.log(u) / n))) for u in levels]
+        return float(np.mean(scores)), float(np.std(scores))
 
     def mean(self) -> float:
         """The mean non-mated score: the integral of the scores over the probabilities."""

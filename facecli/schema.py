@@ -64,6 +64,21 @@ def m002_calibration(db: Database) -> None:
     )
 
 
+@migrations()
+def m003_fit(db: Database) -> None:
+    """What the threshold rule observed in the gallery; valid for one revision of its templates."""
+    db.execute("ALTER TABLE gallery ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        """CREATE TABLE fit (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            revision INTEGER NOT NULL,
+            n INTEGER NOT NULL,
+            mean REAL NOT NULL,
+            deviation REAL NOT NULL,
+            "references" INTEGER NOT NULL)"""
+    )
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file up to this version; each step is one transaction, done or not at all."""
     migrations.apply(Database(connection, execute_plugins=False))

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facecli.database import connect, explained, make, now, present, recognise
 from facecli.errors import EmbedderMismatchError, GalleryError
+from facecli.fit import Observed
 from facecli.layouts import key
 from facecli.types import Face, FaceTemplate, Float32, Template
 
@@ -229,6 +231,26 @@ class Store:
         finally:
             self._db.rollback()
 
+    def observed(self) -> tuple[int, Observed | None]:
+        """The templates' revision, and what was observed of them if that was at this revision."""
+        with explained(self.path):
+            row = self._db.execute(
+                'SELECT g.revision, f.n, f.mean, f.deviation, f."references" FROM gallery g '
+                "LEFT JOIN fit f ON f.revision = g.revision"
+            ).fetchone()
+        return row[0], None if row[1] is None else Observed(*row[1:])
+
+    def all_vectors(self) -> tuple[Float32, NDArray[np.int64]]:
+        """Every reference's (r, d) float32 vectors and their (r,) subject ids."""
+        with explained(self.path):
+            count = self._db.execute("SELECT count(*) FROM reference").fetchone()[0]
+            vectors = np.empty((count, self.dimension), np.float32)
+            owners = np.empty(count, np.int64)
+            rows = self._db.execute("SELECT subject_id, vector FROM reference ORDER BY id")
+            for i, (subject_id, blob) in enumerate(rows):
+                owners[i], vectors[i] = subject_id, self._vector(blob)
+        return vectors, owners
+
     def calibration(self) -> CalibrationRow | None:
         """The threshold choice in force; None while the built-in default is."""
         with explained(self.path):
@@ -292,6 +314,7 @@ class Store:
         with self._transaction():
             subject = self.find(name)
             self._db.execute("DELETE FROM subject WHERE id = ?", (subject.id,))
+            self._refresh(())
         with explained(self.path):
             busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
@@ -300,6 +323,15 @@ class Store:
                 "bytes on disk: they go when the last program closes the gallery"
             )
         return subject.references
+
+    def keep_observed(self, revision: int, observed: Observed) -> None:
+        """Remember what was observed of the templates at this revision."""
+        with self._transaction():
+            self._db.execute(
+                'INSERT OR REPLACE INTO fit (id, revision, n, mean, deviation, "references") '
+                "VALUES (1, ?, ?, ?, ?, ?)",
+                (revision, observed.n, observed.mean, observed.deviation, observed.references),
+            )
 
     def calibrate(self, row: CalibrationRow) -> None:
         """Put a threshold choice in force; earlier ones stay on record."""
@@ -317,7 +349,7 @@ class Store:
         Pages and foreign keys, vectors of the right length and unit norm, and every subject's
         template equal to the mean of its references.
         """
-        with explained(self.path):
+        with explained(self.path), self.snapshot():
             faults = [r[0] for r in self._db.execute("PRAGMA integrity_check") if r[0] != "ok"]
             faults += [
                 f"row {r[1]} of {r[0]} points at no {r[2]}"
@@ -358,15 +390,18 @@ class Store:
     def _insert(self, subject_id: int, new: NewReference) -> int:
         face = new.found.face
         return self._db.execute(
-            "INSERT OR IGNORE INTO reference (subject_id, vector, x1, y1, x2, y2, landmarks, "
+            "INSERT INTO reference (subject_id, vector, x1, y1, x2, y2, landmarks, "
             "detection_score, quality, photo_sha256, face, path, enrolled_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (subject_id, photo_sha256, face) DO NOTHING",
             (subject_id, new.found.template.vector.astype(np.float32).tobytes(), *face.box,
              face.landmarks.astype(np.float32).tobytes(), face.detection_score, face.quality,
-             new.photo_sha256, new.face_index, new.path, now()),
+             new.photo_sha256, new.face_index, _utf8(new.path), now()),
         ).rowcount  # fmt: skip
 
     def _refresh(self, subject_ids: Iterable[int]) -> None:
+        """Within a transaction: templates follow their references, and the revision moves on."""
+        self._db.execute("UPDATE gallery SET revision = revision + 1")
         for subject_id in sorted(subject_ids):
             rows = self._db.execute(
                 "SELECT vector FROM reference WHERE subject_id = ? ORDER BY id", (subject_id,)
@@ -396,6 +431,11 @@ def mean_template(vectors: Sequence[Float32]) -> Float32:
     mean = np.mean(np.stack(vectors).astype(np.float64), axis=0)
     norm = np.linalg.norm(mean)
     return vectors[0] if norm < 1e-9 else (mean / norm).astype(np.float32)
+
+
+def _utf8(path: str) -> str:
+    """A file name may be any bytes; SQLite's text is UTF-8. What is not becomes \\udcXX."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _reference(row: Sequence[object], embedder_id: str) -> ReferenceRow:

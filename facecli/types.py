@@ -107,15 +107,37 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class GalleryFit:
+    """How a gallery of n subjects differs from the reference set its embedder's table is of.
+
+    mean (m), expected_mean (mu): the best non-mated score of its references among the other
+        subjects, cosine; as observed, and as the table expects among n - 1.
+    ratio (r): the spread of those scores over the table's.
+    shift, scale: what the table's scores are moved and stretched by, >= 0 and >= 1.
+    references: how many were searched for it.
+    """
+
+    n: int
+    mean: float
+    expected_mean: float
+    ratio: float
+    shift: float
+    scale: float
+    references: int
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """A threshold with the error rate it was chosen for.
 
     threshold: cosine; a candidate is accepted at or above it (`decide.accepts`).
     target, target_rate: the aim, a rate in (0, 1); NaN for `Target.NONE`.
-    expected_fpir: the estimate at n subjects, NaN where no table supports one.
+    expected_fpir, expected_fpir_10n: the estimate at n subjects and at ten times as many, were
+        the threshold to stay; NaN where no table supports one.
     fmr: the estimate per comparison, NaN likewise.
     n: enrolled subjects it was computed for.
     made_from: a line for people. made_at: ISO 8601 UTC, empty for the built-in.
+    fit: what the gallery's own people did to it; None where it was not adjusted.
     """
 
     threshold: float
@@ -123,11 +145,13 @@ class OperatingPoint:
     target: Target
     target_rate: float
     expected_fpir: float
+    expected_fpir_10n: float
     fmr: float
     n: int
     embedder_id: str
     made_from: str
     made_at: str = ""
+    fit: GalleryFit | None = None
     notes: tuple[str, ...] = field(default=())
 
 

@@ -16,6 +16,7 @@ from facecli.cli import gallery, models
 from facecli.cli.demo import demo
 from facecli.cli.enroll import enroll
 from facecli.cli.identify import identify
+from facecli.cli.options import fail
 from facecli.cli.threshold import threshold
 from facecli.cli.verify import verify
 from facecli.errors import FacecliError
@@ -68,5 +69,5 @@ def main() -> None:
     try:
         app()
     except FacecliError as error:
-        typer.echo(f"facecli: error: {error}", err=True)
+        fail(error)
         sys.exit(error.exit_code)

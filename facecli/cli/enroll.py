@@ -24,7 +24,7 @@ def enroll(
     photos: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PHOTOS...",
+            metavar="PHOTOS",
             help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), a CSV of path,subject, "
             "or with --subject any photos of one person.",
         ),
@@ -66,7 +66,7 @@ def enroll(
         row = report.enrol_row(result, layout.problems)
         typer.echo(report.as_json(row) if as_json else report.enrol_text(row, opened.info()))
     if not row["enrolled"] and not row["already_there"]:
-        note("no photo could be enrolled")
+        note("no photo could be enrolled", quiet)
         raise typer.Exit(3)
     if check and row["skipped"]:
         raise typer.Exit(1)

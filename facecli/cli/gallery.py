@@ -48,8 +48,7 @@ def list_(gallery: GalleryOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(report.as_json(rows))
     else:
-        cells = [[str(v) for v in row.values()] for row in rows]
-        typer.echo(report.table(cells, ["subject", "references", "since"]))
+        typer.echo(report.subjects_table(rows))
 
 
 @app.command()
@@ -62,10 +61,7 @@ def show(subject: Subject, gallery: GalleryOption = None, as_json: JsonOption = 
     if as_json:
         typer.echo(report.as_json(rows))
     else:
-        cells = [
-            [str(r["reference"]), r["path"], f"{r['quality']:.2f}", r["enrolled_at"]] for r in rows
-        ]
-        typer.echo(report.table(cells, ["reference", "photo", "quality", "enrolled"]))
+        typer.echo(report.references_table(rows))
 
 
 @app.command()
@@ -75,9 +71,11 @@ def rename(
     gallery: GalleryOption = None,
 ) -> None:
     """Give a subject another name; its references stay."""
+    from facecli.report import printable
+
     with _open(gallery) as opened:
         opened.rename(subject, name)
-    typer.echo(f"renamed {subject} to {name}")
+    typer.echo(printable(f"renamed {subject} to {name}"))
 
 
 @app.command()
@@ -87,31 +85,35 @@ def merge(
     gallery: GalleryOption = None,
 ) -> None:
     """Make two subjects one: SUBJECT's references become INTO's."""
+    from facecli.report import counted, printable
+
     with _open(gallery) as opened:
         moved = opened.merge(subject, into)
-    typer.echo(f"moved {moved} references from {subject} to {into}")
+    typer.echo(printable(f"moved {counted(moved, 'reference')} from {subject} to {into}"))
 
 
 @app.command()
 def remove(subject: Subject, gallery: GalleryOption = None, yes: YesOption = False) -> None:
     """Delete a subject with all references and templates. There is no way back."""
+    from facecli.report import counted, printable
+
     with _open(gallery) as opened:
         count = len(opened.references(subject))
         if not yes:
-            _confirm(f"delete {subject} and {count} references for good?")
+            _confirm(printable(f"delete {subject} and {counted(count, 'reference')} for good?"))
         removed = opened.remove(subject)
-    typer.echo(f"removed {subject} and {removed} references")
+    typer.echo(printable(f"removed {subject} and {counted(removed, 'reference')}"))
 
 
 @app.command()
 def check(gallery: GalleryOption = None) -> None:
     """Look the whole gallery over: file, vectors, index. Exit code 4 when something is wrong."""
+    from facecli import report
+
     with _open(gallery) as opened:
-        faults = opened.check()
-        counts = opened.info()
-    if faults:
-        raise GalleryError("the gallery is damaged:\n" + "\n".join(f"  {f}" for f in faults))
-    typer.echo(f"sound: {counts.subjects} subjects, {counts.references} references")
+        if faults := opened.check():
+            raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
+        typer.echo("sound: " + report.people(opened.info()))
 
 
 @app.command()
@@ -120,9 +122,11 @@ def export(
     gallery: GalleryOption = None,
 ) -> None:
     """Write every reference, templates included, to a portable file. It is biometric data."""
+    from facecli.report import counted, printable
+
     with _open(gallery) as opened:
         count = opened.export(file)
-    typer.echo(f"wrote {count} references to {file}")
+    typer.echo(printable(f"wrote {counted(count, 'reference')} to {file}"))
 
 
 @app.command("import")
@@ -133,10 +137,11 @@ def import_(
 ) -> None:
     """Add what another gallery exported; a damaged file is refused whole."""
     from facecli.gallery import Gallery
+    from facecli.report import counted
 
     with Gallery.open(gallery, model=model, create=True) as opened:
         result = opened.import_(file)
-    typer.echo(f"imported {result} references")
+    typer.echo(f"imported {counted(result, 'new reference')}")
 
 
 def _confirm(question: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def identify(
     photos: Annotated[
         list[Path],
-        typer.Argument(metavar="PHOTOS...", help="Photos, folders, or - for a photo on stdin."),
+        typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
     ],
     gallery: GalleryOption = None,
     top: Annotated[
@@ -36,7 +37,11 @@ def identify(
     ] = 5,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", min=-1, max=1, metavar="T", help="A cosine, this time only."),
+        typer.Option("--threshold", metavar="T", help="A cosine, this time only."),
+    ] = None,
+    target_fpir: Annotated[
+        float | None,
+        typer.Option("--target-fpir", metavar="RATE", help="Another target, this time only."),
     ] = None,
     annotate: Annotated[
         Path | None,
@@ -61,11 +66,17 @@ def identify(
 
     if as_json + as_jsonl + as_csv > 1:
         raise UsageError("choose one of --json, --jsonl and --csv")
-    sources = _sources(photos)
+    if threshold is not None and target_fpir is not None:
+        raise UsageError("choose one of --threshold and --target-fpir")
+    sources = _sources(photos, quiet)
+    if annotate is not None:
+        _make(annotate)
     emit = _emitter(as_json, as_jsonl, as_csv)
     outcomes: set[Outcome] = set()
     with Gallery.open(gallery, model=model, device=device) as opened:
-        decisions = opened.identify(sources, top=top, threshold=threshold, workers=workers)
+        decisions = opened.identify(
+            sources, top=top, threshold=threshold, fpir=target_fpir, workers=workers
+        )
         for path, group in groupby(decisions, key=lambda d: d.probe.path):
             faces = list(group)
             outcomes |= {d.outcome for d in faces}
@@ -80,20 +91,32 @@ def identify(
         raise typer.Exit(1)
 
 
-def _sources(arguments: list[Path]) -> list[Path | bytes]:
+def _sources(arguments: list[Path], quiet: bool) -> list[Path | bytes]:
     """Files and folders in the order given; what cannot be used is answered with a failed row."""
     from facecli.layouts import photos
 
     sources: list[Path | bytes] = []
     for argument in arguments:
         if str(argument) == "-":
-            sources.append(sys.stdin.buffer.read())
-        else:
-            found, problems = photos([argument])
-            sources += [*found, *(Path(p.path) for p in problems)]
+            sources.append(_stdin())
+            continue
+        found, problems = photos([argument])
+        sources += found
+        for problem in problems:
+            if argument.is_dir():
+                note(f"{problem.path}: {problem.detail or problem.reason}", quiet)
+            else:
+                sources.append(Path(problem.path))
     if not sources:
         raise InputError("there is no photo in " + ", ".join(map(str, arguments)))
     return sources
+
+
+def _stdin() -> bytes:
+    data = sys.stdin.buffer.read() if sys.stdin else b""  # None where the shell closed it
+    if not data:
+        raise InputError("nothing came on stdin: pipe a photo in, as in `... - < photo.jpg`")
+    return data
 
 
 class _Lines:
@@ -141,6 +164,13 @@ def _emitter(as_json: bool, as_jsonl: bool, as_csv: bool) -> _Lines | _Whole:
     return _Lines(as_csv) if as_jsonl or as_csv else _Whole(as_json)
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--annotate {folder}: {error.strerror}; name another folder") from error
+
+
 def _picture(
     folder: Path, path: str, sources: list[Path | bytes], faces: list[Decision], quiet: bool
 ) -> None:
@@ -154,11 +184,8 @@ def _picture(
     image = data if isinstance(data, FailureToAcquire) else images.decode(data, path)
     if isinstance(image, FailureToAcquire):
         return  # its row has said so
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = folder / ("stdin.jpg" if path == "-" else f"{Path(path).stem}.jpg")
-    number = 2
-    while target.exists():
-        target = target.with_stem(f"{target.stem.removesuffix(f'_{number - 1}')}_{number}")
-        number += 1
+    stem = "stdin" if path == "-" else Path(path).stem
+    names = (f"{stem}.jpg", *(f"{stem}_{number}.jpg" for number in range(2, 10**6)))
+    target = next(t for t in (folder / name for name in names) if not os.path.lexists(t))
     save(annotate(image, faces), target)
     note(f"wrote {target}", quiet)

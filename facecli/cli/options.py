@@ -43,7 +43,18 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def note(text: str, quiet: bool = False) -> None:
     """A line for people, on stderr."""
     if not quiet:
-        typer.echo(f"facecli: {text}", err=True)
+        typer.echo(f"facecli: {_shown(text)}", err=True)
+
+
+def fail(error: Exception) -> None:
+    """What went wrong, on stderr."""
+    typer.echo(f"facecli: error: {_shown(str(error))}", err=True)
+
+
+def _shown(text: str) -> str:
+    from facecli.report import printable
+
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 @contextmanager

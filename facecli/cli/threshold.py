@@ -75,6 +75,7 @@ def threshold(
                 report.as_json(report.point_row(point)) if as_json else report.point_text(point)
             )
             return
+        from facecli.operating import DEFAULT_FPIR
         from facecli.trials import read_pairs
 
         pairs = read_pairs(calibrate)
@@ -83,7 +84,7 @@ def threshold(
         result = opened.calibrate(
             pairs,
             target=Target.FPIR if target_fmr is None else Target.FMR,
-            rate=target_fmr or target_fpir or 0.01,
+            rate=next((r for r in (target_fmr, target_fpir) if r is not None), DEFAULT_FPIR),
             workers=workers,
             store=not dry_run,
         )

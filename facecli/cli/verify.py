@@ -17,7 +17,7 @@ def verify(
     gallery: GalleryOption = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", min=-1, max=1, metavar="T", help="A cosine, this time only."),
+        typer.Option("--threshold", metavar="T", help="A cosine, this time only."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit with 1 unless they are the same subject.")
@@ -31,7 +31,8 @@ def verify(
     At the gallery's operating point; without a gallery, at the embedder's own for FMR 1e-4.
     """
     from facecli import report
-    from facecli.gallery import Gallery, default_path, verify_without_gallery
+    from facecli.gallery import Gallery, default_path
+    from facecli.verification import verify_without_gallery
 
     if gallery is None and not default_path().exists():
         result = verify_without_gallery(

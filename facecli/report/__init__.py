@@ -9,14 +9,17 @@ from facecli.report.decisions import (
     verification_row,
     verification_text,
 )
-from facecli.report.formats import as_csv, as_json, as_json_line, printable, table
+from facecli.report.formats import as_csv, as_json, as_json_line, counted, printable
 from facecli.report.people import (
     enrol_row,
     enrol_text,
     info_row,
     info_text,
+    people,
     reference_row,
+    references_table,
     subject_row,
+    subjects_table,
 )
 from facecli.report.threshold import calibration_row, calibration_text, point_row, point_text
 
@@ -26,18 +29,21 @@ __all__ = [
     "as_json_line",
     "calibration_row",
     "calibration_text",
+    "counted",
     "decision_row",
     "decisions_table",
     "enrol_row",
     "enrol_text",
     "info_row",
     "info_text",
+    "people",
     "point_row",
     "point_text",
     "printable",
     "reference_row",
+    "references_table",
     "subject_row",
-    "table",
+    "subjects_table",
     "verification_row",
     "verification_text",
 ]

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from facecli.gallery import Verification
-from facecli.report.formats import SCHEMA, failure_line, rate, rounded, significant, table
+from facecli.report.formats import (
+    SCHEMA,
+    failure_line,
+    rate,
+    rounded,
+    short_path,
+    significant,
+    table,
+)
 from facecli.report.threshold import aim, point_row
 from facecli.terms import Outcome
 from facecli.types import Decision, Face, Probe
+from facecli.verification import Verification
 
 FACE_FIELDS = ("x1", "y1", "x2", "y2", "detection_score", "quality")
 
@@ -44,11 +52,10 @@ def decision_row(decision: Decision) -> dict[str, Any]:
     }
 
 
-def decisions_table(decisions: Iterable[Decision], header: bool = True) -> str:
+def decisions_table(decisions: Iterable[Decision]) -> str:
     """A line a face. An unknown one still shows its best candidate, marked below threshold."""
-    rows = [_decision_cells(d) for d in decisions]
     headers = ["photo", "face", "answer", "score", "threshold", "false alarm", "note"]
-    return table(rows, headers if header else [])
+    return table([_decision_cells(d) for d in decisions], headers)
 
 
 def _decision_cells(d: Decision) -> list[str]:
@@ -59,7 +66,7 @@ def _decision_cells(d: Decision) -> list[str]:
     answer = d.subject if d.subject is not None else str(d.outcome).replace("_", " ")
     number = "" if d.probe.index is None else str(d.probe.index + 1)
     scores = [f"{best.score:.3f}", f"{d.operating_point.threshold:.3f}"] if best else ["", ""]
-    path = "(stdin)" if d.probe.path == "-" else d.probe.path
+    path = "(stdin)" if d.probe.path == "-" else short_path(d.probe.path)
     return [path, number, answer, *scores, rate(d.false_alarm) if best else "", note]
 
 

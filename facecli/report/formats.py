@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
+from wcwidth import wcswidth
 
 from facecli.types import FailureToAcquire
 
@@ -43,26 +44,51 @@ def as_csv(rows: Iterable[Row], header: bool = True) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:
+NUMBERS = {"face", "score", "threshold", "false alarm", "references", "reference", "quality",
+           "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
+
+
+def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
     """Aligned columns for people; control characters in names are shown, not obeyed."""
-    shown = [[printable(c) if isinstance(c, str) else c for c in row] for row in rows]
-    return str(tabulate(shown, headers=headers, tablefmt="simple", disable_numparse=True))
+    shown = [[printable(cell) for cell in row] for row in rows]
+    sides = ["right" if header in NUMBERS else "left" for header in headers]
+    text = tabulate(
+        shown, headers=headers, tablefmt="simple", disable_numparse=True, colalign=sides
+    )
+    return "\n".join(line.rstrip() for line in str(text).split("\n"))
+
+
+def short_path(path: str, width: int = 60) -> str:
+    """The path with its beginning left out where it takes more than `width` columns."""
+    while wcswidth(printable(path)) > width and "/" in path.removeprefix("…/"):
+        path = "…/" + path.removeprefix("…/").split("/", 1)[1]
+    return path
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 subject`, `2 subjects`, `1,000 subjects`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def printable(text: str) -> str:
-    """The text with control and direction-changing characters escaped as in Python."""
+    """The text with control and direction-changing characters escaped as in Python.
+
+    The joiners of Persian, Indic scripts and emoji (U+200C, U+200D) stay.
+    """
     return "".join(
-        c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        c if c in "\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
         else c.encode("unicode_escape").decode("ascii")
         for c in text
     )  # fmt: skip
 
 
 def rate(rate: float) -> str:
-    """A rate in percent with two significant digits."""
+    """A rate in percent with two significant digits; below 0.0001 % only that it is."""
     if math.isnan(rate):
         return "not known"
     percent = rate * 100
+    if 0 < percent < 1e-4:
+        return "< 0.0001 %"
     return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
 
 

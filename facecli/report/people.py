@@ -10,7 +10,15 @@ from tabulate import tabulate
 from facecli.enrol import EnrolReport
 from facecli.gallery import GalleryInfo
 from facecli.report.decisions import face_row
-from facecli.report.formats import SCHEMA, Row, failure_line, printable
+from facecli.report.formats import (
+    SCHEMA,
+    Row,
+    counted,
+    failure_line,
+    printable,
+    short_path,
+    table,
+)
 from facecli.report.threshold import aim, point_row
 from facecli.store import ReferenceRow, SubjectRow
 from facecli.types import FailureToAcquire
@@ -51,11 +59,13 @@ def enrol_text(row: Row, info: GalleryInfo) -> str:
         for p in row["photos"]
         if p["status"] == "skipped"
     ]
-    lines.append(
-        f"gallery {printable(str(info.path))}: {info.subjects} subjects, "
-        f"{info.references} references"
-    )
+    lines.append(f"gallery {printable(str(info.path))}: {people(info)}")
     return "\n".join(lines)
+
+
+def people(info: GalleryInfo) -> str:
+    """`2 subjects, 5 references`."""
+    return f"{counted(info.subjects, 'subject')}, {counted(info.references, 'reference')}"
 
 
 def info_row(info: GalleryInfo) -> dict[str, Any]:
@@ -109,3 +119,20 @@ def reference_row(ref: ReferenceRow) -> dict[str, Any]:
         "photo_sha256": ref.photo_sha256,
         "enrolled_at": ref.enrolled_at,
     }
+
+
+def subjects_table(rows: Sequence[Row]) -> str:
+    """Everyone enrolled, for people."""
+    if not rows:
+        return "nobody is enrolled yet: facecli enroll PHOTOS"
+    cells = [[r["subject"], str(r["references"]), r["created_at"]] for r in rows]
+    return table(cells, ["subject", "references", "since"])
+
+
+def references_table(rows: Sequence[Row]) -> str:
+    """One subject's references, for people."""
+    cells = [
+        [str(r["reference"]), short_path(r["path"]), f"{r['quality']:.2f}", r["enrolled_at"]]
+        for r in rows
+    ]
+    return table(cells, ["reference", "photo", "quality", "enrolled"])

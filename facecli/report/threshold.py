@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from facecli.report.formats import (
     SCHEMA,
+    counted,
     failure_line,
     printable,
     rate,
@@ -15,7 +16,7 @@ from facecli.report.formats import (
     table,
 )
 from facecli.terms import Target
-from facecli.types import Interval, OperatingPoint
+from facecli.types import GalleryFit, Interval, OperatingPoint
 
 if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
     from facecli.calibrate import Calibration
@@ -30,8 +31,10 @@ def point_row(point: OperatingPoint) -> dict[str, Any]:
         "target": str(point.target),
         "target_rate": significant(point.target_rate),
         "expected_fpir": significant(point.expected_fpir),
+        "expected_fpir_10n": significant(point.expected_fpir_10n),
         "fmr": significant(point.fmr),
         "n": point.n,
+        "fit": _fit_row(point.fit) if point.fit else None,
         "embedder": point.embedder_id,
         "made_from": point.made_from,
         "made_at": point.made_at or None,
@@ -53,10 +56,41 @@ def point_text(point: OperatingPoint) -> str:
     if not math.isnan(point.expected_fpir):
         lines.append(
             f"  expected     {rate(point.expected_fpir)} of strangers' searches would name "
-            f"somebody among {point.n} subjects (FPIR); {rate(point.fmr)} per comparison (FMR)"
+            f"somebody among {counted(point.n, 'subject')} (FPIR); "
+            f"{rate(point.fmr)} per comparison (FMR)"
         )
+        lines.append(
+            f"               {rate(point.expected_fpir_10n)} if it stayed while the gallery grew "
+            f"to {counted(10 * point.n, 'subject')}"
+        )
+    if point.fit:
+        lines.append(f"  this gallery {_fit_text(point.fit)}")
     lines += [f"  note         {note}" for note in point.notes]
     return "\n".join(lines)
+
+
+def _fit_row(fit: GalleryFit) -> dict[str, Any]:
+    return {
+        "n": fit.n,
+        "m": rounded(fit.mean),
+        "mu": rounded(fit.expected_mean),
+        "r": rounded(fit.ratio),
+        "shift": rounded(fit.shift),
+        "scale": rounded(fit.scale),
+        "references": fit.references,
+    }
+
+
+def _fit_text(fit: GalleryFit) -> str:
+    """What the gallery's own people, each searched among the others, did to the threshold."""
+    moved = f"raised by {fit.shift:.3f}" if fit.shift else "not raised"
+    stretched = f", its margin widened {fit.scale:.2f} times" if fit.scale > 1 else ""
+    return (
+        f"its own people reach {fit.mean:.3f} among each other on average, the reference set "
+        f"{fit.expected_mean:.3f}:\n               the threshold is {moved}{stretched} "
+        f"(spread {fit.ratio:.2f} of the reference set's; {counted(fit.references, 'reference')} "
+        "searched)"
+    )
 
 
 def calibration_row(calibration: Calibration) -> dict[str, Any]:
@@ -84,9 +118,11 @@ def calibration_text(calibration: Calibration) -> str:
     rows.append(_rates_cells(calibration.rates, "<- chosen"))
     rows.sort(key=lambda cells: float(cells[0]))
     lines = [
-        f"{scores.mated.trials} mated and {scores.nonmated.trials} non-mated pairs of "
-        f"{scores.photos} photos; {len(scores.failures)} photos failed to acquire "
-        "(their pairs count: mated as missed, non-mated as rejected)",
+        f"{scores.mated.trials:,} mated and {counted(scores.nonmated.trials, 'non-mated pair')} "
+        f"of {counted(scores.photos, 'photo')}; "
+        f"{counted(len(scores.failures), 'photo')} failed to acquire"
+        + (" (their pairs count: mated as missed, non-mated as rejected)"
+           if scores.failures else ""),
         *(f"  {printable(f.path)}: {printable(failure_line(f))}" for f in scores.failures[:20]),
         "",
         table(
@@ -134,5 +170,5 @@ def aim(point: OperatingPoint) -> str:
     """`FPIR 1 % among 300 subjects`, or that it was set by hand."""
     if point.target is Target.NONE:
         return "no target: set by hand"
-    among = f" among {point.n} subjects" if point.target is Target.FPIR else ""
+    among = f" among {counted(point.n, 'subject')}" if point.target is Target.FPIR else ""
     return f"{point.target} {rate(point.target_rate)}{among}"
