@@ -1,0 +1,23 @@
+"""Reference tables made from the people outside a test. Not a benchmark itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import protocol
+
+from facecli import reference_table
+
+
+def table_without(
+    people: protocol.People, subjects: np.ndarray
+) -> reference_table.ReferenceTable:
+    """The table of everybody but these subjects, each pair of people counting once."""
+    kept = ~np.isin(people.subjects, subjects)
+    vectors, codes = people.vectors[kept], people.subjects[kept]
+    share = 1 / np.bincount(codes)[codes]
+    i, j = np.triu_indices(len(vectors), 1)
+    different = codes[i] != codes[j]
+    scores = (vectors @ vectors.T)[i, j][different]
+    mass = (share[i] * share[j])[different]
+    count = len(np.unique(codes))
+    return reference_table.from_scores(scores, count, "the people outside the test", mass)
