@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecli.terms import Outcome
-from facecli.types import Candidate, Decision, OperatingPoint, Probe
+from facecli.types import Candidate, Decision, FailureToAcquire, OperatingPoint, Probe
 
 
 @overload
@@ -29,18 +29,22 @@ def decide(
     candidates: Sequence[Candidate],
     point: OperatingPoint,
     false_alarm: float = float("nan"),
+    flaw: FailureToAcquire | None = None,
 ) -> Decision:
-    """Accept the best candidate, or say unknown.
+    """Accept the best candidate, or say unknown; of low quality where a flaw may be to blame.
 
-    candidates: best first. false_alarm: see `types.Decision`.
+    candidates: best first. false_alarm: see `types.Decision`. flaw: what is wrong with the face;
+    one that is identified all the same stays so.
     """
     best = candidates[0] if candidates else None
     identified = best is not None and accepts(best.score, point.threshold)
+    rejected = Outcome.UNKNOWN if flaw is None else Outcome.LOW_QUALITY
     return Decision(
         probe=probe,
-        outcome=Outcome.IDENTIFIED if identified else Outcome.UNKNOWN,
+        outcome=Outcome.IDENTIFIED if identified else rejected,
         candidates=tuple(candidates),
         operating_point=point,
         subject=best.subject if best is not None and identified else None,
         false_alarm=false_alarm,
+        failure=None if identified else flaw,
     )

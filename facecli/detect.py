@@ -3,10 +3,16 @@
 YuNet knows faces of about 10 to 300 px, so one pass cannot serve both a group and a selfie.
 A pass at a moderate size comes first; a large photo gets a finer pass for small faces, and
 faces that fill the frame get a coarser one.
+
+Each face's landmarks are then found again in a cut-out of one size. In the passes YuNet sets
+them nearly as if every head were upright: of 150 LFW photos tilted by 20 degrees it saw 5 in the
+median, in the cut-out 17.5. On lfw-dev's 6,000 pairs that takes the FNMR at an FMR of 0.1 % from
+1.9 to 0.8 % (untilted, on the photos the cut-out's size was chosen with).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -17,10 +23,12 @@ from facecli.types import Face, Image
 
 SCORE_MIN = 0.6
 NMS_IOU = 0.3
-COARSE_SIDE, BASE_SIDE, FINE_SIDE = 320, 640, 1280  # px: the long side a pass works at
-FINEST_SIDE = 2560  # px: memory grows with the square, a square photo takes 0.6 GB at this
+COARSE_SIDE, BASE_SIDE, FINE_SIDE = 240, 640, 1280  # px: the long side a pass works at
+FINEST_SIDE = 2560  # px: 12 megapixels peak at 0.5 GB a process with it, at 1.1 GB in full
 LARGE = 200.0  # px in a pass: above this a coarser pass sees the face better
 SMALL = 25.0  # px in a pass: where faces this small are found, smaller ones may be missed
+FACE_SIDE = 224  # px: a face's longer side where its landmarks are found
+FACE_WINDOW = 1.5  # of the face's longer side: the cut-out around it
 MAX_PER_PASS = 5000
 
 
@@ -59,7 +67,21 @@ class YuNet:
             finer = min(finest, 2 * side)
             faces = _merge(faces, self._pass(image, finer), side / longest)
             side = finer
-        return tuple(faces)
+        return tuple(self._refined(image, face) for face in faces)
+
+    def _refined(self, image: Image, face: Face) -> Face:
+        """The face with the landmarks that a view of FACE_SIDE px shows, where it shows it."""
+        x1, y1, x2, y2 = face.box
+        reach, height, width = FACE_WINDOW / 2 * _size(face), *image.shape[:2]
+        left, right = (int(np.clip((x1 + x2) / 2 + d, 0, width)) for d in (-reach, reach))
+        top, bottom = (int(np.clip((y1 + y2) / 2 + d, 0, height)) for d in (-reach, reach))
+        part = image[top:bottom, left:right]
+        if part.size == 0:
+            return face
+        side = max(1, round(max(part.shape[:2]) * FACE_SIDE / _size(face)))
+        views = [_moved(view, left, top) for view in self._pass(part, side)]
+        best = max(views, key=lambda view: _overlap(view, face), default=face)
+        return replace(face, landmarks=best.landmarks) if _overlap(best, face) > NMS_IOU else face
 
     def _pass(self, image: Image, side: int) -> list[Face]:
         """Detect with the photo's long side shrunk to `side` px; faces in the photo's own px."""
@@ -67,7 +89,8 @@ class YuNet:
         k = side / max(height, width)
         size = (max(1, round(width * k)), max(1, round(height * k)))
         if size != (width, height):
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+            how = cv2.INTER_AREA if k < 1 else cv2.INTER_LINEAR
+            image = cv2.resize(image, size, interpolation=how)  # type: ignore[assignment]
         self._net.setInputSize(size)
         _, rows = self._net.detect(image)
         if rows is None:
@@ -114,14 +137,27 @@ def _merge(coarse: list[Face], fine: list[Face], scale: float) -> list[Face]:
 
 
 def _same(fine: Face, coarse: Face, scale: float) -> bool:
-    shared = _area(
-        max(fine.box[0], coarse.box[0]), max(fine.box[1], coarse.box[1]),
-        min(fine.box[2], coarse.box[2]), min(fine.box[3], coarse.box[3]),
-    )  # fmt: skip
-    areas = _area(*fine.box), _area(*coarse.box)
     if _size(coarse) * scale > LARGE:
-        return shared > NMS_IOU * min(areas)
-    return shared > NMS_IOU * (sum(areas) - shared)
+        return _shared(fine, coarse) > NMS_IOU * min(_area(*fine.box), _area(*coarse.box))
+    return _overlap(fine, coarse) > NMS_IOU
+
+
+def _overlap(one: Face, other: Face) -> float:
+    """Intersection over union of the boxes, in [0, 1]."""
+    shared = _shared(one, other)
+    return shared / (_area(*one.box) + _area(*other.box) - shared)
+
+
+def _shared(one: Face, other: Face) -> float:
+    """The area where both boxes lie, px^2."""
+    low, high = np.maximum(one.box, other.box), np.minimum(one.box, other.box)
+    return _area(float(low[0]), float(low[1]), float(high[2]), float(high[3]))
+
+
+def _moved(face: Face, right: int, down: int) -> Face:
+    x1, y1, x2, y2 = face.box
+    box = (x1 + right, y1 + down, x2 + right, y2 + down)
+    return replace(face, box=box, landmarks=face.landmarks + np.array([right, down], np.float32))
 
 
 def _area(x1: float, y1: float, x2: float, y2: float) -> float:

@@ -46,7 +46,12 @@ class Situation:
             raise CalibrationError(f"{DAMAGED} ({error})") from error
 
     def gallery_fit(self) -> GalleryFit | None:
-        """How the gallery differs from that table; None where neither can tell."""
+        """How the gallery differs from that table.
+
+        None where neither can tell, and where strangers were searched for: their scores hold it.
+        """
+        if self.choice is not None and self.choice.n is not None:
+            return None
         table = self.table()
         return fit(table, self.observed) if table is not None and self.observed else None
 
@@ -70,9 +75,10 @@ def in_force(situation: Situation) -> OperatingPoint:
         target, basis = Target(choice.target), Basis(choice.basis)
     except ValueError as error:
         raise CalibrationError(f"{DAMAGED} ({error})") from error
-    if choice.target_rate is None or choice.scores is None:
+    rate = choice.target_rate
+    if target is Target.NONE or choice.scores is None or rate is None or not 0 < rate < 1:
         raise CalibrationError(DAMAGED)
-    return at(situation, target, choice.target_rate, basis, choice.made_at)
+    return at(situation, target, rate, basis, choice.made_at)
 
 
 def at_fpir(situation: Situation, rate: float) -> OperatingPoint:
@@ -90,7 +96,7 @@ def at(
 
     FPIR: t0 = Q(1 - (1 - rate)^(1/n)), then t = max(m, mu) + (t0 - mu) * s for the gallery (see
     `fit`). FMR: t = Q(rate), whatever the gallery. Raises UsageError for a rate outside (0, 1),
-    CalibrationError where there are no scores behind it.
+    CalibrationError where there are no scores behind it, or no cosine is high enough.
     """
     if not 0 < rate < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
@@ -104,6 +110,16 @@ def at(
     own = situation.gallery_fit() if target is Target.FPIR else None
     scores = fitted(table, own)
     threshold = scores.threshold(rate, n) if target is Target.FPIR else scores.score(rate)
+    if not threshold < 1:
+        raise CalibrationError(
+            f"{target} {rate:g} would need a cosine of {threshold:.2f}, and none is above 1: "
+            + (
+                "some subjects enrolled under different names look like one person; "
+                "`facecli gallery merge` them"
+                if own and own.shift > NOTABLE_SHIFT
+                else "give a larger rate"
+            )
+        )
     return OperatingPoint(
         threshold=threshold,
         basis=basis,
@@ -117,7 +133,11 @@ def at(
         made_from=table.made_from,
         made_at=made_at,
         fit=own,
-        notes=(*_thin_tail(table, scores.tail(threshold)), *_differs(own)),
+        notes=(
+            *_thin_tail(table, scores.tail(threshold)),
+            *_differs(own),
+            *_elsewhere(situation, rate),
+        ),
     )
 
 
@@ -158,7 +178,18 @@ def _thin_tail(table: ReferenceTable, fmr: float) -> tuple[str, ...]:
         return ()
     return (
         f"extrapolated: the scores behind it show nothing rarer than 1 in "
-        f"{1 / table.tails[-1]:,.0f} comparisons, this needs 1 in {1 / fmr:,.0f}",
+        f"{1 / table.tails[-1]:,.0f} comparisons, this needs 1 in {1 / max(fmr, 1e-300):,.0f}",
+    )
+
+
+def _elsewhere(situation: Situation, rate: float) -> tuple[str, ...]:
+    """What was measured by searches, where this is for another N or rate."""
+    choice, n = situation.choice, situation.n
+    if choice is None or choice.n is None or (choice.n, choice.target_rate) == (n, rate):
+        return ()
+    return (
+        f"measured at N = {choice.n:,} for FPIR {choice.target_rate:g}; the shape of the table "
+        f"carries it to N = {n:,} and FPIR {rate:g}: calibrate again",
     )
 
 

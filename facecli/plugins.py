@@ -59,4 +59,6 @@ def load(group: str, name: str) -> Any:
                 f"{entry.value}, offered as {name!r}, does not load: {error}"
             ) from error
     known = ", ".join(sorted({*BUILT_IN[group], *(e.name for e in entry_points(group=group))}))
-    raise UsageError(f"there is no {group.removeprefix('facecli.')[:-1]} {name!r}: use {known}")
+    raise UsageError(
+        f"none of the {group.removeprefix('facecli.')} is called {name!r}: use {known}"
+    )

@@ -8,8 +8,10 @@ are too few to show it.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -19,6 +21,8 @@ from facecli.types import Float32, Float64
 FORMAT = 1
 QUANTILES = 500  # of a best-of-n, for its mean and deviation
 MIN_ENTRIES = 10
+FEWEST_SCORES = 40  # enough for as many entries
+FEWEST_BEHIND = 10  # comparisons behind an entry: 32 % of standard error
 # Tail probabilities a table holds a score for: dense where thresholds lie.
 TAILS: Float64 = np.concatenate(
     [np.array([0.999, 0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]), np.logspace(-1, -6, 51)]
@@ -42,8 +46,9 @@ class ReferenceTable:
     def score(self, tail: float) -> float:
         """Q: the score a stranger exceeds with probability `tail` in (0, 1).
 
-        Linear in log10(tail) between entries, and beyond the last entry by the slope of the last
-        decade: an extrapolation (see `extrapolates`).
+        Linear in log10(tail) between entries. Beyond the last entry the score goes on as a
+        normal distribution's would, at the slope of the last two decades: an extrapolation (see
+        `extrapolates`).
         """
         if not 0 < tail < 1:
             raise ValueError(f"a tail probability lies between 0 and 1, not {tail}")
@@ -52,19 +57,21 @@ class ReferenceTable:
         at = float(np.log10(tail))
         if at >= x[0]:
             return float(np.interp(at, x, y))
-        return float(y[0] + self._slope() * (at - x[0]))
+        return float(y[0] + self._slope() * (_deviate(tail) - _deviate(self.tails[-1])))
 
     def tail(self, score: float) -> float:
         """The probability that a non-mated comparison reaches a score: the inverse of `score`."""
         x, y = np.log10(self.tails), np.asarray(self.scores)
         if score > y[-1]:
-            return float(10 ** (x[-1] + (score - y[-1]) / self._slope()))
+            deviate = _deviate(self.tails[-1]) + (score - y[-1]) / self._slope()
+            return math.erfc(deviate / math.sqrt(2)) / 2
         y, first = np.unique(y, return_index=True)  # of tied entries the most frequent
         return float(10 ** np.interp(score, y, x[first]))
 
     def threshold(self, fpir: float, n: int) -> float:
         """t0 = Q(1 - (1 - fpir)^(1/n)): n strangers compared, at most `fpir` of searches err."""
-        return self.score(-float(np.expm1(np.log1p(-fpir) / max(n, 1))))
+        tail = -float(np.expm1(np.log1p(-fpir) / max(n, 1)))
+        return self.score(max(tail, float(np.finfo(float).tiny)))
 
     def fpir(self, score: float, n: int) -> float:
         """1 - F(score)^n: the chance that the best of n non-mated comparisons reaches `score`."""
@@ -109,10 +116,15 @@ class ReferenceTable:
         )
 
     def _slope(self) -> float:
-        """Change of score per factor of ten in probability over the last decade; negative."""
-        x, y = np.log10(self.tails), np.asarray(self.scores)
-        decade = x <= x[-1] + 1
-        return min(-1e-6, float(np.polyfit(x[decade], y[decade], 1)[0]))
+        """Change of score per standard deviate over the last two decades, above 0."""
+        last = np.asarray(self.tails) <= 100 * self.tails[-1]
+        x = np.array([_deviate(t) for t in np.asarray(self.tails)[last]])
+        return max(1e-6, float(np.polyfit(x, np.asarray(self.scores)[last], 1)[0]))
+
+
+def _deviate(tail: float) -> float:
+    """What a standard normal variable exceeds with probability `tail` in (0, 1)."""
+    return -NormalDist().inv_cdf(tail)
 
 
 def from_scores(
@@ -121,16 +133,18 @@ def from_scores(
     """A table of non-mated scores.
 
     scores: (n,) cosines. weights: (n,), so that a person with many photos counts once; None for
-    equal ones. Ends where the scores do: no tail thinner than 3 comparisons is stated.
+    equal ones. Ends where the scores do: no tail thinner than 10 comparisons (of equal weight) is
+    stated.
     Raises CalibrationError for scores that are too few or not finite.
     """
-    if len(scores) < MIN_ENTRIES or not np.isfinite(scores).all():
-        raise CalibrationError(f"a table takes at least {MIN_ENTRIES} scores, all of them finite")
+    if len(scores) < FEWEST_SCORES or not np.isfinite(scores).all():
+        raise CalibrationError(f"a table takes at least {FEWEST_SCORES} scores, all of them finite")
     order = np.argsort(scores)
     ranked = np.asarray(scores, np.float64)[order]
     mass = np.ones(len(ranked)) if weights is None else np.asarray(weights, np.float64)[order]
     above = 1 - np.cumsum(mass) / mass.sum()
-    tails = TAILS[TAILS * len(ranked) >= 3]
+    effective = mass.sum() ** 2 / (mass**2).sum()  # Kish: as many equal weights tell as much
+    tails = TAILS[TAILS * effective >= FEWEST_BEHIND]
     places = np.clip(np.searchsorted(-above, -tails), 0, len(ranked) - 1)
     values = np.maximum.accumulate(ranked[places])
     return ReferenceTable(
@@ -164,7 +178,7 @@ def _is_tail(table: ReferenceTable) -> bool:
     return bool(
         len(tails) == len(scores) >= MIN_ENTRIES
         and np.isfinite(scores).all()
-        and 0 < tails[-1] < tails[-2] <= 10 * tails[-1]
+        and 0 < tails[-1] < tails[-2] <= 100 * tails[-1]
         and tails[0] < 1
         and (np.diff(tails) < 0).all()
         and (np.diff(scores) >= 0).all()

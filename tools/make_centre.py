@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from make_reference_table import read_corrections, templates
+
+from facecli import weights
 
 
 def main() -> None:
@@ -22,7 +25,8 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--corrections", type=Path)
     args = parser.parse_args()
-    vectors, subjects = templates(args.photos, args.model, *read_corrections(args.corrections))
+    plain = replace(weights.find_embedder(args.model), centre=None)
+    vectors, subjects = templates(args.photos, plain, *read_corrections(args.corrections))
     names = np.unique(subjects)
     centre = np.mean([vectors[subjects == name].mean(axis=0) for name in names], axis=0)
     made_from = f"{len(names)} subjects, {len(vectors)} photos"

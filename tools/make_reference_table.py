@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("--name", default="photos", help="what to call the photos")
     args = parser.parse_args()
     dropped, renamed = read_corrections(args.corrections)
-    vectors, subjects = templates(args.photos, args.model, dropped, renamed)
+    spec = weights.find_embedder(args.model)
+    vectors, subjects = templates(args.photos, spec, dropped, renamed)
     table = make(vectors, subjects, args.name)
     args.out.write_text(table.to_json() + "\n", encoding="utf-8")
     print(f"{table.subjects} subjects, {table.comparisons} comparisons, mean {table.mean():.4f}")
@@ -50,10 +51,10 @@ def read_corrections(path: Path | None) -> tuple[set[str], dict[str, str]]:
 
 
 def templates(
-    folder: Path, model: str | None, dropped: set[str], renamed: dict[str, str]
+    folder: Path, spec: weights.EmbedderSpec, dropped: set[str], renamed: dict[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n, d) float32 templates of the largest faces, and the (n,) names of their subjects."""
-    extractor = Extractor.load(weights.find_embedder(model))
+    extractor = Extractor.load(spec)
     paths = [p for p in sorted(folder.glob("*/*")) if p.name not in dropped]
     vectors, names = [], []
     for path, photo in zip(paths, extractor.photos(paths), strict=True):
