@@ -15,6 +15,7 @@ from facecli import __version__
 from facecli.cli import gallery, models
 from facecli.cli.demo import demo
 from facecli.cli.enroll import enroll
+from facecli.cli.evaluate import evaluate
 from facecli.cli.identify import identify
 from facecli.cli.options import fail
 from facecli.cli.threshold import threshold
@@ -52,7 +53,7 @@ def facecli(
     """Who is in this picture? A name, or an honest unknown: offline, from one gallery file."""
 
 
-for command in (enroll, identify, verify, threshold, demo):
+for command in (enroll, identify, verify, threshold, evaluate, demo):
     app.command()(command)
 app.add_typer(gallery.app)
 app.add_typer(models.app)

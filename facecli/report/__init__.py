@@ -21,7 +21,14 @@ from facecli.report.people import (
     subject_row,
     subjects_table,
 )
-from facecli.report.threshold import calibration_row, calibration_text, point_row, point_text
+from facecli.report.threshold import (
+    calibration_row,
+    calibration_text,
+    point_row,
+    point_text,
+    strangers_row,
+    strangers_text,
+)
 
 __all__ = [
     "as_csv",
@@ -42,6 +49,8 @@ __all__ = [
     "printable",
     "reference_row",
     "references_table",
+    "strangers_row",
+    "strangers_text",
     "subject_row",
     "subjects_table",
     "verification_row",

@@ -61,6 +61,9 @@ def decisions_table(decisions: Iterable[Decision]) -> str:
 def _decision_cells(d: Decision) -> list[str]:
     best = next(iter(d.candidates), None)
     note = failure_line(d.failure) if d.failure else ""
+    if d.outcome is Outcome.LOW_QUALITY and best:
+        quality = f"quality {d.probe.face.quality:.2f}; " if d.probe.face else ""
+        note = f"{quality}nearest: {best.subject}, below threshold"
     if d.outcome is Outcome.UNKNOWN:
         note = f"nearest: {best.subject}, below threshold" if best else "the gallery is empty"
     answer = d.subject if d.subject is not None else str(d.outcome).replace("_", " ")

@@ -87,9 +87,9 @@ def rate(rate: float) -> str:
     if math.isnan(rate):
         return "not known"
     percent = rate * 100
-    if 0 < percent < 1e-4:
+    if 0 < percent < 9.96e-5:
         return "< 0.0001 %"
-    return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
+    return f"{percent:.2g} %" if percent < 99 else f"{percent:.3g} %"
 
 
 def rounded(value: float | None) -> float | None:

@@ -87,6 +87,7 @@ def info_row(info: GalleryInfo) -> dict[str, Any]:
 def info_text(info: GalleryInfo) -> str:
     """The same for people."""
     point = info.operating_point
+    threshold = f"{point.threshold:.3f}, {aim(point)}" if point else "none, see facecli threshold"
     rows = [
         ["file", str(info.path)],
         ["subjects", str(info.subjects)],
@@ -94,7 +95,7 @@ def info_text(info: GalleryInfo) -> str:
         ["embedder", info.embedder],
         ["created", info.created_at],
         ["size", f"{info.bytes / 1e6:.1f} MB"],
-        ["threshold", f"{point.threshold:.3f}, {aim(point)}" if point else "none yet: calibrate"],
+        ["threshold", threshold],
     ]
     cells = [[k, printable(v)] for k, v in rows]
     return str(tabulate(cells, tablefmt="plain", disable_numparse=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.report.formats import (
@@ -16,11 +17,14 @@ from facecli.report.formats import (
     table,
 )
 from facecli.terms import Target
-from facecli.types import GalleryFit, Interval, OperatingPoint
+from facecli.types import FailureToAcquire, GalleryFit, Interval, OperatingPoint
 
 if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
     from facecli.calibrate import Calibration
     from facecli.metrics import VerificationRates
+    from facecli.strangers import StrangerCalibration, StrangerSearch
+
+SHOWN = 20  # lines of a list of photos
 
 
 def point_row(point: OperatingPoint) -> dict[str, Any]:
@@ -102,9 +106,7 @@ def calibration_row(calibration: Calibration) -> dict[str, Any]:
         "mated": scores.mated.trials,
         "non_mated": scores.nonmated.trials,
         "photos": scores.photos,
-        "failures_to_acquire": [
-            {"path": f.path, "reason": failure_line(f)} for f in scores.failures
-        ],
+        "failures_to_acquire": _failure_rows(scores.failures),
         "chosen": _rates_row(calibration.rates),
         "others": [_rates_row(r) for r in calibration.others],
         "remarks": list(calibration.remarks),
@@ -123,7 +125,7 @@ def calibration_text(calibration: Calibration) -> str:
         f"{counted(len(scores.failures), 'photo')} failed to acquire"
         + (" (their pairs count: mated as missed, non-mated as rejected)"
            if scores.failures else ""),
-        *(f"  {printable(f.path)}: {printable(failure_line(f))}" for f in scores.failures[:20]),
+        *_failure_lines(scores.failures),
         "",
         table(
             rows, ["threshold", "FMR", "95 % interval", "errors", "FNMR", "95 % interval",
@@ -131,9 +133,71 @@ def calibration_text(calibration: Calibration) -> str:
         ),
         "",
         point_text(calibration.point),
-        *(f"  note         {remark}" for remark in calibration.remarks),
+        *_remarks(calibration.remarks),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def strangers_row(calibration: StrangerCalibration) -> dict[str, Any]:
+    """The JSON object of `threshold --strangers`."""
+    scores = calibration.scores
+    return {
+        "schema": SCHEMA,
+        "operating_point": point_row(calibration.point),
+        "people": scores.people,
+        "searched": len(scores.searches),
+        "photos": scores.photos,
+        "failures_to_acquire": _failure_rows(scores.failures),
+        "fpir": _interval_row(calibration.fpir),
+        "likely_enrolled": [_search_row(s) for s in calibration.likely_enrolled],
+        "remarks": list(calibration.remarks),
+    }
+
+
+def strangers_text(calibration: StrangerCalibration) -> str:
+    """What the strangers' searches came to, who may be enrolled after all, the one chosen."""
+    scores, seen, n = calibration.scores, calibration.fpir, calibration.point.n
+    suspects = calibration.likely_enrolled
+    lines = [
+        f"{counted(len(scores.searches), 'stranger')} searched for among "
+        f"{counted(n, 'subject')}, one photo each; "
+        f"{counted(len(scores.failures), 'photo')} failed to acquire",
+        *_failure_lines(scores.failures),
+        f"at the threshold below {seen.errors} of {seen.trials} people are named: FPIR "
+        f"{rate(seen.rate)} (95 % interval {rate(seen.low)} - {rate(seen.high)}), on the same "
+        "people that chose it",
+    ]
+    if suspects:
+        lines += [
+            "",
+            f"probably enrolled, for strangers seldom score so: {counted(len(suspects), 'photo')}, "
+            "still counted as strangers.",
+            "Look at them, take out who is enrolled, and calibrate again:",
+            *(f"  {printable(s.path)}: like {printable(s.subject)}, {s.score:.3f}"
+              for s in suspects[:SHOWN]),
+        ]  # fmt: skip
+    return "\n".join([*lines, "", point_text(calibration.point), *_remarks(calibration.remarks)])
+
+
+def _search_row(search: StrangerSearch) -> dict[str, Any]:
+    return {
+        "path": search.path,
+        "person": search.person,
+        "subject": search.subject,
+        "score": rounded(search.score),
+    }
+
+
+def _failure_rows(failures: Sequence[FailureToAcquire]) -> list[dict[str, str]]:
+    return [{"path": f.path, "reason": failure_line(f)} for f in failures]
+
+
+def _failure_lines(failures: Sequence[FailureToAcquire]) -> list[str]:
+    return [f"  {printable(f.path)}: {printable(failure_line(f))}" for f in failures[:SHOWN]]
+
+
+def _remarks(remarks: Sequence[str]) -> list[str]:
+    return [f"  note         {remark}" for remark in remarks]
 
 
 def _rates_row(rates: VerificationRates) -> dict[str, Any]:
