@@ -51,6 +51,7 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _STYLES = {
     Outcome.IDENTIFIED: _Style(paint=(178, 114, 0), text=_WHITE, weight=1.5),
     Outcome.UNKNOWN: _Style(paint=(0, 159, 230), text=_BLACK, weight=1.0, dash=5, gap=3),
+    Outcome.LOW_QUALITY: _Style(paint=(200, 200, 200), text=_BLACK, weight=0.6, dash=3, gap=3),
     Outcome.FAILED: _Style(paint=(200, 200, 200), text=_BLACK, weight=0.6, dash=1, gap=3),
 }
 
@@ -173,6 +174,8 @@ def _words(decision: Decision) -> tuple[str, str]:
     score = f"{best.score:.2f}" if best else ""
     if decision.outcome is Outcome.UNKNOWN:
         return "unknown", score
+    if decision.outcome is Outcome.LOW_QUALITY:
+        return "low quality", score
     own = [c for c in decision.candidates if c.subject == decision.subject]
     return decision.subject or "", f"{own[0].score:.2f}" if own else score
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from facecli import operating
 from facecli.database import now
 from facecli.errors import CalibrationError, UsageError
 from facecli.extract import Extractor
+from facecli.layouts import key
 from facecli.metrics import (
     Scores,
     VerificationRates,
+    dyadic_design_effect,
     error_rates,
     rule_of_three,
     trials_for_rule_of_30,
@@ -27,6 +29,7 @@ from facecli.trials import Pair, Pairs
 from facecli.types import FailureToAcquire, Float32, OperatingPoint
 
 FEWEST_NONMATED = 30  # for a shift: its standard error is then about 0.02 of cosine
+FEW_PEOPLE = 30  # below, a design effect is itself a guess
 SHOWN_FMR = (0.1, 0.01, 0.001, 0.0001)
 
 
@@ -77,10 +80,10 @@ def calibrate(
 ) -> Calibration:
     """Measure the pairs and choose the threshold for `rate` of `target` among n subjects.
 
-    With 30 expected errors in the non-mated pairs at the FMR needed (rule of 30) they stand
-    alone; with fewer, their mean shifts the embedder's reference table, an estimate.
-    Raises CalibrationError where the pairs can support neither, n is 0 for an FPIR, or no cosine
-    is high enough; UsageError for a rate outside (0, 1).
+    With 30 expected errors in the non-mated pairs at the FMR needed (rule of 30, counting pairs
+    that share people for less) they stand alone; with fewer, their mean shifts the embedder's
+    reference table, an estimate. Raises CalibrationError where the pairs can support neither, n is
+    0 for an FPIR, or no cosine is high enough; UsageError for a rate outside (0, 1).
     """
     if not 0 < rate < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
@@ -95,11 +98,6 @@ def calibrate(
     table, basis, remarks = _table(scores, situation.built_in, needed)
     measured = replace(situation, built_in=table)
     point = operating.at(measured, target, rate, basis, now())
-    if not point.threshold < 1:
-        raise CalibrationError(
-            f"{target} {rate:g} would need a cosine of {point.threshold:.2f}, and none is above 1: "
-            "give a larger rate"
-        )
     thresholds = sorted({round(table.score(fmr), 4) for fmr in SHOWN_FMR})
     return Calibration(
         point,
@@ -142,22 +140,23 @@ def _scores(pairs: Sequence[Pair], vectors: dict[Path, Float32]) -> Scores:
     return Scores(values, failed, first, None if usable[0].mated else second)
 
 
+def enrolled_among(pairs: Pairs, names: Iterable[str]) -> tuple[str, ...]:
+    """Which of the people on the pairs' photos are enrolled under their names; sorted."""
+    people = {key(name) for pair in pairs.pairs if pair.subjects for name in pair.subjects}
+    return tuple(sorted(name for name in names if key(name) in people))
+
+
 def _table(
     scores: TrialScores, built_in: ReferenceTable | None, needed: float
 ) -> tuple[ReferenceTable, Basis, tuple[str, ...]]:
     """The non-mated scores to choose from, whose they are, and what is to be said about it."""
     values = scores.nonmated.values
-    count = len(values)
+    count, people = len(values), _people(scores.nonmated)
     who = f"{scores.mated.trials} mated and {scores.nonmated.trials} non-mated pairs"
-    if count >= trials_for_rule_of_30(needed):
-        people = _people(scores.nonmated)
-        return from_scores(values, people, who), Basis.PAIRS, ()
-    shows = (
-        f"{count} non-mated pairs can show an FMR of {rule_of_three(count):.2g} at best "
-        f"(rule of 3); this target needs {needed:.2g} and {trials_for_rule_of_30(needed):,} pairs"
-        if count
-        else "there are no non-mated pairs"
-    )
+    independent = _independent(scores.nonmated, needed)
+    if independent >= trials_for_rule_of_30(needed):
+        return from_scores(values, people, who), Basis.PAIRS, _few(people)
+    shows = _shown(count, people, independent, needed)
     if built_in is None or count < FEWEST_NONMATED:
         fewest = trials_for_rule_of_30(needed) if built_in is None else FEWEST_NONMATED
         raise CalibrationError(
@@ -168,6 +167,44 @@ def _table(
     made_from = f"{who}; {built_in.made_from}, shifted by {shift:+.4f}"
     remark = f"{shows}: the embedder's reference table, shifted by {shift:+.4f}, is used instead"
     return built_in.shifted(shift, made_from), Basis.SHIFTED_TABLE, (remark,)
+
+
+def _shown(count: int, people: int, independent: float, needed: float) -> str:
+    """What so many non-mated pairs can show of the FMR needed, in numbers."""
+    if not count:
+        return "there are no non-mated pairs"
+    enough = trials_for_rule_of_30(needed)
+    shared = (
+        f"; pairs that share people tell less: those of {people} people count as {independent:,.0f}"
+        if people and count >= enough
+        else ""
+    )
+    return (
+        f"{count} non-mated pairs can show an FMR of {rule_of_three(count):.2g} at best "
+        f"(rule of 3); this target needs {needed:.2g} and {enough:,} pairs{shared}"
+    )
+
+
+def _independent(scores: Scores, rate: float) -> float:
+    """How many independent comparisons the scores are worth where `rate` of them are accepted.
+
+    Their number over the dyadic design effect, where it is known who is on them.
+    """
+    count = len(scores.values)
+    if scores.subjects is None or scores.others is None or count < trials_for_rule_of_30(rate):
+        return float(count)
+    accepted = scores.values >= np.quantile(scores.values, 1 - rate)
+    return count / dyadic_design_effect(accepted, scores.subjects, scores.others)
+
+
+def _few(people: int) -> tuple[str, ...]:
+    """A warning where very few people are behind many pairs: 0 is not known how many."""
+    if not 0 < people < FEW_PEOPLE:
+        return ()
+    return (
+        f"only {people} people are on these pairs: the rates are theirs, and with so few nobody "
+        f"can tell how much others differ; {FEW_PEOPLE} or more are better",
+    )
 
 
 def _people(scores: Scores) -> int:

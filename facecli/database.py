@@ -13,7 +13,7 @@ from pathlib import Path
 from facecli.errors import GalleryError
 
 APPLICATION_ID = 0x66616365  # "face"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 PAGE_SIZE = 16384  # a 512-d row wastes half of a 4 KB page
 BUSY_SECONDS = 60.0
 _ELSEWHERE = "name another file with --gallery"

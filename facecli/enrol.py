@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
-from facecli import images
+from facecli import images, quality
 from facecli.extract import Extractor, ordered
 from facecli.layouts import LabelledPhoto, key
 from facecli.store import NewReference, Store
@@ -28,7 +28,10 @@ class EnrolStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnrolItem:
-    """One photo's outcome. faces: references it added. failure: why it was skipped."""
+    """One photo's outcome. faces: references it added.
+
+    failure: why it was skipped, or what was wrong with a face of it that was.
+    """
 
     path: str
     subject: str
@@ -63,8 +66,12 @@ def enrol(
     faces: FacesRule,
     workers: int | None,
     progress: Callable[[EnrolItem], object] | None,
+    bar: float = quality.DEFAULT_BAR,
 ) -> EnrolReport:
-    """Extract on threads, write here in groups; a photo is reported once it is committed."""
+    """Extract on threads, write here in groups; a photo is reported once it is committed.
+
+    bar: faces of a lower quality are refused.
+    """
     there = store.enrolled_photos()
     done: list[EnrolItem] = []
     waiting: list[_Prepared] = []
@@ -77,7 +84,7 @@ def enrol(
                 progress(prepared.item)
         waiting.clear()
 
-    prepare = partial(_prepare, extractor, there, faces)
+    prepare = partial(_prepare, extractor, there, faces, bar)
     for prepared in ordered(prepare, photos, workers):
         waiting.append(_once(prepared, there))
         if len(waiting) >= COMMIT_EVERY:
@@ -87,7 +94,11 @@ def enrol(
 
 
 def _prepare(
-    extractor: Extractor, there: set[tuple[str, str]], rule: FacesRule, labelled: LabelledPhoto
+    extractor: Extractor,
+    there: set[tuple[str, str]],
+    rule: FacesRule,
+    bar: float,
+    labelled: LabelledPhoto,
 ) -> _Prepared:
     path, subject = str(labelled.path), labelled.subject
     data = images.read(labelled.path)
@@ -101,11 +112,17 @@ def _prepare(
     if failure := _refused(photo, rule):
         return _skipped(path, subject, failure)
     chosen = photo.faces if rule is FacesRule.ALL else photo.faces[:1]
+    faults = [quality.fault(found.face, bar) for found in chosen]
+    worst = next(filter(None, faults), None)
+    flaw = FailureToAcquire(path, Reason.LOW_QUALITY, worst) if worst else None
     new = tuple(
         NewReference(subject, found, photo.sha256, index, path)
-        for index, found in enumerate(chosen)
+        for index, (found, fault) in enumerate(zip(chosen, faults, strict=True))
+        if fault is None
     )
-    return _Prepared(EnrolItem(path, subject, EnrolStatus.ENROLLED, len(new)), new)
+    if flaw and not new:
+        return _skipped(path, subject, flaw)
+    return _Prepared(EnrolItem(path, subject, EnrolStatus.ENROLLED, len(new), flaw), new)
 
 
 def _refused(photo: Photo, rule: FacesRule) -> FailureToAcquire | None:

@@ -15,12 +15,11 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from facecli import align, images, plugins, weights
+from facecli import align, images, plugins, quality, weights
 from facecli.plugins import Detector, Embedder
 from facecli.terms import Device, Reason
 from facecli.types import Face, FaceTemplate, FailureToAcquire, Image, Photo, Template
 
-FULL_EYE_DISTANCE = 40.0  # px: about what the 112 px crop can use
 QUEUED_PER_WORKER = 4
 
 T = TypeVar("T")
@@ -75,11 +74,13 @@ class Extractor:
         size = (image.shape[1], image.shape[0])
         for face in sorted(detected, key=lambda f: prominence(f, size), reverse=True):
             try:
-                crops.append(align.crop(image, face.landmarks))
+                crop = align.crop(image, face.landmarks)
             except ValueError as error:
                 failures.append(FailureToAcquire(path, Reason.DEGENERATE, str(error)))
             else:
-                found.append(replace(face, quality=quality(face)))
+                seen = quality.assess(face, crop)
+                found.append(replace(face, quality=seen.score, sharpness=seen.sharpness))
+                crops.append(crop)
         vectors = self.embedder.embed(np.stack(crops)) if crops else ()
         faces = tuple(
             FaceTemplate(face, Template(vector, self.spec.embedder_id))
@@ -111,23 +112,6 @@ def prominence(face: Face, size: tuple[int, int]) -> float:
     width, height = size
     away = np.hypot((x1 + x2 - width) / 2, (y1 + y2 - height) / 2) / (np.hypot(width, height) / 2)
     return float((x2 - x1) * (y2 - y1) * max(0.0, 1 - away) ** 2)
-
-
-def quality(face: Face) -> float:
-    """How much the face's template can be relied on, in [0, 1]: higher is better.
-
-    The geometric mean of the detection score, the size (eye distance over 40 px, at most 1) and
-    frontality (1 when the nose stands midway between the eyes, 0 in profile).
-    """
-    left, right, nose = (p.astype(float) for p in face.landmarks[:3])
-    eyes = right - left
-    distance = float(np.hypot(*eyes))
-    if distance < 1e-6:
-        return 0.0
-    along = float((nose - left) @ eyes) / distance**2
-    frontality = float(np.clip(1 - 2 * abs(along - 0.5), 0, 1))
-    size = min(1.0, distance / FULL_EYE_DISTANCE)
-    return float((face.detection_score * size * frontality) ** (1 / 3))
 
 
 def ordered(work: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> Iterator[R]:

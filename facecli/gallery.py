@@ -26,6 +26,7 @@ from facecli.extract import Extractor
 from facecli.fit import Observed, observe
 from facecli.layouts import LabelledPhoto, name_fault
 from facecli.operating import Situation
+from facecli.quality import DEFAULT_BAR
 from facecli.reference_table import ReferenceTable
 from facecli.search import Search
 from facecli.store import CalibrationRow, ReferenceRow, Store, SubjectRow, Subjects
@@ -37,7 +38,9 @@ from facecli.types import (
 from facecli.verification import Verification, verify
 
 if TYPE_CHECKING:
+    from facecli.audit import Audit
     from facecli.calibrate import Calibration
+    from facecli.strangers import Person, StrangerCalibration
     from facecli.trials import Pairs
 
 
@@ -135,18 +138,20 @@ class Gallery:
         photos: Sequence[LabelledPhoto],
         *,
         faces: FacesRule = FacesRule.LARGEST,
+        min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
         progress: Callable[[EnrolItem], object] | None = None,
     ) -> EnrolReport:
         """Enrol photos under their subjects' names; what is there already costs a hash.
 
         Committed in small groups: an interrupted run keeps what it reported and resumes.
+        min_quality: faces below it, in [0, 1], are refused with the reason.
         Raises UsageError where a subject's name cannot be one.
         """
         for name in {photo.subject for photo in photos}:
             if fault := name_fault(name):
                 raise UsageError(f"{name!r}: {fault}")
-        report = enrol(self._store, self.extractor, photos, faces, workers, progress)
+        report = enrol(self._store, self.extractor, photos, faces, workers, progress, min_quality)
         self._observed()  # now, so that the next search need not wait for it
         return report
 
@@ -157,13 +162,15 @@ class Gallery:
         top: int = 5,
         threshold: float | None = None,
         fpir: float | None = None,
+        min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
     ) -> Iterator[Decision]:
         """Decide for every face of every photo, in order; a photo without one gives one row.
 
         top: how many candidates to rank. threshold, fpir: as for `operating_point`.
+        min_quality: a face below it is of low quality where it would be unknown.
         """
-        search = self._search(threshold, fpir)
+        search = self._search(threshold, fpir, min_quality)
         for result in self.extractor.photos(photos, workers):
             yield from search.photo(result, top)
 
@@ -217,6 +224,31 @@ class Gallery:
             self._store.calibrate(result.row())
         return result
 
+    def calibrate_strangers(
+        self,
+        people: Sequence[Person],
+        *,
+        rate: float = operating.DEFAULT_FPIR,
+        assurance: float | None = None,
+        workers: int | None = None,
+        store: bool = True,
+    ) -> StrangerCalibration:
+        """Search for people who are not enrolled and put the threshold for FPIR `rate` in force.
+
+        people: see `strangers.read_people`. assurance: a confidence in (0, 1), None for the
+        conformal quantile. store: False only measures. Raises CalibrationError when these people
+        cannot serve.
+        """
+        from facecli.strangers import calibrate_strangers
+
+        subjects, situation = self._store.templates(), self._situation()
+        result = calibrate_strangers(
+            self.extractor, people, subjects, situation, rate, assurance, workers
+        )
+        if store:
+            self._store.calibrate(result.choice)
+        return result
+
     # the people ------------------------------------------------------------------------------
 
     def info(self) -> GalleryInfo:
@@ -259,6 +291,28 @@ class Gallery:
         """Delete a subject with all references; returns how many."""
         return self._store.remove(subject)
 
+    def remove_reference(self, subject: str, reference_id: int) -> int:
+        """Delete one reference, and the subject with its last; returns how many it keeps."""
+        return self._store.remove_reference(subject, reference_id)
+
+    def audit(self) -> Audit:
+        """What is probably wrong with the gallery, most certain first; changes nothing.
+
+        Raises CalibrationError where the embedder has no table and nothing was calibrated.
+        """
+        from facecli.audit import audit  # scipy costs 0.1 s; nothing else here needs it
+
+        table = self._situation().table()
+        if table is None:
+            raise CalibrationError(
+                f"the embedder {self._store.embedder_id.split(':')[0]} comes without a reference "
+                "table, so no likeness can be judged: measure one with "
+                "`facecli threshold --calibrate pairs.csv`"
+            )
+        with self._store.snapshot():
+            references = tuple(self._store.references())
+        return audit(references, table)
+
     def export(self, path: Path) -> int:
         """Write every reference to a portable file; returns how many. See `exchange.export`."""
         return exchange.export(self._store, path)
@@ -292,10 +346,10 @@ class Gallery:
                 self._store.keep_observed(revision, found)
         return found
 
-    def _search(self, threshold: float | None, fpir: float | None) -> Search:
+    def _search(self, threshold: float | None, fpir: float | None, bar: float) -> Search:
         situation = self._situation()
         point = _point(situation, threshold, fpir)
-        return Search(self._store, self._store.templates(), point, situation.fitted_table())
+        return Search(self._store, self._store.templates(), point, situation.fitted_table(), bar)
 
 
 def _index_faults(subjects: Subjects) -> list[str]:

@@ -20,8 +20,8 @@ from facecli.terms import Reason
 from facecli.types import FailureToAcquire
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jp2"}
-    | {".pbm", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".avif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+    | {".heic", ".heif", ".avif"}
 )
 _TABLES = frozenset({".csv", ".tsv"})
 _CLUTTER = frozenset({"@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found"})

@@ -79,6 +79,12 @@ def m003_fit(db: Database) -> None:
     )
 
 
+@migrations()
+def m004_calibration_n(db: Database) -> None:
+    """How many subjects a threshold was measured among; NULL where it was not by searches."""
+    db.execute("ALTER TABLE calibration ADD COLUMN n INTEGER")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file up to this version; each step is one transaction, done or not at all."""
     migrations.apply(Database(connection, execute_plugins=False))

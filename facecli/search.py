@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from facecli import plugins
+from facecli import plugins, quality
 from facecli.decide import decide
 from facecli.reference_table import ReferenceTable
 from facecli.store import Store, Subjects
-from facecli.terms import Outcome
+from facecli.terms import Outcome, Reason
 from facecli.types import (
     Candidate,
     Decision,
@@ -26,15 +26,22 @@ class Search:
     """Ranks subjects for faces and decides at one operating point.
 
     table: the non-mated scores that false alarms are told by; None where there are none.
+    bar: the quality below which a face that is not identified is not called unknown.
     """
 
     def __init__(
-        self, store: Store, subjects: Subjects, point: OperatingPoint, table: ReferenceTable | None
+        self,
+        store: Store,
+        subjects: Subjects,
+        point: OperatingPoint,
+        table: ReferenceTable | None,
+        bar: float,
     ) -> None:
         self._store = store
         self._subjects = subjects
         self._point = point
         self._table = table
+        self._bar = bar
         self._index: plugins.Index = plugins.load("facecli.indexes", "flat")(subjects.templates)
 
     def photo(self, photo: Photo | FailureToAcquire, top: int) -> Iterator[Decision]:
@@ -49,7 +56,9 @@ class Search:
         for index, found in enumerate(photo.faces):
             probe = Probe(photo.path, index, found.face)
             candidates = self._candidates(found.template.vector, top)
-            yield decide(probe, candidates, self._point, self._false_alarm(candidates))
+            fault = quality.fault(found.face, self._bar)
+            flaw = FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault) if fault else None
+            yield decide(probe, candidates, self._point, self._false_alarm(candidates), flaw)
 
     def _candidates(self, vector: Float32, top: int) -> list[Candidate]:
         scores, rows = self._index.search(vector[None], max(1, top))

@@ -55,7 +55,10 @@ class NewReference:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRow:
-    """A threshold choice as stored: `threshold` set by hand, or `scores` (JSON) to derive it."""
+    """A threshold choice as stored: `threshold` set by hand, or `scores` (JSON) to derive it.
+
+    n: the subjects among whom it was measured by searches; None where it was not.
+    """
 
     basis: str
     target: str
@@ -64,6 +67,7 @@ class CalibrationRow:
     scores: str | None
     made_from: str
     made_at: str
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -255,7 +259,7 @@ class Store:
         """The threshold choice in force; None while the built-in default is."""
         with explained(self.path):
             row = self._db.execute(
-                "SELECT basis, target, target_rate, threshold, scores, made_from, made_at "
+                "SELECT basis, target, target_rate, threshold, scores, made_from, made_at, n "
                 "FROM calibration ORDER BY id DESC LIMIT 1"
             ).fetchone()
         return None if row is None else CalibrationRow(*row)
@@ -315,14 +319,39 @@ class Store:
             subject = self.find(name)
             self._db.execute("DELETE FROM subject WHERE id = ?", (subject.id,))
             self._refresh(())
+        self._erase(repr(name))
+        return subject.references
+
+    def remove_reference(self, name: str, reference_id: int) -> int:
+        """Delete one reference of a subject, and the subject with its last; returns how many stay.
+
+        Erases as `remove` does. Raises GalleryError when the subject has no such reference.
+        """
+        with self._transaction():
+            subject = self.find(name)
+            found = self._db.execute(
+                "DELETE FROM reference WHERE id = ? AND subject_id = ?", (reference_id, subject.id)
+            ).rowcount
+            if not found:
+                raise GalleryError(
+                    f"{name!r} has no reference {reference_id}: `facecli gallery show` lists them"
+                )
+            left = subject.references - 1
+            if not left:
+                self._db.execute("DELETE FROM subject WHERE id = ?", (subject.id,))
+            self._refresh({subject.id} if left else ())
+        self._erase(f"reference {reference_id} of {name!r}")
+        return left
+
+    def _erase(self, what: str) -> None:
+        """After a deletion: fold the write-ahead log into the file, where bytes are overwritten."""
         with explained(self.path):
             busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             raise GalleryError(
-                f"{name!r} is removed, but another program reads {self.path} and keeps the old "
+                f"{what} is removed, but another program reads {self.path} and keeps the old "
                 "bytes on disk: they go when the last program closes the gallery"
             )
-        return subject.references
 
     def keep_observed(self, revision: int, observed: Observed) -> None:
         """Remember what was observed of the templates at this revision."""
@@ -338,9 +367,9 @@ class Store:
         with self._transaction():
             self._db.execute(
                 "INSERT INTO calibration (basis, target, target_rate, threshold, scores, "
-                "made_from, made_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "made_from, made_at, n) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (row.basis, row.target, row.target_rate, row.threshold, row.scores,
-                 row.made_from, row.made_at),
+                 row.made_from, row.made_at, row.n),
             )  # fmt: skip
 
     def check(self) -> list[str]:

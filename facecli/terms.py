@@ -10,6 +10,7 @@ class Outcome(StrEnum):
 
     IDENTIFIED = "identified"
     UNKNOWN = "unknown"
+    LOW_QUALITY = "low_quality"
     NO_FACE = "no_face"
     FAILED = "failed"
 
@@ -47,6 +48,7 @@ class Reason(StrEnum):
     SEVERAL_FACES = "more than one face"
     NO_NAME = "names nobody"
     DEGENERATE = "degenerate landmarks"
+    LOW_QUALITY = "low quality"
 
 
 class Basis(StrEnum):
@@ -55,6 +57,8 @@ class Basis(StrEnum):
     REFERENCE_TABLE = "reference table"
     SHIFTED_TABLE = "reference table shifted by your pairs"
     PAIRS = "your pairs"
+    SHIFTED_BY_STRANGERS = "reference table shifted by your strangers"
+    STRANGERS = "your strangers"
     BY_HAND = "set by hand"
 
 

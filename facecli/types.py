@@ -35,13 +35,15 @@ class Face:
     landmarks: (5, 2) float32 px: the eye on the photo's left, the other eye, nose tip, the
         mouth corner on the photo's left, the other corner.
     detection_score: the detector's, in [0, 1].
-    quality: in [0, 1], see `extract.quality`.
+    quality: in [0, 1], see `quality.Quality`. sharpness: one of its measures, in [0, 1]; NaN where
+        the face was read from a gallery.
     """
 
     box: tuple[float, float, float, float]
     landmarks: Float32
     detection_score: float
     quality: float = 0.0
+    sharpness: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +172,7 @@ class Decision:
 
     candidates: best first, one per subject, whatever their scores; empty without a template.
     subject: the identified subject, None unless `outcome` is IDENTIFIED.
+    failure: why there is no template, or what keeps a face of low quality from an answer.
     false_alarm: the estimated chance that a stranger scores as high against this gallery,
         NaN where no table supports one.
     """

@@ -37,7 +37,7 @@ NAMES = {
     "Armenian": "Հայկ",
     "Ethiopic": "ኃይሌ ገብረሥላሴ",
 }
-POINT = OperatingPoint(0.35, Basis.BY_HAND, Target.NONE, np.nan, np.nan, np.nan, 1, "e", "")
+POINT = OperatingPoint(0.35, Basis.BY_HAND, Target.NONE, np.nan, np.nan, np.nan, np.nan, 1, "e", "")
 BOX = (80.0, 80.0, 180.0, 200.0)
 
 

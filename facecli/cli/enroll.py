@@ -12,6 +12,7 @@ from facecli.cli.options import (
     GalleryOption,
     JsonOption,
     ModelOption,
+    QualityOption,
     QuietOption,
     WorkersOption,
     note,
@@ -35,6 +36,7 @@ def enroll(
     faces: Annotated[
         FacesRule, typer.Option("--faces", help="Which faces of a photo to enrol.")
     ] = FacesRule.LARGEST,
+    min_quality: QualityOption = None,
     gallery: GalleryOption = None,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
@@ -52,13 +54,18 @@ def enroll(
     from facecli import report
     from facecli.gallery import Gallery
     from facecli.layouts import labelled
+    from facecli.quality import DEFAULT_BAR
 
     layout = labelled(photos, subject)
     with Gallery.open(gallery, model=model, device=device, create=True) as opened:
         try:
             with progress(len(layout.photos), quiet) as step:
                 result = opened.enroll(
-                    layout.photos, faces=faces, workers=workers, progress=lambda _: step()
+                    layout.photos,
+                    faces=faces,
+                    min_quality=DEFAULT_BAR if min_quality is None else min_quality,
+                    workers=workers,
+                    progress=lambda _: step(),
                 )
         except KeyboardInterrupt:
             note("interrupted; what was enrolled is kept, run the same command to go on")

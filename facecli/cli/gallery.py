@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.audit import audit
 from facecli.cli.options import GalleryOption, JsonOption, ModelOption, YesOption, note
 from facecli.errors import GalleryError, UsageError
 
@@ -20,6 +21,8 @@ app = typer.Typer(
 )  # fmt: skip
 
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT")]
+
+app.command()(audit)
 
 
 def _open(path: Path | None, model: str | None = None) -> Gallery:
@@ -93,16 +96,29 @@ def merge(
 
 
 @app.command()
-def remove(subject: Subject, gallery: GalleryOption = None, yes: YesOption = False) -> None:
-    """Delete a subject with all references and templates. There is no way back."""
+def remove(
+    subject: Subject,
+    reference: Annotated[
+        int | None,
+        typer.Option("--reference", metavar="ID", help="Only this one; see `gallery show`."),
+    ] = None,
+    gallery: GalleryOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Delete a subject with all references and templates, or one. There is no way back."""
     from facecli.report import counted, printable
 
     with _open(gallery) as opened:
         count = len(opened.references(subject))
+        whole = f"{subject} and {counted(count, 'reference')}"
+        what = whole if reference is None else f"reference {reference} of {subject}"
         if not yes:
-            _confirm(printable(f"delete {subject} and {counted(count, 'reference')} for good?"))
-        removed = opened.remove(subject)
-    typer.echo(printable(f"removed {subject} and {counted(removed, 'reference')}"))
+            _confirm(printable(f"delete {what} for good?"))
+        if reference is None:
+            opened.remove(subject)
+        elif not opened.remove_reference(subject, reference):
+            what += ", the last one: the subject is gone"
+    typer.echo(printable(f"removed {what}"))
 
 
 @app.command()

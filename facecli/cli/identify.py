@@ -15,6 +15,7 @@ from facecli.cli.options import (
     GalleryOption,
     JsonOption,
     ModelOption,
+    QualityOption,
     QuietOption,
     WorkersOption,
     note,
@@ -43,6 +44,7 @@ def identify(
         float | None,
         typer.Option("--target-fpir", metavar="RATE", help="Another target, this time only."),
     ] = None,
+    min_quality: QualityOption = None,
     annotate: Annotated[
         Path | None,
         typer.Option("--annotate", metavar="DIR", help="Write pictures with boxes and names."),
@@ -63,6 +65,7 @@ def identify(
     Exit code 3 when no photo could be read.
     """
     from facecli.gallery import Gallery
+    from facecli.quality import DEFAULT_BAR
 
     if as_json + as_jsonl + as_csv > 1:
         raise UsageError("choose one of --json, --jsonl and --csv")
@@ -75,7 +78,12 @@ def identify(
     outcomes: set[Outcome] = set()
     with Gallery.open(gallery, model=model, device=device) as opened:
         decisions = opened.identify(
-            sources, top=top, threshold=threshold, fpir=target_fpir, workers=workers
+            sources,
+            top=top,
+            threshold=threshold,
+            fpir=target_fpir,
+            min_quality=DEFAULT_BAR if min_quality is None else min_quality,
+            workers=workers,
         )
         for path, group in groupby(decisions, key=lambda d: d.probe.path):
             faces = list(group)

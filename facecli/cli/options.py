@@ -29,6 +29,13 @@ DeviceOption = Annotated[
     Device,
     typer.Option("--device", envvar="FACECLI_DEVICE", help="Where the embedder runs."),
 ]
+QualityOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-quality", min=0, max=1, metavar="Q",
+        help="What faces must reach, 0 to 1; 0.55 by default, 0 takes any.",
+    ),
+]  # fmt: skip
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, metavar="N", help="Threads; by default one a processor."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,11 @@ from facecli.cli.options import (
 from facecli.errors import UsageError
 from facecli.terms import Device, Target
 
+if TYPE_CHECKING:
+    from facecli.calibrate import Calibration
+    from facecli.gallery import Gallery
+    from facecli.strangers import StrangerCalibration
+
 
 def threshold(
     calibrate: Annotated[
@@ -28,6 +33,18 @@ def threshold(
             metavar="PAIRS",
             help="Measure your own pairs: a CSV of file1,file2,same, LFW's pairs.txt, or a "
             "folder per person.",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="DIR", help="Make the pairs of a folder per person."),
+    ] = None,
+    strangers: Annotated[
+        Path | None,
+        typer.Option(
+            "--strangers",
+            metavar="DIR",
+            help="Search for people who are not enrolled: a photo or a folder each.",
         ),
     ] = None,
     set_: Annotated[
@@ -45,6 +62,15 @@ def threshold(
         float | None,
         typer.Option("--target-fmr", metavar="RATE", help="False matches per comparison."),
     ] = None,
+    assure: Annotated[
+        float | None,
+        typer.Option(
+            "--assure",
+            metavar="PERCENT",
+            help="With --strangers: keep the true FPIR at the target with this confidence, "
+            "as in 95.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure and print, store nothing.")
     ] = False,
@@ -57,39 +83,82 @@ def threshold(
 ) -> None:
     """Show the operating point in force, or put another in force.
 
-    Exit code 6 when your pairs cannot support a threshold.
+    Exit code 6 when your photos cannot support a threshold.
     """
     from facecli import report
     from facecli.gallery import Gallery
+    from facecli.operating import DEFAULT_FPIR
 
-    if calibrate is not None and set_ is not None:
-        raise UsageError("choose one of --calibrate and --set")
-    if calibrate is None and (target_fpir is not None or target_fmr is not None or dry_run):
-        raise UsageError("--target-fpir, --target-fmr and --dry-run go with --calibrate")
+    pairs = calibrate if folder is None else folder
+    if sum(given is not None for given in (calibrate, folder, strangers, set_)) > 1:
+        raise UsageError("choose one of --calibrate, --folder, --strangers and --set")
     if target_fpir is not None and target_fmr is not None:
         raise UsageError("choose one of --target-fpir and --target-fmr")
+    if pairs is None and strangers is None and (target_fpir is not None or dry_run):
+        raise UsageError("--target-fpir and --dry-run go with --calibrate or --strangers")
+    if pairs is None and target_fmr is not None:
+        raise UsageError("--target-fmr goes with --calibrate: strangers' searches give an FPIR")
+    if strangers is None and assure is not None:
+        raise UsageError("--assure goes with --strangers")
+    fpir = DEFAULT_FPIR if target_fpir is None else target_fpir
     with Gallery.open(gallery, model=model, device=device) as opened:
-        if calibrate is None:
+        if pairs is not None:
+            aim = (Target.FPIR, fpir) if target_fmr is None else (Target.FMR, target_fmr)
+            measured = _pairs(opened, pairs, aim, workers, not dry_run, quiet)
+            row, text = report.calibration_row(measured), report.calibration_text(measured)
+        elif strangers is not None:
+            seen = _strangers(opened, strangers, fpir, assure, workers, not dry_run, quiet)
+            row, text = report.strangers_row(seen), report.strangers_text(seen)
+        else:
             point = opened.operating_point() if set_ is None else opened.set_threshold(set_)
-            typer.echo(
-                report.as_json(report.point_row(point)) if as_json else report.point_text(point)
-            )
-            return
-        from facecli.operating import DEFAULT_FPIR
-        from facecli.trials import read_pairs
+            row, text = report.point_row(point), report.point_text(point)
+    typer.echo(report.as_json(row) if as_json else text)
 
-        pairs = read_pairs(calibrate)
-        for problem in pairs.problems:
-            note(problem, quiet)
-        result = opened.calibrate(
-            pairs,
-            target=Target.FPIR if target_fmr is None else Target.FMR,
-            rate=next((r for r in (target_fmr, target_fpir) if r is not None), DEFAULT_FPIR),
-            workers=workers,
-            store=not dry_run,
+
+def _pairs(
+    gallery: Gallery,
+    path: Path,
+    aim: tuple[Target, float],
+    workers: int | None,
+    store: bool,
+    quiet: bool,
+) -> Calibration:
+    from facecli.calibrate import enrolled_among
+    from facecli.trials import read_pairs
+
+    pairs = read_pairs(path)
+    for problem in pairs.problems:
+        note(problem, quiet)
+    if enrolled := enrolled_among(pairs, [row.name for row in gallery.subjects()]):
+        names = ", ".join(enrolled[:5]) + (", ..." if len(enrolled) > 5 else "")
+        note(
+            f"{len(enrolled)} of these people are enrolled ({names}): pairs may be of them, but "
+            "use other photos than those enrolled",
+            quiet,
         )
-    typer.echo(
-        report.as_json(report.calibration_row(result))
-        if as_json
-        else report.calibration_text(result)
+    return gallery.calibrate(pairs, target=aim[0], rate=aim[1], workers=workers, store=store)
+
+
+def _strangers(
+    gallery: Gallery,
+    folder: Path,
+    rate: float,
+    assure: float | None,
+    workers: int | None,
+    store: bool,
+    quiet: bool,
+) -> StrangerCalibration:
+    from facecli.strangers import read_people
+
+    found = read_people(folder)
+    for problem in found.problems:
+        note(f"{problem.path}: {problem.detail or problem.reason}", quiet)
+    if assure is not None and not 50 <= assure < 100:
+        raise UsageError(f"--assure takes a confidence from 50 to below 100 %, not {assure:g}")
+    return gallery.calibrate_strangers(
+        found.people,
+        rate=rate,
+        assurance=None if assure is None else assure / 100,
+        workers=workers,
+        store=store,
     )

@@ -1,0 +1,51 @@
+"""`facecli gallery audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facecli.cli.options import GalleryOption, JsonOption, ModelOption, note
+from facecli.errors import InputError, UsageError
+
+
+def audit(
+    top: Annotated[
+        int, typer.Option("--top", min=1, metavar="K", help="Show the K most certain.")
+    ] = 60,
+    page: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write an HTML page with the faces."),
+    ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Print commands that would mend it; runs none.")
+    ] = False,
+    gallery: GalleryOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What is probably wrong: wrong labels, two names of one person, poor photos.
+
+    The most certain first. Nothing is changed.
+    """
+    from facecli import report
+    from facecli.gallery import Gallery
+    from facecli.report.audit import audit_page, audit_row, audit_text, proposals
+
+    if fix and as_json:
+        raise UsageError("choose one of --fix and --json")
+    with Gallery.open(gallery, model=model) as opened:
+        found = opened.audit()
+    if page is not None:
+        html = audit_page(found, top)
+        try:
+            page.write_text(html, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{page} cannot be written: {error.strerror}") from error
+        note(f"wrote {page}; it holds photos of people")
+    if fix:
+        typer.echo(proposals(found, top, gallery))
+    else:
+        typer.echo(report.as_json(audit_row(found, top)) if as_json else audit_text(found, top))

@@ -1,0 +1,263 @@
+"""The one path, on real photos: order, threads, failures, and whom a photo is of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facecli import align, quality, weights
+from facecli.detect import YuNet
+from facecli.errors import ModelError
+from facecli.extract import Extractor, ordered, processors, prominence
+from facecli.terms import Device, Reason
+from facecli.types import Face, FailureToAcquire, Float32, Image, Photo
+
+
+def good(result: Photo | FailureToAcquire) -> Photo:
+    assert isinstance(result, Photo), result
+    return result
+
+
+def vector(photo: Photo) -> Float32:
+    return photo.faces[0].template.vector
+
+
+def who(extractor: Extractor, photo: Photo, pictures: dict[str, Image]) -> list[str]:
+    """The portraits' names in the order of the photo's faces."""
+    known = {n: vector(extractor.image(p, n)) for n, p in pictures.items()}
+    return [max(known, key=lambda n: known[n] @ f.template.vector) for f in photo.faces]
+
+
+def side_by_side(left: Image, right: Image, gap: int = 0) -> Image:
+    height = max(left.shape[0], right.shape[0])
+    canvas = np.full((height, left.shape[1] + gap + right.shape[1], 3), 127, np.uint8)
+    canvas[: left.shape[0], : left.shape[1]] = left
+    canvas[: right.shape[0], left.shape[1] + gap :] = right
+    return canvas
+
+
+def stretched(image: Image, factor: float) -> Image:
+    shrink = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=shrink)
+
+
+def test_a_photo_is_decoded_detected_aligned_and_embedded(
+    extractor: Extractor, detector: YuNet, portraits: dict[str, Path], hopper: Image
+) -> None:
+    path = portraits["Grace Hopper"]
+    photo = good(extractor.photo(path))
+    (found,) = photo.faces
+    (face,) = detector.detect(hopper)
+    crop = align.crop(hopper, face.landmarks)
+    assert (photo.path, photo.failures) == (str(path), ())
+    assert photo.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert np.array_equal(found.face.landmarks, face.landmarks)
+    assert found.face.box == face.box
+    assert found.face.quality == pytest.approx(quality.assess(face, crop).score)
+    assert found.template.embedder_id == extractor.spec.embedder_id
+    wanted = extractor.embedder.embed(crop[None])[0]
+    assert found.template.vector == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_file_and_its_bytes_are_the_same_photo(
+    extractor: Extractor, portraits: dict[str, Path]
+) -> None:
+    path = portraits["Grace Hopper"]
+    file, data = good(extractor.photo(path)), good(extractor.photo(path.read_bytes()))
+    assert (data.path, data.sha256) == ("-", file.sha256)
+    assert np.array_equal(vector(data), vector(file))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, None])
+def test_the_number_of_workers_changes_nothing(
+    workers: int | None, extractor: Extractor, portraits: dict[str, Path], tmp_path: Path
+) -> None:
+    """Order and values, with photos of different sizes and bad ones among the good."""
+    sources: list[Path | bytes] = [tmp_path / "missing.jpg"]
+    for factor in (0.5, 1, 0.7):
+        for path in portraits.values():
+            small = stretched(cv2.imread(str(path)), factor)
+            sources.append(bytes(cv2.imencode(".png", small)[1]))
+    sources[3:3] = [b"not a photo", portraits["Grace Hopper"].read_bytes()[:9000]]
+    alone = [extractor.photo(source) for source in sources]
+    found = list(extractor.photos(sources, workers))
+    for a, b in zip(found, alone, strict=True):
+        if isinstance(b, FailureToAcquire):
+            assert a == b
+        else:
+            assert np.array_equal(vector(good(a)), vector(b))
+            assert good(a).sha256 == b.sha256
+    reasons = [r.reason for r in found if isinstance(r, FailureToAcquire)]
+    assert reasons == [Reason.NOT_FOUND, Reason.NOT_AN_IMAGE, Reason.TRUNCATED]
+
+
+def test_a_large_photo_gives_the_template_of_the_small_one(
+    extractor: Extractor, pictures: dict[str, Image]
+) -> None:
+    for name, picture in pictures.items():
+        large = extractor.image(stretched(picture, 6), name)
+        assert vector(large) @ vector(extractor.image(picture, name)) > 0.95
+
+
+def test_a_photo_of_nobody(extractor: Extractor) -> None:
+    photo = extractor.image(np.zeros((300, 400, 3), np.uint8), "black.png")
+    assert (photo.faces, photo.failures) == ((), ())
+    assert photo.without_face().reason is Reason.NO_FACE
+
+
+class Mirrored:
+    """YuNet, but with left and right mixed up, as in a broken detector."""
+
+    def __init__(self, detector: YuNet) -> None:
+        self._detector = detector
+
+    def detect(self, image: Image) -> tuple[Face, ...]:
+        swap = [1, 0, 2, 4, 3]
+        return tuple(
+            Face(f.box, f.landmarks[swap], f.detection_score) for f in self._detector.detect(image)
+        )
+
+
+def test_landmarks_of_no_face_are_a_failure_not_a_black_crop(
+    extractor: Extractor, detector: YuNet, hopper: Image
+) -> None:
+    odd = Extractor(extractor.spec, extractor.embedder, lambda: Mirrored(detector))
+    photo = odd.image(hopper, "odd.jpg")
+    assert photo.faces == ()
+    assert [f.reason for f in photo.failures] == [Reason.DEGENERATE]
+    assert "mirrored" in photo.failures[0].detail
+    assert photo.without_face().path == "odd.jpg"
+
+
+def test_the_larger_of_two_people_comes_first(
+    extractor: Extractor, pictures: dict[str, Image], hopper: Image, collins: Image
+) -> None:
+    for pair in (
+        side_by_side(hopper, stretched(collins, 0.6)),
+        side_by_side(stretched(collins, 0.6), hopper),
+    ):
+        photo = extractor.image(pair, "pair")
+        assert who(extractor, photo, pictures) == ["Grace Hopper", "Eileen Collins"]
+
+
+def test_of_like_faces_the_one_in_the_middle_comes_first(
+    extractor: Extractor, pictures: dict[str, Image], hopper: Image, collins: Image
+) -> None:
+    alike = stretched(collins, 1.85)[: hopper.shape[0]]  # her face about as large as Hopper's
+    for middle, edge, name in ((hopper, alike, "Grace Hopper"), (alike, hopper, "Eileen Collins")):
+        margin = np.full((600, edge.shape[1], 3), 127, np.uint8)
+        for row in ((margin, middle, edge), (edge, middle, margin)):
+            found = who(extractor, extractor.image(np.hstack(row), ""), pictures)
+            assert len(found) == 2
+            assert found[0] == name
+
+
+def test_prominence_is_area_times_nearness_to_the_middle() -> None:
+    points = np.zeros((5, 2), np.float32)
+    middle = Face((40, 40, 60, 60), points, 1)
+    corner = Face((-10, -10, 10, 10), points, 1)
+    larger = Face((30, 30, 70, 70), points, 1)
+    assert prominence(middle, (100, 100)) == pytest.approx(400)
+    assert prominence(corner, (100, 100)) == pytest.approx(0)
+    assert prominence(larger, (100, 100)) == pytest.approx(1600)
+    half = Face((15, 15, 35, 35), points, 1)
+    assert prominence(half, (100, 100)) == pytest.approx(100)
+
+
+def facecli_threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("facecli")]
+
+
+def test_a_reader_that_stops_early_stops_the_threads(
+    extractor: Extractor, portraits: dict[str, Path]
+) -> None:
+    taken = []
+
+    def endless() -> Iterator[Path]:
+        while True:
+            taken.append(1)
+            yield portraits["Grace Hopper"]
+
+    stream = extractor.photos(endless(), 2)
+    assert good(next(stream)).faces
+    assert facecli_threads()
+    stream.close()
+    assert not facecli_threads()
+    read = len(taken)
+    time.sleep(0.05)
+    assert len(taken) == read <= 16
+
+
+def test_work_stays_a_bounded_number_ahead_and_in_order() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        time.sleep(0.001 * (item % 3))
+        return item * item
+
+    stream = ordered(work, iter(range(100)), 2)
+    assert next(stream) == 0
+    time.sleep(0.05)
+    assert len(begun) <= 9
+    assert list(stream) == [i * i for i in range(1, 100)]
+    assert list(ordered(work, [], 2)) == []
+
+
+def test_what_was_queued_is_dropped_when_the_reader_stops() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        time.sleep(0.05)
+
+    stream = ordered(work, range(100), 1)
+    next(stream)
+    stream.close()
+    assert len(begun) <= 2
+
+
+def test_an_error_in_the_work_comes_out_and_stops_the_threads() -> None:
+    def work(item: int) -> int:
+        if item == 3:
+            raise ModelError("the network broke")
+        return item
+
+    stream = ordered(work, range(100), 2)
+    assert [next(stream) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ModelError, match="broke"):
+        next(stream)
+    assert not facecli_threads()
+
+
+def test_each_thread_has_a_detector_of_its_own(
+    extractor: Extractor, portraits: dict[str, Path]
+) -> None:
+    onnx = weights.read_verified(weights.find_detector())
+    made: list[str] = []
+
+    def make() -> YuNet:
+        made.append(threading.current_thread().name)
+        return YuNet(onnx)
+
+    own = Extractor(extractor.spec, extractor.embedder, make)
+    results = list(own.photos([portraits["Grace Hopper"]] * 12, 2))
+    assert len(made) == len(set(made)) <= 2
+    assert len({vector(good(r)).tobytes() for r in results}) == 1
+
+
+def test_load_takes_the_device_that_was_named(extractor: Extractor) -> None:
+    own = Extractor.load(extractor.spec, Device.CPU)
+    assert own.embedder.device is Device.CPU
+
+
+def test_there_is_at_least_one_processor() -> None:
+    assert 1 <= processors() <= (os.cpu_count() or 1)
