@@ -27,7 +27,7 @@ from facecli import reference_table, weights
 from facecli.audit import Finding, Kind
 from facecli.extract import Extractor
 from facecli.gallery import Gallery
-from facecli.store import mean_template
+from facecli.records import mean_template
 from facecli.types import Photo
 
 ROWS, SHARE, FPIR = 60, 0.8, 0.01

@@ -14,7 +14,7 @@ import numpy as np
 
 from facecli import weights
 from facecli.extract import Extractor
-from facecli.store import mean_template
+from facecli.records import mean_template
 from facecli.types import Photo
 
 
@@ -65,7 +65,8 @@ class People:
 def load(root: Path, model: str | None, cache: Path | None = None) -> People:
     """Every photo of `root`/photos; corrections in label-corrections.csv are applied.
 
-    cache: a folder that keeps the templates between runs; another embedder's are made anew.
+    cache: a folder that keeps the templates between runs; another embedder's are made anew, but
+    not another detector's: empty it after changing how faces are found.
     """
     dropped, renamed = corrections(root / "label-corrections.csv")
     spec = weights.find_embedder(model)

@@ -9,8 +9,8 @@ import numpy as np
 
 from facecli import fit, operating
 from facecli.metrics import Scores, threshold_for_fpir
+from facecli.records import mean_template
 from facecli.reference_table import ReferenceTable
-from facecli.store import mean_template
 
 TARGET = 0.01
 

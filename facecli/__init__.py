@@ -23,17 +23,21 @@ _HOME_OF = {
     "Device": "facecli.terms",
     "FacecliError": "facecli.errors",
     "FacesRule": "facecli.terms",
+    "LabelledPhoto": "facecli.layouts",
     "OperatingPoint": "facecli.types",
     "Outcome": "facecli.terms",
     "Target": "facecli.terms",
     "labelled": "facecli.layouts",
     "read_pairs": "facecli.trials",
+    "read_people": "facecli.strangers",
 }
 
 if TYPE_CHECKING:
     from facecli.errors import FacecliError as FacecliError
     from facecli.gallery import Gallery as Gallery
+    from facecli.layouts import LabelledPhoto as LabelledPhoto
     from facecli.layouts import labelled as labelled
+    from facecli.strangers import read_people as read_people
     from facecli.terms import Device as Device
     from facecli.terms import FacesRule as FacesRule
     from facecli.terms import Outcome as Outcome

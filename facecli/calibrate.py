@@ -22,8 +22,8 @@ from facecli.metrics import (
     trials_for_rule_of_30,
 )
 from facecli.operating import Situation
+from facecli.records import CalibrationRow
 from facecli.reference_table import ReferenceTable, from_scores
-from facecli.store import CalibrationRow
 from facecli.terms import Basis, Target
 from facecli.trials import Pair, Pairs
 from facecli.types import FailureToAcquire, Float32, OperatingPoint

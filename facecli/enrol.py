@@ -11,7 +11,8 @@ from functools import partial
 from facecli import images, quality
 from facecli.extract import Extractor, ordered
 from facecli.layouts import LabelledPhoto, key
-from facecli.store import NewReference, Store
+from facecli.records import NewReference
+from facecli.store import Store
 from facecli.terms import FacesRule, Reason
 from facecli.types import FailureToAcquire, Photo
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from facecli.errors import EmbedderMismatchError, GalleryError
 from facecli.layouts import name_fault
-from facecli.store import NewReference, ReferenceRow, Store
+from facecli.records import NewReference, ReferenceRow
+from facecli.store import Store
 from facecli.types import Face, FaceTemplate, Float32, Template
 
 FORMAT = "facecli-gallery"

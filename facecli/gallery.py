@@ -27,9 +27,10 @@ from facecli.fit import Observed, observe
 from facecli.layouts import LabelledPhoto, name_fault
 from facecli.operating import Situation
 from facecli.quality import DEFAULT_BAR
+from facecli.records import CalibrationRow, ReferenceRow, SubjectRow, Subjects
 from facecli.reference_table import ReferenceTable
 from facecli.search import Search
-from facecli.store import CalibrationRow, ReferenceRow, Store, SubjectRow, Subjects
+from facecli.store import Store
 from facecli.terms import Device, FacesRule, Target
 from facecli.types import (
     Decision,

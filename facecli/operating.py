@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from facecli.errors import CalibrationError, ModelError, UsageError
 from facecli.fit import Observed, fit, fitted
+from facecli.records import CalibrationRow
 from facecli.reference_table import ReferenceTable, from_json
-from facecli.store import CalibrationRow
 from facecli.terms import Basis, Target
 from facecli.types import GalleryFit, OperatingPoint
 
@@ -115,7 +115,7 @@ def at(
             f"{target} {rate:g} would need a cosine of {threshold:.2f}, and none is above 1: "
             + (
                 "some subjects enrolled under different names look like one person; "
-                "`facecli gallery merge` them"
+                "see `facecli gallery list`, then `facecli gallery merge` them"
                 if own and own.shift > NOTABLE_SHIFT
                 else "give a larger rate"
             )

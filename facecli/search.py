@@ -8,8 +8,9 @@ import numpy as np
 
 from facecli import plugins, quality
 from facecli.decide import decide
+from facecli.records import Subjects
 from facecli.reference_table import ReferenceTable
-from facecli.store import Store, Subjects
+from facecli.store import Store
 from facecli.terms import Outcome, Reason
 from facecli.types import (
     Candidate,

@@ -19,8 +19,8 @@ from facecli.extract import Extractor
 from facecli.layouts import SUFFIXES, key, labelled
 from facecli.metrics import Scores, assured_threshold, clopper_pearson, conformal_threshold
 from facecli.operating import Situation
+from facecli.records import CalibrationRow, Subjects
 from facecli.reference_table import ReferenceTable, from_scores
-from facecli.store import CalibrationRow, Subjects
 from facecli.terms import Basis, Reason, Target
 from facecli.types import FailureToAcquire, Float32, Interval, OperatingPoint, Photo
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from facecli.store import NewReference, Store
+from facecli.records import NewReference
+from facecli.store import Store
 from facecli.types import Face, FaceTemplate, Template
 
 REPOSITORY = Path(__file__).parents[1]

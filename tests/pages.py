@@ -155,20 +155,29 @@ def refresh(page: Path) -> None:
             if code:
                 sys.exit(f"{page}:{step.line}: exit code {code}\n{step.shown}\n{printed}")
             if not agrees(step.output, printed):
-                text = text.replace(_as_shown(step, step.output), _as_shown(step, printed), 1)
+                fresh = _keeping(step.output, printed)
+                text = text.replace(_as_shown(step, step.output), _as_shown(step, fresh), 1)
     page.write_text(text, encoding="utf-8")
 
 
+def _keeping(promised: str, printed: str) -> str:
+    """What is printed, with the page's own lines where they agree and are indented alike."""
+    there = [line for line in promised.splitlines(keepends=True) if line.strip() != "..."]
+    return "".join(
+        next((old for old in there if _indent(old) == _indent(line) and agrees(old, line)), line)
+        for line in printed.splitlines(keepends=True)
+    )
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _as_shown(step: Step, output: str) -> str:
-    """How a step with this output stands on its page; lines that agree stay as they are there."""
-    there = [line for line in step.output.splitlines(keepends=True) if line.strip() != "..."]
-    lines = [
-        next((old for old in there if agrees(old, line)), line)
-        for line in output.splitlines(keepends=True)
-    ]
+    """How a step with this output stands on its page."""
     if step.argv[0] == "bash":
-        return f"$ {step.shown}\n" + "".join(lines)
-    return "".join(f"# -> {line}" for line in lines)
+        return f"$ {step.shown}\n{output}"
+    return "".join(f"# -> {line}" for line in output.splitlines(keepends=True))
 
 
 if __name__ == "__main__":

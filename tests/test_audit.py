@@ -17,10 +17,11 @@ from facecli import reference_table, weights
 from facecli.audit import Audit, Finding, Kind, audit
 from facecli.errors import CalibrationError, GalleryError
 from facecli.gallery import Gallery
+from facecli.records import ReferenceRow
 from facecli.reference_table import ReferenceTable
 from facecli.report.audit import audit_page, audit_row, audit_text, proposals
 from facecli.report.thumbnails import thumbnail
-from facecli.store import ReferenceRow, Store
+from facecli.store import Store
 from facecli.types import Face, Template
 
 DIMENSION = 192

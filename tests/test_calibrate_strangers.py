@@ -18,8 +18,8 @@ from facecli.fit import Observed
 from facecli.layouts import LabelledPhoto
 from facecli.metrics import Scores, conformal_threshold
 from facecli.operating import Situation, in_force
+from facecli.records import CalibrationRow
 from facecli.reference_table import ReferenceTable
-from facecli.store import CalibrationRow
 from facecli.strangers import (
     FEWEST_PEOPLE,
     Person,

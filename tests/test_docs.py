@@ -11,7 +11,7 @@ import pytest
 import typer.main
 from pages import ROOT, agrees, blocks, pages, run, scratch, steps
 
-from facecli import cli, errors
+from facecli import cli, errors, reference_table, terms, weights
 
 RUN_BY_CI = "`.ci/run` runs it"
 
@@ -80,6 +80,35 @@ def test_every_field_of_identify_is_in_the_readme() -> None:
     assert len(fields) > 10
     missing = [field for field in fields if f"`{field}`" not in text]
     assert not missing
+
+
+def test_every_outcome_and_basis_is_explained() -> None:
+    readme, choosing = (ROOT / name for name in ("README.md", "docs/choosing-a-threshold.md"))
+    text = readme.read_text(encoding="utf-8")
+    assert [o for o in terms.Outcome if f"`{o}`" not in text] == []
+    text = choosing.read_text(encoding="utf-8")
+    assert [b for b in terms.Basis if f"\n| `{b}` | " not in text] == []
+
+
+def test_every_module_has_its_place_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = [p.stem for p in (ROOT / "facecli").glob("[a-z]*.py")]
+    folders = [f"{p.parent.name}/" for p in (ROOT / "facecli").glob("*/__init__.py")]
+    assert len(modules) > 20 and "cli/" in folders
+    assert [name for name in (*modules, *folders) if f"`{name}`" not in text] == []
+
+
+def test_the_page_s_thresholds_are_the_table_s() -> None:
+    text = (ROOT / "docs" / "choosing-a-threshold.md").read_text(encoding="utf-8")
+    rows = re.search(r"^\| subjects enrolled \|(.*)\n.*\n\| threshold, cosine \|(.*)", text, re.M)
+    assert rows
+    sizes, shown = ([float(cell.replace(",", "")) for cell in re.findall(r"[\d.,]+", row)]
+                    for row in rows.groups())  # fmt: skip
+    spec = weights.find_embedder(weights.DEFAULT_EMBEDDER)
+    assert spec.table
+    table = reference_table.load(spec.table)
+    assert len(sizes) == len(shown) == 5
+    assert shown == [round(table.threshold(0.01, int(n)), 3) for n in sizes]
 
 
 @pytest.mark.parametrize("page", [*pages(), ROOT / "SECURITY.md"], ids=lambda page: page.name)

@@ -24,9 +24,9 @@ from facecli.decide import accepts
 from facecli.errors import CalibrationError, UsageError
 from facecli.evaluation import Evaluation, Kind
 from facecli.extract import Extractor
+from facecli.records import mean_template
 from facecli.report.evaluation import evaluation_row, evaluation_text
 from facecli.report.evaluation_page import drawings, page, write_plots
-from facecli.store import mean_template
 from facecli.types import Float32, Photo
 
 REFERENCES, PROBES, STRANGERS = 2, 4, 5

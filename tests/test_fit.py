@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from facecli import Gallery, fit, operating, reference_table, weights
 from facecli.fit import Observed, observe
 from facecli.layouts import LabelledPhoto
+from facecli.records import mean_template
 from facecli.reference_table import ReferenceTable
-from facecli.store import mean_template
 from facecli.terms import Basis, Target
 
 

@@ -22,7 +22,8 @@ from galleries import (
 )
 
 from facecli.errors import EmbedderMismatchError, GalleryError
-from facecli.store import CalibrationRow, Store, mean_template
+from facecli.records import CalibrationRow, mean_template
+from facecli.store import Store
 
 NFC, NFD = (unicodedata.normalize(form, "Nguyễn Văn Đức") for form in ("NFC", "NFD"))
 

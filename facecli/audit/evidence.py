@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from facecli.audit.blocks import Rows
+from facecli.records import ReferenceRow
 from facecli.reference_table import ReferenceTable
-from facecli.store import ReferenceRow
 from facecli.types import Float32, Float64
 
 Mask = NDArray[np.bool_]

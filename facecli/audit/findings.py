@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from facecli.store import ReferenceRow
+from facecli.records import ReferenceRow
 
 
 class Kind(StrEnum):

@@ -11,8 +11,8 @@ from facecli.audit import checks
 from facecli.audit.blocks import best_other
 from facecli.audit.evidence import Faces, Mask, chance, unit
 from facecli.audit.findings import Audit, Finding
+from facecli.records import ReferenceRow
 from facecli.reference_table import ReferenceTable
-from facecli.store import ReferenceRow
 
 CHANCE_SHARE = 0.5  # the list ends where chance would make more than this share of it
 FEW = 3.0  # ... or three rows of a kind by chance, which anyone can look through

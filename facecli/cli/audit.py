@@ -39,9 +39,11 @@ def audit(
     with Gallery.open(gallery, model=model) as opened:
         found = opened.audit()
     if page is not None:
+        from facecli.report.html import save
+
         html = audit_page(found, top)
         try:
-            page.write_text(html, encoding="utf-8")
+            save(html, page)
         except OSError as error:
             raise InputError(f"{page} cannot be written: {error.strerror}") from error
         note(f"wrote {page}; it holds photos of people")

@@ -66,6 +66,7 @@ def evaluate(
     if page is not None or plots is not None:
         # Here, so that a missing extra shows before the work is done.
         import facecli.report.evaluation_page as evaluation_page
+        from facecli.report.html import save
     plan = evaluation.read(path, references, seed)
     extractor = Extractor.load(weights.find_embedder(model), device)
     with progress(len(plan.photos), quiet) as step:
@@ -80,7 +81,7 @@ def evaluate(
             written = list(evaluation_page.write_plots(result, plots))
             note(f"wrote {len(written)} files to {plots}", quiet)
         if page is not None:
-            page.write_text(evaluation_page.page(result, thumbnails), encoding="utf-8")
+            save(evaluation_page.page(result, thumbnails), page)
             note(f"wrote {page}", quiet)
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from error

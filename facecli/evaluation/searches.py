@@ -25,8 +25,8 @@ from facecli.metrics import (
     trials_for_rule_of_three,
 )
 from facecli.operating import Situation
+from facecli.records import mean_template
 from facecli.reference_table import ReferenceTable
-from facecli.store import mean_template
 from facecli.terms import Basis, Target
 from facecli.types import Float32, Interval, OperatingPoint
 

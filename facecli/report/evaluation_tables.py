@@ -70,8 +70,8 @@ def _verdict(fpir: Interval, target: float, i: Identification) -> str:
         return "That is more than was aimed at: these photos differ from the reference set."
     if RULE_OF_3 / people > target:
         return (
-            f"{counted(people, 'stranger')} can show {rate(RULE_OF_3 / people)} at best (rule of "
-            f"3): {RULE_OF_3 / target:,.0f} are needed to show {rate(target)}."
+            f"{counted(people, 'stranger')} can show {rate(min(1, RULE_OF_3 / people))} at best "
+            f"(rule of 3): {RULE_OF_3 / target:,.0f} are needed to show {rate(target)}."
         )
     if fpir.high < target:
         return "That is less than was allowed: the threshold is stricter than it need be."

@@ -6,7 +6,9 @@ Importing this raises UsageError without Jinja2, so that it shows before any wor
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from facecli.errors import UsageError
 
@@ -16,6 +18,13 @@ except ImportError as missing:
     raise UsageError("a report needs an optional extra: pip install 'facecli[report]'") from missing
 
 PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def save(page: str, path: Path) -> None:
+    """Write a page, readable by its owner only: it shows faces. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        path.chmod(0o600)  # one that was there keeps its mode otherwise
+        file.write(page.encode())
 
 
 def render(template: str, context: Mapping[str, object]) -> str:

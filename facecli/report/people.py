@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from facecli.enrol import EnrolReport
 from facecli.gallery import GalleryInfo
+from facecli.records import ReferenceRow, SubjectRow
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
@@ -20,7 +21,6 @@ from facecli.report.formats import (
     table,
 )
 from facecli.report.threshold import aim, point_row
-from facecli.store import ReferenceRow, SubjectRow
 from facecli.types import FailureToAcquire
 
 
