@@ -450,6 +450,7 @@ def test_the_page_shows_the_faces(audited: tuple[Command, Path], tmp_path: Path)
     page = tmp_path / "audit.html"
     done = command("gallery", "audit", "-g", folder / "g.facecli", "--report", page)
     assert done.returncode == 0, done.stderr
+    assert page.stat().st_mode & 0o777 == 0o600  # it shows faces
     html = page.read_text(encoding="utf-8")
     assert html.count("data:image/jpeg;base64,") >= 4
     assert "Amazing Grace" in html
