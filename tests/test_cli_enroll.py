@@ -80,6 +80,8 @@ def start(
     return subprocess.Popen(
         command.arguments("enroll", folder, "-s", "Grace Hopper", "-g", path, *more),
         stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment(command.home),
+        # A shell that starts tests in the background makes its children deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 
