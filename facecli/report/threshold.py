@@ -16,8 +16,9 @@ from facecli.report.formats import (
     significant,
     table,
 )
+from facecli.report.rates import interval_row
 from facecli.terms import Target
-from facecli.types import FailureToAcquire, GalleryFit, Interval, OperatingPoint
+from facecli.types import FailureToAcquire, GalleryFit, OperatingPoint
 
 if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
     from facecli.calibrate import Calibration
@@ -148,7 +149,7 @@ def strangers_row(calibration: StrangerCalibration) -> dict[str, Any]:
         "searched": len(scores.searches),
         "photos": scores.photos,
         "failures_to_acquire": _failure_rows(scores.failures),
-        "fpir": _interval_row(calibration.fpir),
+        "fpir": interval_row(calibration.fpir),
         "likely_enrolled": [_search_row(s) for s in calibration.likely_enrolled],
         "remarks": list(calibration.remarks),
     }
@@ -203,20 +204,8 @@ def _remarks(remarks: Sequence[str]) -> list[str]:
 def _rates_row(rates: VerificationRates) -> dict[str, Any]:
     return {
         "threshold": rounded(rates.threshold),
-        "fmr": _interval_row(rates.fmr),
-        "fnmr": _interval_row(rates.fnmr),
-    }
-
-
-def _interval_row(i: Interval) -> dict[str, Any]:
-    return {
-        "rate": significant(i.rate),
-        "low": significant(i.low),
-        "high": significant(i.high),
-        "errors": i.errors,
-        "trials": i.trials,
-        "level": i.level,
-        "method": i.method,
+        "fmr": interval_row(rates.fmr),
+        "fnmr": interval_row(rates.fnmr),
     }
 
 
