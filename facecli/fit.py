@@ -62,7 +62,8 @@ def observe(vectors: Float32, owners: NDArray[np.int64], templates: Float32) -> 
 def fit(table: ReferenceTable, observed: Observed) -> GalleryFit:
     """What to move and stretch the table by, so that it expects what was observed.
 
-    The threshold becomes max(m, mu) + (t0 - mu) * s: only ever stricter than the table alone.
+    The threshold becomes max(m, mu) + (t0 - mu) * s: stricter than the table alone wherever t0 is
+    above mu, as it is for any target below about one half.
     """
     expected, spread = table.maximum(observed.n - 1)
     ratio = observed.deviation / spread
