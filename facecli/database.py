@@ -116,6 +116,8 @@ def explained(path: Path) -> Iterator[None]:
             advice = "check that you may write to the file and its folder"
         elif "full" in text:
             advice = "free some disk space; what was stored before is safe"
+        elif "disk I/O" in text:  # what a full disk says first, when there is no room for the log
+            advice = "the disk may be full or failing; free some space and try again"
         else:
             advice = "the file is damaged; `facecli gallery check` tells more, or use a copy"
         raise GalleryError(f"{path}: {text}: {advice}") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -101,10 +103,7 @@ def assert_completes(command: Command, many: Path, path: Path) -> None:
     done = command("enroll", many, "-s", "Grace Hopper", "-g", path, "--json")
     row = json.loads(done.stdout)
     assert (row["already_there"], row["enrolled"]) == (kept, MANY - kept)
-    store = Store.open(path)
-    assert store.counts() == (1, MANY)
-    assert store.check() == []
-    store.close()
+    assert_sound(path)
 
 
 def test_ctrl_c_keeps_what_is_committed_and_a_second_run_goes_on(command, many, tmp_path: Path):
@@ -165,3 +164,32 @@ def test_the_progress_bar_is_for_terminals(command: Command, many: Path, tmp_pat
     assert out.startswith(f"enrolled {MANY}, already there 0, skipped 0\n")
     again = command("enroll", many, "-s", "Grace Hopper", "-g", tmp_path / "g")
     assert again.stderr == ""  # piped: no bar
+
+
+def test_without_room_on_the_disk_one_line_says_so_and_nothing_is_lost(
+    command: Command, many: Path, tmp_path: Path
+) -> None:
+    """No file may grow past the gallery's size: what a full disk does to its write-ahead log."""
+    path = tmp_path / "g.facecli"
+    command("enroll", many, "-s", "Grace Hopper", "-g", path, "--workers", "1")
+    size = path.stat().st_size
+    new = tmp_path / "new"
+    new.mkdir()
+    shutil.copy(many / sorted(p.name for p in many.iterdir())[0], new / "again.jpg")
+    full = subprocess.run(
+        command.arguments("enroll", new, "-s", "Somebody Else", "-g", path),
+        capture_output=True, text=True, env=environment(command.home),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )  # fmt: skip
+    assert full.returncode == 4
+    (line,) = full.stderr.splitlines()
+    assert "disk" in line and "damaged" not in line
+    assert path.stat().st_size == size
+    assert_sound(path)
+
+
+def assert_sound(path: Path) -> None:
+    store = Store.open(path)
+    assert store.counts() == (1, MANY)
+    assert store.check() == []
+    store.close()
