@@ -329,7 +329,7 @@ class Gallery:
         return _index_faults(self._store.templates())
 
     def _situation(self) -> Situation:
-        n = len(self._store.templates().ids)
+        n, _ = self._store.counts()
         choice, observed = self._store.calibration(), self._observed()
         return Situation(self._store.embedder_id, n, self.built_in_table, observed, choice)
 
