@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from facecli import exchange, operating, plugins, reference_table, weights
+from facecli import operating, reference_table, situation, weights
 from facecli.database import now, present
 from facecli.enrol import EnrolItem, EnrolReport, enrol
 from facecli.errors import (
     CalibrationError,
     EmbedderMismatchError,
-    GalleryError,
     ModelError,
     UsageError,
 )
 from facecli.extract import Extractor
-from facecli.fit import Observed, observe
 from facecli.layouts import LabelledPhoto, name_fault
 from facecli.operating import Situation
+from facecli.people import People
 from facecli.quality import DEFAULT_BAR
-from facecli.records import CalibrationRow, ReferenceRow, SubjectRow, Subjects
+from facecli.records import CalibrationRow, GalleryInfo
 from facecli.reference_table import ReferenceTable
 from facecli.search import Search
 from facecli.store import Store
@@ -45,34 +41,20 @@ if TYPE_CHECKING:
     from facecli.trials import Pairs
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryInfo:
-    """What a gallery is. bytes: size of the file with its write-ahead log."""
-
-    path: Path
-    subjects: int
-    references: int
-    embedder: str
-    dimension: int
-    created_at: str
-    bytes: int
-    operating_point: OperatingPoint | None
-
-
 def default_path() -> Path:
     """FACECLI_GALLERY, else `gallery.facecli` in facecli's home folder."""
     chosen = os.environ.get("FACECLI_GALLERY")
     return Path(chosen).expanduser() if chosen else weights.home() / "gallery.facecli"
 
 
-class Gallery:
+class Gallery(People):
     """An open gallery file with the embedder that made it. Use it from one thread.
 
     Models load at the first photo. Close it, or use it in a `with` statement.
     """
 
     def __init__(self, store: Store, model: str | None, device: Device) -> None:
-        self._store = store
+        super().__init__(store)
         self._model = model
         self._device = device
 
@@ -153,7 +135,7 @@ class Gallery:
             if fault := name_fault(name):
                 raise UsageError(f"{name!r}: {fault}")
         report = enrol(self._store, self.extractor, photos, faces, workers, progress, min_quality)
-        self._observed()  # now, so that the next search need not wait for it
+        situation.observed(self._store)  # now, so that the next search need not wait for it
         return report
 
     def identify(
@@ -192,7 +174,7 @@ class Gallery:
         threshold: a cosine, or fpir: another target rate, instead of it; nothing is stored.
         Raises CalibrationError where the embedder has no table and nothing was calibrated.
         """
-        return _point(self._situation(), threshold, fpir)
+        return situation.point(self._situation(), threshold, fpir)
 
     def set_threshold(self, threshold: float) -> OperatingPoint:
         """Put a threshold in force by hand. Raises UsageError outside (-1, 1)."""
@@ -219,8 +201,8 @@ class Gallery:
         """
         from facecli.calibrate import calibrate  # scipy costs 0.3 s; nothing else here needs it
 
-        situation = replace(self._situation(), choice=None)
-        result = calibrate(self.extractor, pairs, situation, target, rate, workers)
+        now_ = replace(self._situation(), choice=None)
+        result = calibrate(self.extractor, pairs, now_, target, rate, workers)
         if store:
             self._store.calibrate(result.row())
         return result
@@ -242,15 +224,15 @@ class Gallery:
         """
         from facecli.strangers import calibrate_strangers
 
-        subjects, situation = self._store.templates(), self._situation()
+        subjects, now_ = self._store.templates(), self._situation()
         result = calibrate_strangers(
-            self.extractor, people, subjects, situation, rate, assurance, workers
+            self.extractor, people, subjects, now_, rate, assurance, workers
         )
         if store:
             self._store.calibrate(result.choice)
         return result
 
-    # the people ------------------------------------------------------------------------------
+    # what it is ------------------------------------------------------------------------------
 
     def info(self) -> GalleryInfo:
         """Counts, embedder and operating point (None without a threshold or the embedder)."""
@@ -266,35 +248,6 @@ class Gallery:
             path, subjects, references, self._store.embedder_id, self._store.dimension,
             self._store.created_at, size, point,
         )  # fmt: skip
-
-    def subjects(self) -> tuple[SubjectRow, ...]:
-        """Everyone enrolled, by name."""
-        return self._store.subjects()
-
-    def references(self, subject: str) -> tuple[ReferenceRow, ...]:
-        """One subject's references. Raises GalleryError when nobody is called so."""
-        return tuple(self._store.references(self._store.find(subject).id))
-
-    def rename(self, old: str, new: str) -> None:
-        """Give a subject another name.
-
-        Raises GalleryError when that one is taken, UsageError when it cannot be a name.
-        """
-        if fault := name_fault(new):
-            raise UsageError(f"{new!r}: {fault}")
-        self._store.rename(old, new)
-
-    def merge(self, source: str, target: str) -> int:
-        """Move all references of `source` to `target`; returns how many."""
-        return self._store.merge(source, target)
-
-    def remove(self, subject: str) -> int:
-        """Delete a subject with all references; returns how many."""
-        return self._store.remove(subject)
-
-    def remove_reference(self, subject: str, reference_id: int) -> int:
-        """Delete one reference, and the subject with its last; returns how many it keeps."""
-        return self._store.remove_reference(subject, reference_id)
 
     def audit(self) -> Audit:
         """What is probably wrong with the gallery, most certain first; changes nothing.
@@ -314,58 +267,10 @@ class Gallery:
             references = tuple(self._store.references())
         return audit(references, table)
 
-    def export(self, path: Path) -> int:
-        """Write every reference to a portable file; returns how many. See `exchange.export`."""
-        return exchange.export(self._store, path)
-
-    def import_(self, path: Path) -> int:
-        """Add what another gallery exported; returns how many were new."""
-        return exchange.import_(self._store, path)
-
-    def check(self) -> list[str]:
-        """What is wrong with the gallery, a line each: the file, the vectors, the index."""
-        if faults := self._store.check():
-            return faults
-        return _index_faults(self._store.templates())
+    def _search(self, threshold: float | None, fpir: float | None, bar: float) -> Search:
+        now_ = self._situation()
+        point = situation.point(now_, threshold, fpir)
+        return Search(self._store, self._store.templates(), point, now_.fitted_table(), bar)
 
     def _situation(self) -> Situation:
-        n, _ = self._store.counts()
-        choice, observed = self._store.calibration(), self._observed()
-        return Situation(self._store.embedder_id, n, self.built_in_table, observed, choice)
-
-    def _observed(self) -> Observed | None:
-        """The gallery's own non-mated scores, observed anew where its templates have changed."""
-        revision, kept = self._store.observed()
-        if kept is not None:
-            return kept
-        with self._store.snapshot():
-            subjects, (vectors, owners) = self._store.templates(), self._store.all_vectors()
-        rows = np.searchsorted(np.asarray(subjects.ids), owners)
-        found = observe(vectors, rows, subjects.templates)
-        if found is not None:
-            with suppress(GalleryError):  # a reader without the right to write does without
-                self._store.keep_observed(revision, found)
-        return found
-
-    def _search(self, threshold: float | None, fpir: float | None, bar: float) -> Search:
-        situation = self._situation()
-        point = _point(situation, threshold, fpir)
-        return Search(self._store, self._store.templates(), point, situation.fitted_table(), bar)
-
-
-def _index_faults(subjects: Subjects) -> list[str]:
-    """Compare the search index with plain arithmetic on a sample of the templates."""
-    if not subjects.ids:
-        return []
-    index: plugins.Index = plugins.load("facecli.indexes", "flat")(subjects.templates)
-    probes = subjects.templates[:: max(1, len(subjects.ids) // 100)]
-    scores, _ = index.search(probes, 1)
-    if np.allclose(scores[:, 0], (probes @ subjects.templates.T).max(axis=1), atol=1e-5):
-        return []
-    return ["the search index disagrees with the stored templates"]
-
-
-def _point(situation: Situation, threshold: float | None, fpir: float | None) -> OperatingPoint:
-    if threshold is not None:
-        return operating.by_hand(situation, threshold, now())
-    return operating.in_force(situation) if fpir is None else operating.at_fpir(situation, fpir)
+        return situation.of(self._store, self.built_in_table)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from facecli.types import Face, FaceTemplate, Float32, Template
+from facecli.types import Face, FaceTemplate, Float32, OperatingPoint, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,20 @@ class Subjects:
     ids: tuple[int, ...]
     names: tuple[str, ...]
     templates: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """What a gallery is. bytes: size of the file with its write-ahead log."""
+
+    path: Path
+    subjects: int
+    references: int
+    embedder: str
+    dimension: int
+    created_at: str
+    bytes: int
+    operating_point: OperatingPoint | None
 
 
 def mean_template(vectors: Sequence[Float32]) -> Float32:

@@ -8,8 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from facecli.enrol import EnrolReport
-from facecli.gallery import GalleryInfo
-from facecli.records import ReferenceRow, SubjectRow
+from facecli.records import GalleryInfo, ReferenceRow, SubjectRow
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
