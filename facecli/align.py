@@ -33,22 +33,22 @@ def similarity(source: Float32 | Float64, target: Float32 | Float64) -> Float64:
     """The rotation, uniform scale and shift that best map source onto target (least squares).
 
     source, target: (n, 2). Returns (2, 3): [sR | t]. Umeyama 1991, eq. 40-42, reflections
-    excluded. Raises ValueError when points are not finite or the source points coincide.
+    excluded. In the plane, with points as complex numbers about their means, that is
+    target = a * source with a = sum(conj(source) * target) / sum(|source|^2).
+    Raises ValueError when points are not finite or the source points coincide.
     """
     src, dst = np.asarray(source, np.float64), np.asarray(target, np.float64)
     if not (np.isfinite(src).all() and np.isfinite(dst).all()):
         raise ValueError("the points are not finite")
     src_mean, dst_mean = src.mean(axis=0), dst.mean(axis=0)
     src_c, dst_c = src - src_mean, dst - dst_mean
-    variance = float((src_c**2).sum(axis=1).mean())
-    if variance <= np.finfo(np.float64).eps:
+    spread = float((src_c**2).sum())
+    if spread <= len(src) * np.finfo(np.float64).eps:
         raise ValueError("the points coincide")
-    u, d, vt = np.linalg.svd(dst_c.T @ src_c / len(src))
-    sign = np.array([1.0, 1.0 if np.linalg.det(u) * np.linalg.det(vt) >= 0 else -1.0])
-    rotation = (u * sign) @ vt
-    scale = float((d * sign).sum() / variance)
-    shift = dst_mean - scale * rotation @ src_mean
-    return np.column_stack([scale * rotation, shift])
+    real = float((src_c * dst_c).sum()) / spread
+    imaginary = float((src_c[:, 0] * dst_c[:, 1] - src_c[:, 1] * dst_c[:, 0]).sum()) / spread
+    turn = np.array([[real, -imaginary], [imaginary, real]])
+    return np.column_stack([turn, dst_mean - turn @ src_mean])
 
 
 def crop(image: Image, landmarks: Float32) -> Image:
@@ -59,7 +59,10 @@ def crop(image: Image, landmarks: Float32) -> Image:
     (nearly) one point, on one line, mirrored or all outside the photo.
     """
     _check(landmarks, image.shape[1], image.shape[0])
-    image, matrix = _cut(image, similarity(landmarks, ARCFACE_TEMPLATE))
+    matrix = similarity(landmarks, ARCFACE_TEMPLATE)
+    if _misfit(landmarks, matrix) > MAX_MISFIT:
+        raise ValueError("the landmarks are mirrored or in the wrong order")
+    image, matrix = _cut(image, matrix)
     warped = cv2.warpAffine(image, matrix, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
     return cast(Image, warped)
 
@@ -76,13 +79,10 @@ def _check(landmarks: Float32, width: int, height: int) -> None:
     along, across = np.linalg.svd(centred, compute_uv=False)
     if across < MIN_BREADTH * along:
         raise ValueError("the landmarks lie on one line")
-    if _misfit(landmarks) > MAX_MISFIT:
-        raise ValueError("the landmarks are mirrored or in the wrong order")
 
 
-def _misfit(landmarks: Float32) -> float:
+def _misfit(landmarks: Float32, matrix: Float64) -> float:
     """How far the aligned landmarks stay from the template: 0 on it, 1 as if shrunk to a point."""
-    matrix = similarity(landmarks, ARCFACE_TEMPLATE)
     left_over = landmarks @ matrix[:, :2].T + matrix[:, 2] - ARCFACE_TEMPLATE
     centred = ARCFACE_TEMPLATE - ARCFACE_TEMPLATE.mean(axis=0)
     return float(np.linalg.norm(left_over) / np.linalg.norm(centred))

@@ -1,4 +1,4 @@
-"""YuNet through OpenCV: an upright photo in, faces out, whatever their size.
+"""YuNet at several sizes: an upright photo in, faces out, whatever their size.
 
 YuNet knows faces of about 10 to 300 px, so one pass cannot serve both a group and a selfie.
 A pass at a moderate size comes first; a large photo gets a finer pass for small faces, and
@@ -12,62 +12,62 @@ median, in the cut-out 17.5. On lfw-dev's 6,000 pairs that takes the FNMR at an 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
 
-from facecli.errors import ModelError
-from facecli.types import Face, Image
+from facecli.types import Face, Float32, Image
+from facecli.yunet import NMS_IOU, Network, OpenCvNetwork, RuntimeNetwork, distinct
 
-SCORE_MIN = 0.6
-NMS_IOU = 0.3
 COARSE_SIDE, BASE_SIDE, FINE_SIDE = 240, 640, 1280  # px: the long side a pass works at
-FINEST_SIDE = 2560  # px: 12 megapixels peak at 0.5 GB a process with it, at 1.1 GB in full
+FINEST_SIDE = 2560  # px: of 12 megapixels it shows faces from about 16 px, too small to embed
+STRIP, OVERLAP = 640, 256  # px: rows of a finest pass at once, 0.1 GB instead of 0.3 GB; and again
 LARGE = 200.0  # px in a pass: above this a coarser pass sees the face better
 SMALL = 25.0  # px in a pass: where faces this small are found, smaller ones may be missed
 FACE_SIDE = 224  # px: a face's longer side where its landmarks are found
 FACE_WINDOW = 1.5  # of the face's longer side: the cut-out around it
-MAX_PER_PASS = 5000
 
 
 class YuNet:
-    """Not thread-safe (`cv2.FaceDetectorYN` keeps state): make one per thread.
+    """Thread-safe: one serves all threads.
 
-    onnx: the weights' bytes, already verified. Raises ModelError when OpenCV cannot load them.
+    onnx: the weights' bytes, already verified. threads: as for `sessions.session`.
+    Raises ModelError when they do not load.
     """
 
-    def __init__(self, onnx: bytes) -> None:
-        buffer = np.frombuffer(onnx, np.uint8)
-        # OpenCV 5 prints a harmless warning about targets for every network it loads.
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-        try:
-            self._net: Any = cv2.FaceDetectorYN.create(
-                "onnx",
-                buffer,
-                np.empty(0, np.uint8),
-                (BASE_SIDE, BASE_SIDE),
-                SCORE_MIN,
-                NMS_IOU,
-                MAX_PER_PASS,
-            )
-        except cv2.error as error:
-            raise ModelError(f"OpenCV cannot load the face detector: {error}") from error
+    def __init__(
+        self,
+        onnx: bytes,
+        network: Callable[[bytes, int], Network] = RuntimeNetwork,
+        threads: int = 1,
+    ) -> None:
+        self._network = network(onnx, threads)
 
-    def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces of an upright (H, W, 3) uint8 BGR photo, largest first."""
+    def detect(self, image: Image, known: Sequence[Face] = ()) -> tuple[Face, ...]:
+        """Faces of an upright (H, W, 3) uint8 BGR photo, largest first.
+
+        known: what was found in a smaller copy of at least FINE_SIDE px, in px of this one: only
+        a finer pass is made then, where it may find more, and the landmarks are found again.
+        """
         longest = max(image.shape[:2])
-        side = min(longest, BASE_SIDE)
-        faces = self._pass(image, side)
-        if longest > COARSE_SIDE and (not faces or _size(faces[0]) * side / longest > LARGE):
-            faces = _merge(self._pass(image, COARSE_SIDE), faces, COARSE_SIDE / longest)
+        side = min(longest, FINE_SIDE if known else BASE_SIDE)
+        faces = list(known) or self._coarse(image, side)
         finest = min(longest, FINEST_SIDE)
         while side < finest and (side < FINE_SIDE or _more_below(faces, side / longest)):
             finer = min(finest, 2 * side)
             faces = _merge(faces, self._pass(image, finer), side / longest)
             side = finer
         return tuple(self._refined(image, face) for face in faces)
+
+    def _coarse(self, image: Image, side: int) -> list[Face]:
+        """The pass at `side` px, and a coarser one where a face may fill the photo."""
+        longest = max(image.shape[:2])
+        faces = self._pass(image, side)
+        if longest > COARSE_SIDE and (not faces or _size(faces[0]) * side / longest > LARGE):
+            return _merge(self._pass(image, COARSE_SIDE), faces, COARSE_SIDE / longest)
+        return faces
 
     def _refined(self, image: Image, face: Face) -> Face:
         """The face with the landmarks that a view of FACE_SIDE px shows, where it shows it."""
@@ -91,16 +91,32 @@ class YuNet:
         if size != (width, height):
             how = cv2.INTER_AREA if k < 1 else cv2.INTER_LINEAR
             image = cv2.resize(image, size, interpolation=how)  # type: ignore[assignment]
-        self._net.setInputSize(size)
-        _, rows = self._net.detect(image)
-        if rows is None:
-            return []
         factor = np.array([width / size[0], height / size[1]], np.float32)
-        faces = [_face(row, factor) for row in rows]
+        faces = [_face(row, factor) for row in self._rows(image)]
         return sorted(faces, key=_size, reverse=True)
 
+    def _rows(self, image: Image) -> Float32:
+        """The network's rows; of more than FINE_SIDE px in strips, so that memory stays small.
 
-def _face(row: np.ndarray[Any, Any], factor: np.ndarray[Any, Any]) -> Face:
+        What a strip's edge cuts lies whole in another, up to OVERLAP px; larger faces are known
+        from coarser passes.
+        """
+        if max(image.shape[:2]) <= FINE_SIDE:
+            return self._network.rows(image)
+        found = []
+        for top in range(0, max(1, image.shape[0] - OVERLAP), STRIP):
+            rows = self._network.rows(image[top : top + STRIP + OVERLAP])
+            rows[:, [1, *range(5, 14, 2)]] += top
+            found.append(rows)
+        return distinct(np.concatenate(found))
+
+
+def opencv(onnx: bytes, threads: int = 1) -> YuNet:
+    """The same with the network run by `cv2.FaceDetectorYN`, on OpenCV's threads: the reference."""
+    return YuNet(onnx, lambda onnx, _: OpenCvNetwork(onnx), threads)
+
+
+def _face(row: Float32, factor: Float32) -> Face:
     """One row of FaceDetectorYN: x, y, w, h, five points, score; px centres kept in place."""
     points = (row[4:14].reshape(5, 2).astype(np.float32) + 0.5) * factor - 0.5
     x1, y1 = (row[:2] + 0.5) * factor - 0.5

@@ -4,49 +4,47 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
-from facecli.errors import DeviceError, ModelError
+from facecli import selftest, sessions
+from facecli.errors import ModelError
 from facecli.terms import Device
 from facecli.types import Float32, Image
 from facecli.weights import ChannelOrder, EmbedderSpec
 
-PROVIDERS = {
-    Device.CUDA: "CUDAExecutionProvider",
-    Device.TENSORRT: "TensorrtExecutionProvider",
-    Device.COREML: "CoreMLExecutionProvider",
-    Device.DIRECTML: "DmlExecutionProvider",
-    Device.OPENVINO: "OpenVINOExecutionProvider",
-    Device.CPU: "CPUExecutionProvider",
-}
-# CUDA before TensorRT: TensorRT builds an engine for minutes, which nobody asked for.
-AUTO_ORDER = (Device.CUDA, Device.COREML, Device.DIRECTML, Device.OPENVINO)
+MOST_AT_ONCE = 32  # crops: 300 faces of one photo in one batch took 1.7 GB
 
 
 class OnnxEmbedder:
     """Thread-safe: one session serves all threads.
 
     weights: the bytes of the ONNX file, already verified. Raises ModelError when they are no
-    network of the described shape, DeviceError when a named device is not there. `device` is
-    the one in use, never AUTO.
+    network of the described shape, DeviceError when a named device is not there or computes
+    something else than the CPU: AUTO passes such a one over. `device` is the one in use, never
+    AUTO. threads: as for `sessions.session`.
     """
 
-    def __init__(self, spec: EmbedderSpec, weights: bytes, device: Device = Device.AUTO) -> None:
+    def __init__(
+        self,
+        spec: EmbedderSpec,
+        weights: bytes,
+        device: Device = Device.AUTO,
+        threads: int = 1,
+    ) -> None:
         self.spec = spec
-        self._session, self.device = _open(weights, device)
+        self._session, self.device = sessions.first_working(weights, device, threads)
         inputs = self._session.get_inputs()
         self._input: str = inputs[0].name
         self._batch: int | None = _fixed(inputs[0].shape[0])
         self._centre = None if spec.centre is None else _centre(spec.centre, spec.dimension)
-        probe = np.full((1, spec.input_size, spec.input_size, 3), 128, np.uint8)
-        if (vector := self._run(_blob(probe, spec))).shape != (1, spec.dimension):
-            raise ModelError(
-                f"model {spec.name} gives vectors of shape {vector.shape[1:]}, "
-                f"its description says {spec.dimension}"
-            )
+        try:
+            self._prove(weights)
+        except ModelError:
+            if device is not Device.AUTO or self.device is Device.CPU:
+                raise
+            self._session, self.device = sessions.session(weights), Device.CPU
+            self._prove(weights)
 
     def embed(self, crops: Image) -> Float32:
         """(n, 112, 112, 3) uint8 BGR to (n, d) float32 unit vectors.
@@ -62,56 +60,31 @@ class OnnxEmbedder:
         unit = _normalise(vectors)
         return unit if self._centre is None else _normalise(unit - self._centre)
 
+    def _prove(self, weights: bytes) -> None:
+        """Raise ModelError unless the network has the described shape and computes as on a CPU."""
+        probe = np.full((1, self.spec.input_size, self.spec.input_size, 3), 128, np.uint8)
+        if (vector := self._run(_blob(probe, self.spec))).shape != (1, self.spec.dimension):
+            raise ModelError(
+                f"model {self.spec.name} gives vectors of shape {vector.shape[1:]}, "
+                f"its description says {self.spec.dimension}"
+            )
+        if self.device is not Device.CPU:
+            found = selftest.agreement(
+                self.spec, self.embed, lambda: OnnxEmbedder(self.spec, weights, Device.CPU).embed
+            )
+            selftest.require(found, self.device)
+
     def _run(self, blob: Float32) -> Float32:
-        size = self._batch or max(1, len(blob))
+        size = self._batch or MOST_AT_ONCE
+        shares = [blob[i : i + size] for i in range(0, len(blob), size)]
         try:
             parts = [
-                self._session.run(None, {self._input: _padded(blob[i : i + size], size)})[0]
-                for i in range(0, len(blob), size)
+                self._session.run(None, {self._input: _padded(s, self._batch or len(s))})[0]
+                for s in shares
             ]
         except Exception as error:  # onnxruntime's own types share no base
             raise ModelError(f"model {self.spec.name} does not run: {error}") from error
         return np.concatenate(parts)[: len(blob)].astype(np.float32)
-
-
-def _open(weights: bytes, device: Device) -> tuple[Any, Device]:
-    present = set(ort.get_available_providers())
-    if device is not Device.AUTO:
-        if PROVIDERS[device] not in present:
-            there = ", ".join(d for d, p in PROVIDERS.items() if p in present)
-            raise DeviceError(
-                f"device {device} is not there: this onnxruntime offers {there}. "
-                f"Install the onnxruntime build for {device}, or use --device cpu."
-            )
-        return _session(weights, device), device
-    for candidate in AUTO_ORDER:
-        if PROVIDERS[candidate] in present:
-            try:
-                return _session(weights, candidate), candidate
-            except DeviceError:
-                continue
-    return _session(weights, Device.CPU), Device.CPU
-
-
-def _session(weights: bytes, device: Device) -> Any:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1  # photos run in parallel, not layers
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if device is not Device.CPU:
-        # Otherwise onnxruntime falls back to the CPU with no more than a warning.
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    try:
-        session = ort.InferenceSession(
-            weights, options, providers=[PROVIDERS[device]], enable_fallback=0
-        )
-    except Exception as error:
-        if device is not Device.CPU:
-            raise DeviceError(f"device {device} cannot run the model: {error}") from error
-        raise ModelError(f"not a network that onnxruntime can run: {error}") from error
-    if session.get_providers()[0] != PROVIDERS[device]:
-        raise DeviceError(f"device {device} was asked for, onnxruntime took another")
-    return session
 
 
 def _fixed(size: object) -> int | None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 
 from facecli import images, quality
-from facecli.extract import Extractor, ordered
+from facecli.extract import Extractor, Run
 from facecli.layouts import LabelledPhoto, key
 from facecli.records import NewReference
-from facecli.store import Store
 from facecli.terms import FacesRule, Reason
 from facecli.types import FailureToAcquire, Photo
+from facecli.vault import Vault
 
 COMMIT_EVERY = 32  # photos: a commit costs milliseconds, a lost photo costs an embedding
+
+UNSEEN = "it is here, but a worker does not see it: workers need it under the same path"
 
 
 class EnrolStatus(StrEnum):
@@ -52,6 +56,18 @@ class EnrolReport:
         return sum(item.status is status for item in self.items)
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A photo to look at, perhaps on another machine.
+
+    file: where it lies, absolute. known: sha256 of the photos its subject has in the gallery.
+    """
+
+    photo: LabelledPhoto
+    file: Path
+    known: Set[str]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
     """A photo on its way: its outcome so far, and the references to be written."""
@@ -61,53 +77,57 @@ class _Prepared:
 
 
 def enrol(
-    store: Store,
-    extractor: Extractor,
+    store: Vault,
+    run: Run,
     photos: Sequence[LabelledPhoto],
     faces: FacesRule,
-    workers: int | None,
     progress: Callable[[EnrolItem], object] | None,
     bar: float = quality.DEFAULT_BAR,
+    store_them: bool = True,
 ) -> EnrolReport:
-    """Extract on threads, write here in groups; a photo is reported once it is committed.
+    """Extract where `run` does, write here in groups; a photo is reported once it is committed.
 
-    bar: faces of a lower quality are refused.
+    bar: faces of a lower quality are refused. store_them: False only says what would be enrolled.
     """
-    there = store.enrolled_photos()
+    written: set[tuple[str, str]] = set()
     done: list[EnrolItem] = []
     waiting: list[_Prepared] = []
 
     def commit() -> None:
-        store.add([new for prepared in waiting for new in prepared.new])
+        if store_them:
+            store.add([new for prepared in waiting for new in prepared.new])
         for prepared in waiting:
             done.append(prepared.item)
             if progress:
                 progress(prepared.item)
         waiting.clear()
 
-    prepare = partial(_prepare, extractor, there, faces, bar)
-    for prepared in ordered(prepare, photos, workers):
-        waiting.append(_once(prepared, there))
+    for prepared in run(partial(_prepare, faces, bar), _tasks(store, photos)):
+        waiting.append(_once(_located(prepared), written))
         if len(waiting) >= COMMIT_EVERY:
             commit()
     commit()
     return EnrolReport(tuple(done))
 
 
-def _prepare(
-    extractor: Extractor,
-    there: set[tuple[str, str]],
-    rule: FacesRule,
-    bar: float,
-    labelled: LabelledPhoto,
-) -> _Prepared:
-    path, subject = str(labelled.path), labelled.subject
-    data = images.read(labelled.path)
+def _tasks(store: Vault, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for subject, sha256 in store.enrolled_photos(photo.subject for photo in photos):
+        known[subject].add(sha256)
+    for photo in photos:
+        yield _Task(photo, photo.path.absolute(), known.get(key(photo.subject), frozenset()))
+
+
+def _prepare(rule: FacesRule, bar: float, extractor: Extractor, task: _Task) -> _Prepared:
+    path, subject = str(task.photo.path), task.photo.subject
+    data = images.read(task.file)
     if isinstance(data, FailureToAcquire):
-        return _skipped(path, subject, data)
-    if (key(subject), hashlib.sha256(data).hexdigest()) in there:
+        return _skipped(path, subject, replace(data, path=path))
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 in task.known:
         return _Prepared(EnrolItem(path, subject, EnrolStatus.ALREADY))
-    photo = extractor.data(data, path)
+    most = 1 if rule is FacesRule.LARGEST else None
+    photo = extractor.data(data, path, sha256, most)
     if isinstance(photo, FailureToAcquire):
         return _skipped(path, subject, photo)
     if failure := _refused(photo, rule):
@@ -136,15 +156,24 @@ def _refused(photo: Photo, rule: FacesRule) -> FailureToAcquire | None:
     return None
 
 
-def _once(prepared: _Prepared, there: set[tuple[str, str]]) -> _Prepared:
+def _once(prepared: _Prepared, written: set[tuple[str, str]]) -> _Prepared:
     """Count a photo that stands twice in one run as already there the second time."""
     if not prepared.new:
         return prepared
     mark = (key(prepared.item.subject), prepared.new[0].photo_sha256)
-    if mark in there:
+    if mark in written:
         return _Prepared(replace(prepared.item, status=EnrolStatus.ALREADY, faces=0))
-    there.add(mark)
+    written.add(mark)
     return prepared
+
+
+def _located(prepared: _Prepared) -> _Prepared:
+    """Say so where a photo that was not found is here, only not for the worker that looked."""
+    failure = prepared.item.failure
+    if failure is None or failure.reason is not Reason.NOT_FOUND or not Path(failure.path).exists():
+        return prepared
+    unseen = replace(failure, detail=UNSEEN)
+    return replace(prepared, item=replace(prepared.item, failure=unseen))
 
 
 def _skipped(path: str, subject: str, failure: FailureToAcquire) -> _Prepared:

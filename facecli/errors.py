@@ -43,6 +43,10 @@ class DeviceError(ModelError):
     """The device that was asked for is not there or cannot run the model."""
 
 
+class SchedulerError(ModelError):
+    """The Dask scheduler or its workers are not there, or cannot run the model."""
+
+
 class LicenceError(ModelError):
     """A model's licence was not accepted."""
 

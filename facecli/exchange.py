@@ -6,18 +6,19 @@ import base64
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from facecli import drafts
 from facecli.errors import EmbedderMismatchError, GalleryError
+from facecli.files import lines, regular
 from facecli.layouts import name_fault
 from facecli.records import NewReference, ReferenceRow
-from facecli.store import Store
 from facecli.types import Face, FaceTemplate, Float32, Template
+from facecli.vault import Vault
 
 FORMAT = "facecli-gallery"
 VERSION = 1
@@ -25,28 +26,27 @@ VERSION = 1
 _NOT_OURS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
-def export(store: Store, path: Path) -> int:
+def export(store: Vault, path: Path) -> int:
     """Write all references, templates included; returns how many. Whole or not at all, 0600.
 
     Raises GalleryError when the file cannot be written.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=".facecli-", dir=path.parent)  # 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out, store.snapshot():
-                count = _write(store, out)
+        drafts.sweep(path.parent)
+        with drafts.draft(path) as draft:
+            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as out:
+                with store.snapshot():
+                    count = _write(store, out)
                 out.flush()
                 os.fsync(out.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            draft.replace(path)
     except OSError as error:
         raise GalleryError(f"{path} cannot be written: {error.strerror}") from error
     return count
 
 
-def _write(store: Store, out: TextIO) -> int:
+def _write(store: Vault, out: TextIO) -> int:
     count = store.counts()[1]
     header = {
         "format": FORMAT,
@@ -61,16 +61,17 @@ def _write(store: Store, out: TextIO) -> int:
     return count
 
 
-def import_(store: Store, path: Path) -> int:
+def import_(store: Vault, path: Path) -> int:
     """Add what `export` wrote, in one transaction; returns how many references were new.
 
     Raises GalleryError for a file that is not whole, of another embedder, or not ours at all;
     then nothing was added.
     """
     try:
-        with path.open(encoding="utf-8") as lines:
-            promised = _promised(lines.readline(), store)
-            new = list(_read(lines, store))
+        with regular(path).open(encoding="utf-8") as text:
+            every = lines(text)
+            promised = _promised(next(every, ""), store)
+            new = list(_read(every, store))
             if len(new) != promised:
                 raise ValueError(f"it promises {promised} references and holds {len(new)}")
     except OSError as error:
@@ -82,7 +83,7 @@ def import_(store: Store, path: Path) -> int:
     return store.add(new)
 
 
-def _promised(line: str, store: Store) -> object:
+def _promised(line: str, store: Vault) -> object:
     """How many references the header says there are, once the rest of it fits."""
     try:
         header = json.loads(line)
@@ -110,7 +111,7 @@ def _to_line(row: ReferenceRow) -> dict[str, Any]:
     }
 
 
-def _read(lines: Iterator[str], store: Store) -> Iterator[NewReference]:
+def _read(lines: Iterator[str], store: Vault) -> Iterator[NewReference]:
     for number, line in enumerate(lines, start=2):
         try:
             yield _from_line(json.loads(line), store)
@@ -120,7 +121,7 @@ def _read(lines: Iterator[str], store: Store) -> Iterator[NewReference]:
             raise ValueError(f"line {number}: {error}") from error
 
 
-def _from_line(data: dict[str, Any], store: Store) -> NewReference:
+def _from_line(data: dict[str, Any], store: Vault) -> NewReference:
     vector = _unpacked(data["vector"], (store.dimension,))
     if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
         raise ValueError("the vector is not of unit norm")
@@ -129,7 +130,8 @@ def _from_line(data: dict[str, Any], store: Store) -> NewReference:
         raise ValueError("a name or path is not text")
     if fault := name_fault(subject):
         raise ValueError(fault)
-    if not re.fullmatch(r"[0-9a-f]{64}", str(data["photo_sha256"])):
+    sha256 = data["photo_sha256"]
+    if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError("the photo's sha256 is not one")
     if type(index) is not int or not 0 <= index < 2**31:
         raise ValueError(f"{index} does not count a face")
@@ -141,7 +143,7 @@ def _from_line(data: dict[str, Any], store: Store) -> NewReference:
         _number(data["quality"]),
     )
     found = FaceTemplate(face, Template(vector, store.embedder_id))
-    return NewReference(subject, found, data["photo_sha256"], index, path)
+    return NewReference(subject, found, sha256, index, path)
 
 
 def _packed(values: Float32) -> str:

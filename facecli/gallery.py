@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecli import operating, reference_table, situation, weights
-from facecli.database import now, present
-from facecli.enrol import EnrolItem, EnrolReport, enrol
-from facecli.errors import (
-    CalibrationError,
-    EmbedderMismatchError,
-    ModelError,
-    UsageError,
-)
-from facecli.extract import Extractor
+from facecli import engines, operating, places, reference_table, situation, weights
+from facecli.database import now
+from facecli.errors import CalibrationError, EmbedderMismatchError, ModelError, UsageError
+from facecli.extract import Extractor, Run, processors
+from facecli.identification import identify
+from facecli.keys import Key
 from facecli.layouts import LabelledPhoto, name_fault
 from facecli.operating import Situation
 from facecli.people import People
@@ -26,25 +23,26 @@ from facecli.quality import DEFAULT_BAR
 from facecli.records import CalibrationRow, GalleryInfo
 from facecli.reference_table import ReferenceTable
 from facecli.search import Search
-from facecli.store import Store
-from facecli.terms import Device, FacesRule, Target
-from facecli.types import (
-    Decision,
-    OperatingPoint,
-)
-from facecli.verification import Verification, verify
+from facecli.terms import DetectorName, Device, FacesRule, Target
+from facecli.types import Decision, OperatingPoint
+from facecli.vault import Vault
 
 if TYPE_CHECKING:
     from facecli.audit import Audit
     from facecli.calibrate import Calibration
+    from facecli.enrol import EnrolItem, EnrolReport
+    from facecli.reembed import LeftOut, ReEmbedding
     from facecli.strangers import Person, StrangerCalibration
     from facecli.trials import Pairs
+    from facecli.verification import Verification
+
+REEMBED = "re-embedding"
 
 
 def default_path() -> Path:
     """FACECLI_GALLERY, else `gallery.facecli` in facecli's home folder."""
     chosen = os.environ.get("FACECLI_GALLERY")
-    return Path(chosen).expanduser() if chosen else weights.home() / "gallery.facecli"
+    return Path(chosen).expanduser() if chosen else places.home() / "gallery.facecli"
 
 
 class Gallery(People):
@@ -53,10 +51,13 @@ class Gallery(People):
     Models load at the first photo. Close it, or use it in a `with` statement.
     """
 
-    def __init__(self, store: Store, model: str | None, device: Device) -> None:
+    def __init__(
+        self, store: Vault, model: str | None, device: Device, detector: DetectorName
+    ) -> None:
         super().__init__(store)
         self._model = model
         self._device = device
+        self._detector = detector
 
     @classmethod
     def open(
@@ -65,20 +66,26 @@ class Gallery(People):
         *,
         model: str | None = None,
         device: Device = Device.AUTO,
+        detector: DetectorName = DetectorName.YUNET,
         create: bool = False,
+        key: Key | None = None,
     ) -> Gallery:
         """Open the gallery at `path` (default: `default_path()`).
 
         model: an embedder's name; None takes the one that made the gallery, for a new one
-        FACECLI_MODEL, else the default. create: make the file when it is not there.
+        FACECLI_MODEL, else the default. detector: what finds the faces, with either the same.
+        create: make the file when it is not there. key: that of an encrypted gallery, see `keys`;
+        a new one is encrypted with it.
         Raises GalleryError when it is missing or damaged, EmbedderMismatchError when `model` did
         not make it, ModelError when there is no `model`.
         """
         where = Path(path) if path is not None else default_path()
-        if create and not present(where):
+        engine = engines.of(where)
+        if create and not engine.present(where, key):
             spec = weights.find_embedder(model)
-            return cls(Store.create(where, spec.embedder_id, spec.dimension), spec.name, device)
-        opened = cls(Store.open(where), model, device)
+            made = engine.create(where, spec.embedder_id, spec.dimension, key)
+            return cls(made, spec.name, device, detector)
+        opened = cls(engine.open(where, key), model, device, detector)
         try:
             if model is not None:
                 opened._spec  # noqa: B018 (it is looked up and compared here)
@@ -107,7 +114,12 @@ class Gallery(People):
     @cached_property
     def extractor(self) -> Extractor:
         """The one path from photos to templates, loaded when first used."""
-        return Extractor.load(self._spec, self._device)
+        return Extractor.load(self._spec, self._device, self._detector)
+
+    @cached_property
+    def _lone_extractor(self) -> Extractor:
+        """The same for a photo by itself, which gets all processors."""
+        return Extractor.load(self._spec, self._device, self._detector, processors())
 
     @cached_property
     def built_in_table(self) -> ReferenceTable | None:
@@ -123,19 +135,29 @@ class Gallery(People):
         faces: FacesRule = FacesRule.LARGEST,
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
+        scheduler: str | None = None,
         progress: Callable[[EnrolItem], object] | None = None,
+        dry_run: bool = False,
     ) -> EnrolReport:
         """Enrol photos under their subjects' names; what is there already costs a hash.
 
         Committed in small groups: an interrupted run keeps what it reported and resumes.
-        min_quality: faces below it, in [0, 1], are refused with the reason.
-        Raises UsageError where a subject's name cannot be one.
+        min_quality: faces below it, in [0, 1], are refused with the reason. scheduler: work on
+        Dask workers, `local` processes or those of an address (see `spread`). dry_run: look at
+        the photos, enrol nothing. Raises UsageError where a subject's name cannot be one,
+        SchedulerError where the workers are not there.
         """
+        from facecli.enrol import enrol  # what searching does not need is not imported for it
+
         for name in {photo.subject for photo in photos}:
             if fault := name_fault(name):
                 raise UsageError(f"{name!r}: {fault}")
-        report = enrol(self._store, self.extractor, photos, faces, workers, progress, min_quality)
+        with self._run(scheduler, workers) as run, self.untouched(dry_run):
+            report = enrol(self._store, run, photos, faces, progress, min_quality, not dry_run)
+        if dry_run:
+            return report
         situation.observed(self._store)  # now, so that the next search need not wait for it
+        self._store.settle()
         return report
 
     def identify(
@@ -147,22 +169,63 @@ class Gallery(People):
         fpir: float | None = None,
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
+        exact: bool = False,
     ) -> Iterator[Decision]:
         """Decide for every face of every photo, in order; a photo without one gives one row.
 
         top: how many candidates to rank. threshold, fpir: as for `operating_point`.
         min_quality: a face below it is of low quality where it would be unknown.
+        exact: rank as brute force would, where the gallery is so large that a sidecar proposes.
         """
-        search = self._search(threshold, fpir, min_quality)
-        for result in self.extractor.photos(photos, workers):
-            yield from search.photo(result, top)
+        self._spec  # noqa: B018 (looked up here: SQLite is asked for it, on the thread it opened on)
+        yield from identify(
+            self._store,
+            photos,
+            lambda lone: self._lone_extractor if lone else self.extractor,
+            lambda: self._search(threshold, fpir, min_quality, exact),
+            top,
+            workers,
+        )
 
     def verify(self, first: Path, second: Path, *, threshold: float | None = None) -> Verification:
         """Compare the largest faces of two photos at the operating point.
 
         Raises InputError when a photo gives no template.
         """
+        from facecli.verification import verify
+
         return verify(self.extractor, first, second, self.operating_point(threshold))
+
+    def re_embed(
+        self,
+        model: str,
+        *,
+        to: Path | None = None,
+        accept: Callable[[Sequence[LeftOut]], object] = lambda _: None,
+        workers: int | None = None,
+        progress: Callable[[], object] = lambda: None,
+        dry_run: bool = False,
+    ) -> ReEmbedding:
+        """Move the gallery to another embedder, from its original photos; see `reembed`.
+
+        to: a new file, and this gallery stays. accept: called with the references that would be
+        left out; may raise. dry_run: only look for the photos. Raises UsageError when the gallery
+        is this model's, GalleryError when nothing could be re-embedded.
+        """
+        from facecli.reembed import re_embed, survey
+
+        spec = weights.find_embedder(model)
+        if dry_run:
+            return survey(self._store.file(REEMBED), spec)
+        if to is not None:
+            engines.file(to, REEMBED)
+        extractor = Extractor.load(spec, self._device, self._detector)
+        result = re_embed(self._store.file(REEMBED), extractor, to, accept, workers, progress)
+        if to is None:
+            self._model = model
+            for stale in ("_spec", "extractor", "_lone_extractor", "built_in_table"):
+                self.__dict__.pop(stale, None)
+        return result
 
     # the threshold ---------------------------------------------------------------------------
 
@@ -241,12 +304,11 @@ class Gallery(People):
             point = self.operating_point()
         except (CalibrationError, EmbedderMismatchError, ModelError):
             point = None
-        path = self._store.path
-        log = path.with_name(path.name + "-wal")
-        size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
         return GalleryInfo(
-            path, subjects, references, self._store.embedder_id, self._store.dimension,
-            self._store.created_at, size, point,
+            self._store.label, subjects, references, self._store.embedder_id,
+            self._store.dimension, self._store.created_at, self._store.size(), point,
+            self._store.index(point.threshold if point else None),
+            encrypted=self._store.encrypted,
         )  # fmt: skip
 
     def audit(self) -> Audit:
@@ -267,10 +329,27 @@ class Gallery(People):
             references = tuple(self._store.references())
         return audit(references, table)
 
-    def _search(self, threshold: float | None, fpir: float | None, bar: float) -> Search:
+    @contextmanager
+    def _run(self, scheduler: str | None, workers: int | None) -> Iterator[Run]:
+        """Where photos are worked on: threads here, or a cluster that loads its own models."""
+        if scheduler is None:
+            yield self.extractor.on(workers)
+            return
+        from facecli import spread
+
+        recipe = spread.Recipe(
+            self._spec.name, self._spec.embedder_id, self._device, self._detector
+        )
+        with spread.over(scheduler, recipe, workers) as run:
+            yield run
+
+    def _search(
+        self, threshold: float | None, fpir: float | None, bar: float, exact: bool
+    ) -> Search:
         now_ = self._situation()
         point = situation.point(now_, threshold, fpir)
-        return Search(self._store, self._store.templates(), point, now_.fitted_table(), bar)
+        ranker = self._store.ranker(exact, point.threshold)
+        return Search(ranker, point, now_.fitted_table(), bar)
 
     def _situation(self) -> Situation:
         return situation.of(self._store, self.built_in_table)

@@ -94,7 +94,7 @@ def at(
 ) -> OperatingPoint:
     """The threshold for the target rate among n subjects.
 
-    FPIR: t0 = Q(1 - (1 - rate)^(1/n)), then t = max(m, mu) + (t0 - mu) * s for the gallery (see
+    FPIR: t0 = Q(1 - (1 - rate)^(1/n)), then t = mu + shift + (t0 - mu) * scale for the gallery (see
     `fit`). FMR: t = Q(rate), whatever the gallery. Raises UsageError for a rate outside (0, 1),
     CalibrationError where there are no scores behind it, or no cosine is high enough.
     """
@@ -194,7 +194,7 @@ def _elsewhere(situation: Situation, rate: float) -> tuple[str, ...]:
 
 
 def _differs(own: GalleryFit | None) -> tuple[str, ...]:
-    if own is None or (own.shift <= NOTABLE_SHIFT and own.scale == 1):
+    if own is None or (own.shift <= NOTABLE_SHIFT and own.scale <= 1):
         return ()
     return (
         "your photos differ from the reference set: strangers look more alike here; "

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
-import numpy as np
-
-from facecli import exchange, plugins
+from facecli import backup, copying, engines, erasure, exchange
+from facecli.copying import Copied
 from facecli.errors import UsageError
+from facecli.keys import Key
 from facecli.layouts import name_fault
-from facecli.records import ReferenceRow, SubjectRow, Subjects
-from facecli.store import Store
+from facecli.purge import Deleted
+from facecli.records import Change, LogEntry, ReferenceRow, SubjectRow
+from facecli.vault import Erasure, Vault
+
+UNDO, LOG = "undo", "audit log"
 
 
 class People:
     """The verbs that concern the people of an open gallery; `gallery.Gallery` adds the photos."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Vault) -> None:
         self._store = store
 
     def subjects(self) -> tuple[SubjectRow, ...]:
@@ -41,12 +46,67 @@ class People:
         return self._store.merge(source, target)
 
     def remove(self, subject: str) -> int:
-        """Delete a subject with all references; returns how many."""
+        """Take a subject out with all references; returns how many. `undo` brings it back."""
         return self._store.remove(subject)
 
     def remove_reference(self, subject: str, reference_id: int) -> int:
-        """Delete one reference, and the subject with its last; returns how many it keeps."""
+        """Take one reference out, and the subject with its last; returns how many it keeps."""
         return self._store.remove_reference(subject, reference_id)
+
+    def changes(self) -> tuple[Change, ...]:
+        """Every rename, merge and removal that can be undone, newest first."""
+        return self._store.file(UNDO).changes()
+
+    def undo(self, change: int | None = None) -> Change:
+        """Take a change back, the newest for None; all is as it was before it.
+
+        Raises GalleryError, and changes nothing, when there is no such change, when its subjects
+        were changed since, or when their name or face was enrolled again meanwhile.
+        """
+        return self._store.file(UNDO).undo(change)
+
+    def purge(self, subject: str) -> Erasure:
+        """Erase a subject, enrolled or removed, for good. See `erasure`."""
+        return self._store.erase(subject, enrolled=False)
+
+    def purge_removed(self) -> Erasure:
+        """Erase for good all that could be undone."""
+        return self._store.erase(None, enrolled=False)
+
+    def purge_all(self) -> Erasure:
+        """Erase all people for good; an empty gallery of the same embedder stays."""
+        return self._store.erase(None, enrolled=True)
+
+    def write_receipt(self, done: Erasure, path: Path, *, names: bool = False) -> None:
+        """Write what was erased as JSON, 0600. See `erasure.receipt`."""
+        erasure.write_receipt(self._store, done, path, names)
+
+    def doomed(self, subject: str | None, *, enrolled: bool) -> Deleted:
+        """What a purge would delete: of `subject`, else of all removed, or `enrolled` as well."""
+        return self._store.doomed(subject, enrolled=enrolled)
+
+    def backup(self, path: Path, *, replace: bool = False) -> int:
+        """Copy the gallery as it is now to `path`; returns the copy's bytes. See `backup`."""
+        return backup.backup(self._store.file("backups"), path, replace=replace)
+
+    def log(self) -> tuple[LogEntry, ...]:
+        """The audit log, oldest first; see `auditlog`."""
+        return self._store.file(LOG).log()
+
+    def keep_log(self, on: bool) -> None:
+        """Turn the audit log on or off; what it holds stays."""
+        self._store.file(LOG).keep_log(on)
+
+    def rehearsal(self, wanted: bool = True) -> AbstractContextManager[None]:
+        """Where `wanted`, whatever is changed inside is taken back at the end: a dry run.
+
+        Others cannot write meanwhile: only for what takes no time.
+        """
+        return self._store.rehearsal() if wanted else nullcontext()
+
+    def untouched(self, wanted: bool = True) -> AbstractContextManager[None]:
+        """Where `wanted`, nothing can be written inside: a dry run that takes long."""
+        return self._store.untouched() if wanted else nullcontext()
 
     def export(self, path: Path) -> int:
         """Write every reference to a portable file; returns how many. See `exchange.export`."""
@@ -54,22 +114,22 @@ class People:
 
     def import_(self, path: Path) -> int:
         """Add what another gallery exported; returns how many were new."""
-        return exchange.import_(self._store, path)
+        added = exchange.import_(self._store, path)
+        self._store.settle()
+        return added
+
+    def copy_to(
+        self, path: Path, *, key: Key | None = None, progress: Callable[[int], object]
+    ) -> Copied:
+        """Copy the gallery whole to another, made first if it is not there; see `copying`.
+
+        key: of the other. progress: told how many references went.
+        """
+        store = self._store
+        other = engines.of(path).create(path, store.embedder_id, store.dimension, key)
+        with closing(other):
+            return copying.copy(store, other, progress)
 
     def check(self) -> list[str]:
         """What is wrong with the gallery, a line each: the file, the vectors, the index."""
-        if faults := self._store.check():
-            return faults
-        return _index_faults(self._store.templates())
-
-
-def _index_faults(subjects: Subjects) -> list[str]:
-    """Compare the search index with plain arithmetic on a sample of the templates."""
-    if not subjects.ids:
-        return []
-    index: plugins.Index = plugins.load("facecli.indexes", "flat")(subjects.templates)
-    probes = subjects.templates[:: max(1, len(subjects.ids) // 100)]
-    scores, _ = index.search(probes, 1)
-    if np.allclose(scores[:, 0], (probes @ subjects.templates.T).max(axis=1), atol=1e-5):
-        return []
-    return ["the search index disagrees with the stored templates"]
+        return self._store.faults()

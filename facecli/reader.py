@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.database import explained
+from facecli import mend
+from facecli.database import explained, sound
 from facecli.errors import EmbedderMismatchError, GalleryError
 from facecli.fit import Observed
+from facecli.keys import Key
 from facecli.layouts import key
-from facecli.records import CalibrationRow, ReferenceRow, SubjectRow, Subjects, mean_template
+from facecli.records import CalibrationRow, ReferenceRow, Seal, SubjectRow, Subjects
 from facecli.types import Face, Float32, Template
+
+MOST_VALUES = 1 << 16  # of a template
+BLOCK = 16_384  # templates read at a time: 32 MB of 512 values each
 
 
 class Reader:
@@ -24,13 +30,19 @@ class Reader:
     Every method raises GalleryError when SQLite cannot do its part.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, key: Key | None = None) -> None:
+        """key: that of an encrypted file; None where it is not encrypted."""
         self.path = path
+        self.key = key
         self._db = connection
         row = self._db.execute("SELECT embedder_id, dimension, created_at FROM gallery").fetchone()
         if row is None:
             raise GalleryError(f"{path}: the gallery was never finished; remove the file")
-        self.embedder_id, self.dimension, self.created_at = str(row[0]), int(row[1]), str(row[2])
+        with sound(path):
+            self.embedder_id, self.created_at = str(row[0]), str(row[2])
+            self.dimension = int(row[1])
+            if not 0 < self.dimension <= MOST_VALUES:
+                raise ValueError(f"templates of {self.dimension} values")
 
     def close(self) -> None:
         """Release the file."""
@@ -68,10 +80,85 @@ class Reader:
             rows = self._db.execute(
                 "SELECT id, name, template FROM subject WHERE template IS NOT NULL ORDER BY id"
             ).fetchall()
-        matrix = np.empty((len(rows), self.dimension), np.float32)
-        for i, row in enumerate(rows):
-            matrix[i] = self._vector(row[2])
-        return Subjects(tuple(r[0] for r in rows), tuple(r[1] for r in rows), matrix)
+        return self._subjects(rows)
+
+    def blocks(
+        self, after: int | None = None, rows: int = BLOCK
+    ) -> Iterator[tuple[NDArray[np.int64], Float32]]:
+        """Every subject's id and template, `rows` at a time: (b,) and (b, d).
+
+        after: only those that changed after this revision. Ordered by id.
+        """
+        # Without a revision no index on it, so that the table is read from front to back.
+        where, values = ("AND revision > ?", (after,)) if after is not None else ("", ())
+        with explained(self.path):
+            cursor = self._db.execute(
+                f"SELECT id, template FROM subject WHERE template IS NOT NULL {where} ORDER BY id",
+                values,
+            )
+            while some := cursor.fetchmany(rows):
+                yield np.array([r[0] for r in some]), self._matrix([r[1] for r in some])
+
+    def subjects_at(self, ids: NDArray[np.int64]) -> Subjects:
+        """Those of these subjects that are enrolled, with names and templates, by id."""
+        with explained(self.path):
+            rows = self._db.execute(
+                "SELECT id, name, template FROM subject WHERE template IS NOT NULL "
+                "AND id IN (SELECT value FROM json_each(?)) ORDER BY id",
+                (json.dumps(ids.tolist()),),
+            ).fetchall()
+        return self._subjects(rows)
+
+    def some_templates(self, most: int) -> Float32:
+        """The (m, d) templates of at most `most` subjects, drawn by id with a fixed seed."""
+        with explained(self.path):
+            (last,) = self._db.execute("SELECT max(id) FROM subject").fetchone()
+        draws = np.random.default_rng(0).integers(1, last or 1, 2 * most, endpoint=True)
+        return self.subjects_at(np.unique(draws)).templates[:most]
+
+    def _subjects(self, rows: Sequence[tuple[int, str, bytes]]) -> Subjects:
+        ids, names = tuple(r[0] for r in rows), tuple(r[1] for r in rows)
+        return Subjects(ids, names, self._matrix([r[2] for r in rows]))
+
+    def seal(self) -> Seal:
+        """The templates' revision of now and its token."""
+        with explained(self.path):
+            row = self._db.execute(
+                "SELECT g.revision, r.token FROM gallery g "
+                "LEFT JOIN revision r ON r.id = g.revision"
+            ).fetchone()
+        self._require_same_embedder()
+        return Seal(row[0], row[1] or bytes(16))
+
+    def _require_same_embedder(self) -> None:
+        """Raise EmbedderMismatchError where the gallery has become another embedder's since."""
+        with explained(self.path):
+            (embedder_id,) = self._db.execute("SELECT embedder_id FROM gallery").fetchone()
+        if embedder_id != self.embedder_id:
+            raise EmbedderMismatchError(
+                f"{self.path} was re-embedded meanwhile and is {embedder_id}'s now: start again"
+            )
+
+    def has_seal(self, seal: Seal) -> bool:
+        """Whether this gallery was once at that revision: not a copy from before or elsewhere."""
+        with explained(self.path):
+            row = self._db.execute(
+                "SELECT token FROM revision WHERE id = ?", (seal.revision,)
+            ).fetchone()
+        return row is not None and row[0] == seal.token
+
+    def changed(self, after: int) -> int:
+        """How many of the subjects came or changed after this revision."""
+        with explained(self.path):
+            row = self._db.execute(
+                "SELECT count(*) FROM subject WHERE revision > ?", (after,)
+            ).fetchone()
+        return int(row[0])
+
+    def subject_count(self) -> int:
+        """How many subjects there are: `counts` without the references, which cost more."""
+        with explained(self.path):
+            return int(self._db.execute("SELECT count(*) FROM subject").fetchone()[0])
 
     def references(self, subject_id: int | None = None) -> Iterator[ReferenceRow]:
         """Every reference, or one subject's, in the order they were enrolled."""
@@ -84,7 +171,9 @@ class Reader:
                 values,
             )
             for row in cursor:
-                yield _reference(row, self.embedder_id)
+                with sound(self.path):
+                    reference = _reference(row, self.embedder_id)
+                yield reference
 
     def vectors(self, subject_id: int) -> tuple[tuple[int, ...], Float32]:
         """One subject's reference ids and their (k, d) float32 vectors; k is 0 once removed."""
@@ -92,10 +181,7 @@ class Reader:
             rows = self._db.execute(
                 "SELECT id, vector FROM reference WHERE subject_id = ? ORDER BY id", (subject_id,)
             ).fetchall()
-        matrix = np.empty((len(rows), self.dimension), np.float32)
-        for i, row in enumerate(rows):
-            matrix[i] = self._vector(row[1])
-        return tuple(row[0] for row in rows), matrix
+        return tuple(row[0] for row in rows), self._matrix([row[1] for row in rows])
 
     def find(self, name: str) -> SubjectRow:
         """The subject called `name`. Raises GalleryError when nobody is."""
@@ -109,27 +195,41 @@ class Reader:
             raise GalleryError(f"nobody called {name!r} is enrolled: see `facecli gallery list`")
         return SubjectRow(*row)
 
-    def enrolled_photos(self) -> set[tuple[str, str]]:
-        """(subject key, photo sha256) of every reference."""
+    def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]:
+        """(subject key, photo sha256) of every reference of the subjects called so."""
         with explained(self.path):
             return set(
                 self._db.execute(
-                    "SELECT DISTINCT s.key, r.photo_sha256 FROM reference r "
-                    "JOIN subject s ON s.id = r.subject_id"
+                    "SELECT DISTINCT s.key, r.photo_sha256 FROM subject s "
+                    "JOIN reference r ON s.id = r.subject_id "
+                    "WHERE s.key IN (SELECT value FROM json_each(?))",
+                    (json.dumps(sorted({key(name) for name in names})),),
                 )
             )
 
-    def _vector(self, blob: bytes) -> Float32:
-        if len(blob) != self.dimension * 4:
+    def _matrix(self, blobs: Sequence[bytes]) -> Float32:
+        """(n, d) float32 of n stored vectors; read-only."""
+        size = self.dimension * 4
+        if any(type(blob) is not bytes or len(blob) != size for blob in blobs):
+            self._require_same_embedder()
             raise GalleryError(
                 f"{self.path}: a template has not {self.dimension} values: the file is damaged; "
                 "`facecli gallery check` tells more"
             )
-        return np.frombuffer(blob, np.float32)
+        matrix = np.frombuffer(b"".join(blobs), np.float32).reshape(-1, self.dimension)
+        if not np.isfinite(matrix.sum()):  # a quarter of what asking each value takes
+            raise GalleryError(
+                f"{self.path}: a template is not finite: the file is damaged; "
+                "`facecli gallery check` tells more"
+            )
+        return matrix
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything read inside is of one moment, whatever others write."""
+        if self._db.in_transaction:  # a rehearsal's
+            yield
+            return
         with explained(self.path):
             self._db.execute("BEGIN")
         try:
@@ -146,16 +246,35 @@ class Reader:
             ).fetchone()
         return row[0], None if row[1] is None else Observed(*row[1:])
 
-    def all_vectors(self) -> tuple[Float32, NDArray[np.int64]]:
-        """Every reference's (r, d) float32 vectors and their (r,) subject ids."""
+    def last_observed(self) -> tuple[int, Observed] | None:
+        """The revision at which the templates were last observed, and what was; None if never."""
         with explained(self.path):
-            count = self._db.execute("SELECT count(*) FROM reference").fetchone()[0]
-            vectors = np.empty((count, self.dimension), np.float32)
-            owners = np.empty(count, np.int64)
-            rows = self._db.execute("SELECT subject_id, vector FROM reference ORDER BY id")
-            for i, (subject_id, blob) in enumerate(rows):
-                owners[i], vectors[i] = subject_id, self._vector(blob)
-        return vectors, owners
+            row = self._db.execute(
+                'SELECT revision, n, mean, deviation, "references" FROM fit'
+            ).fetchone()
+        return None if row is None else (row[0], Observed(*row[1:]))
+
+    def some_vectors(self, most: int) -> tuple[Float32, NDArray[np.int64]]:
+        """References' (r, d) float32 vectors and their (r,) subject ids: all, or about `most`.
+
+        Ids are drawn with a fixed seed, so that the same gallery gives the same sample; one that
+        follows a gap in them is a little likelier.
+        """
+        with explained(self.path):
+            count, last = self._db.execute("SELECT count(*), max(id) FROM reference").fetchone()
+            if count <= most:
+                rows = self._db.execute("SELECT id, subject_id, vector FROM reference").fetchall()
+            else:
+                draws = np.random.default_rng(0).integers(1, last, most, endpoint=True)
+                rows = [
+                    self._db.execute(
+                        "SELECT id, subject_id, vector FROM reference WHERE id >= ? "
+                        "ORDER BY id LIMIT 1", (int(draw),),
+                    ).fetchone()
+                    for draw in np.unique(draws)
+                ]  # fmt: skip
+        once = sorted({row[0]: row for row in rows}.values())
+        return self._matrix([row[2] for row in once]), np.array([r[1] for r in once], np.int64)
 
     def calibration(self) -> CalibrationRow | None:
         """The threshold choice in force; None while the built-in default is."""
@@ -170,41 +289,16 @@ class Reader:
         """What is wrong with the file, a line each; empty when it is sound.
 
         Pages and foreign keys, vectors of the right length and unit norm, and every subject's
-        template equal to the mean of its references.
+        template equal to the mean of its references; the audit log whole, no erasure unfinished.
         """
-        with explained(self.path), self.snapshot():
-            faults = [r[0] for r in self._db.execute("PRAGMA integrity_check") if r[0] != "ok"]
-            faults += [
-                f"row {r[1]} of {r[0]} points at no {r[2]}"
-                for r in self._db.execute("PRAGMA foreign_key_check")
-            ]
-            rows = self._db.execute("SELECT id, name, template FROM subject ORDER BY id").fetchall()
-            return faults + [fault for row in rows for fault in self._subject_faults(*row)]
-
-    def _subject_faults(self, subject_id: int, name: str, template: bytes | None) -> Iterator[str]:
-        size = self.dimension * 4
-        vectors = []
-        for ref, blob in self._db.execute(
-            "SELECT id, vector FROM reference WHERE subject_id = ?", (subject_id,)
-        ):
-            vector = np.frombuffer(blob, np.float32) if len(blob) == size else None
-            if vector is None or not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
-                yield f"reference {ref} of {name!r} is not a unit vector of {self.dimension} values"
-            else:
-                vectors.append(vector)
-        if not vectors:
-            yield f"subject {name!r} has no reference"
-        elif template is None or len(template) != size:
-            yield f"subject {name!r} has no template"
-        elif not np.allclose(
-            np.frombuffer(template, np.float32), mean_template(vectors), atol=1e-5
-        ):
-            yield f"the template of {name!r} is not the mean of its references"
+        with explained(self.path), sound(self.path), self.snapshot():
+            return list(mend.faults(self._db, self.dimension))
 
 
 def _reference(row: Sequence[object], embedder_id: str) -> ReferenceRow:
     ref, subject, x1, y1, x2, y2, points, score, quality, vector, sha, index, path, when = row
     landmarks = np.frombuffer(points, np.float32).reshape(5, 2)  # type: ignore[call-overload]
-    face = Face((x1, y1, x2, y2), landmarks, score, quality)  # type: ignore[arg-type]
+    numbers = [float(value) for value in (x1, y1, x2, y2, score, quality)]  # type: ignore[arg-type]
+    face = Face((numbers[0], numbers[1], numbers[2], numbers[3]), landmarks, *numbers[4:])
     template = Template(np.frombuffer(vector, np.float32), embedder_id)  # type: ignore[call-overload]
     return ReferenceRow(ref, subject, face, template, sha, index, path, when)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facecli.terms import ChangeKind, IndexKind
 from facecli.types import Face, FaceTemplate, Float32, OperatingPoint, Template
 
 
@@ -47,6 +48,36 @@ class NewReference:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A change that can be undone. name: the subject's before it, `subject_id` whose it was.
+
+    other: what it was renamed to, or whom it was merged into. references: how many it moved or
+    took away. at: ISO 8601 UTC.
+    """
+
+    id: int
+    kind: ChangeKind
+    subject_id: int
+    name: str
+    other_id: int | None
+    other: str | None
+    references: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A line of the audit log. subject, photo: keyed hashes, hex; None where it names none."""
+
+    id: int
+    at: str
+    action: str
+    subject: str | None
+    photo: str | None
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationRow:
     """A threshold choice as stored: `threshold` set by hand, or `scores` (JSON) to derive it.
 
@@ -73,17 +104,47 @@ class Subjects:
 
 
 @dataclass(frozen=True, slots=True)
-class GalleryInfo:
-    """What a gallery is. bytes: size of the file with its write-ahead log."""
+class Seal:
+    """A state of the gallery: its templates' revision, and the random token of that revision."""
 
-    path: Path
+    revision: int
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What a search starts from. path, bytes: the sidecar and its size; None and 0 where flat.
+
+    tail: subjects that came, went or changed since it was made; they are searched all the same.
+    agreed, asked: for how many probes of how many it proposed brute force's best when made.
+    """
+
+    kind: IndexKind
+    path: Path | None = None
+    bytes: int = 0
+    tail: int = 0
+    agreed: int = 0
+    asked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """What a gallery is. path: where, a file or an address. bytes: size of the file with its
+    write-ahead log; None where it is no file.
+
+    encrypted: then no sidecar lies beside it, whatever its size.
+    """
+
+    path: Path | str
     subjects: int
     references: int
     embedder: str
     dimension: int
     created_at: str
-    bytes: int
+    bytes: int | None
     operating_point: OperatingPoint | None
+    index: IndexInfo
+    encrypted: bool = False
 
 
 def mean_template(vectors: Sequence[Float32]) -> Float32:

@@ -52,12 +52,7 @@ class ReferenceTable:
         """
         if not 0 < tail < 1:
             raise ValueError(f"a tail probability lies between 0 and 1, not {tail}")
-        x = np.log10(self.tails)[::-1]
-        y = np.asarray(self.scores)[::-1]
-        at = float(np.log10(tail))
-        if at >= x[0]:
-            return float(np.interp(at, x, y))
-        return float(y[0] + self._slope() * (_deviate(tail) - _deviate(self.tails[-1])))
+        return float(self._scores(np.array([tail]))[0])
 
     def tail(self, score: float) -> float:
         """The probability that a non-mated comparison reaches a score: the inverse of `score`."""
@@ -65,8 +60,8 @@ class ReferenceTable:
         if score > y[-1]:
             deviate = _deviate(self.tails[-1]) + (score - y[-1]) / self._slope()
             return math.erfc(deviate / math.sqrt(2)) / 2
-        y, first = np.unique(y, return_index=True)  # of tied entries the most frequent
-        return float(10 ** np.interp(score, y, x[first]))
+        first = np.flatnonzero(np.diff(y, prepend=-np.inf))  # of tied entries the most frequent
+        return float(10 ** np.interp(score, y[first], x[first]))
 
     def threshold(self, fpir: float, n: int) -> float:
         """t0 = Q(1 - (1 - fpir)^(1/n)): n strangers compared, at most `fpir` of searches err."""
@@ -93,7 +88,7 @@ class ReferenceTable:
         """Mean and standard deviation of the best of n >= 1 non-mated scores."""
         # The best of n lies below x with probability F(x)^n: take its quantiles at midpoints.
         levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
-        scores = [self.score(-float(np.expm1(np.log(u) / n))) for u in levels]
+        scores = self._scores(-np.expm1(np.log(levels) / n))
         return float(np.mean(scores)), float(np.std(scores))
 
     def mean(self) -> float:
@@ -114,6 +109,16 @@ class ReferenceTable:
                 "scores": self.scores,
             }
         )
+
+    def _scores(self, tails: Float64) -> Float64:
+        """`score` for each of (n,) probabilities."""
+        x, y = np.log10(self.tails)[::-1], np.asarray(self.scores)[::-1]
+        found = np.interp(np.log10(tails), x, y)
+        beyond = tails < self.tails[-1]
+        if beyond.any():
+            further = np.array([_deviate(tail) for tail in tails[beyond]])
+            found[beyond] = y[0] + self._slope() * (further - _deviate(self.tails[-1]))
+        return np.asarray(found, np.float64)
 
     def _slope(self) -> float:
         """Change of score per standard deviate over the last two decades, above 0."""

@@ -85,6 +85,97 @@ def m004_calibration_n(db: Database) -> None:
     db.execute("ALTER TABLE calibration ADD COLUMN n INTEGER")
 
 
+@migrations()
+def m005_revision(db: Database) -> None:
+    """What a sidecar is sealed with: a random token for each revision of the templates.
+
+    subject.revision: the gallery's revision at which the subject's template last changed.
+    """
+    db.execute("ALTER TABLE subject ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE INDEX subject_revision ON subject(revision)")
+    db.execute("CREATE TABLE revision (id INTEGER PRIMARY KEY, token BLOB NOT NULL)")
+    db.execute("INSERT INTO revision (id, token) SELECT revision, randomblob(16) FROM gallery")
+
+
+@migrations()
+def m006_custody(db: Database) -> None:
+    """What can be undone, what was asked to be erased, and the audit log.
+
+    change: each rename, merge and removal that can be undone. The rows that one took away lie in
+    removed_*, the references that a merge moved are named in moved_reference. removed_reference
+    has the columns of reference, so that what comes back is what went.
+    custody: gallery_id names the file in receipts; erasing is 1 while an erasure is unfinished.
+    log: append-only; each entry's mac covers the one before.
+    """
+    db.execute(
+        """CREATE TABLE change (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            subject_id INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            other_id INTEGER,
+            other TEXT,
+            "references" INTEGER NOT NULL,
+            at TEXT NOT NULL)"""
+    )
+    db.execute(
+        """CREATE TABLE removed_subject (
+            change_id INTEGER NOT NULL REFERENCES change(id) ON DELETE CASCADE,
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL,
+            key TEXT NOT NULL,
+            created_at TEXT NOT NULL)"""
+    )
+    db.execute(
+        """CREATE TABLE removed_reference (
+            change_id INTEGER NOT NULL REFERENCES change(id) ON DELETE CASCADE,
+            id INTEGER PRIMARY KEY,
+            subject_id INTEGER NOT NULL,
+            vector BLOB NOT NULL,
+            x1 REAL NOT NULL, y1 REAL NOT NULL, x2 REAL NOT NULL, y2 REAL NOT NULL,
+            landmarks BLOB NOT NULL,
+            detection_score REAL NOT NULL,
+            quality REAL NOT NULL,
+            photo_sha256 TEXT NOT NULL,
+            face INTEGER NOT NULL,
+            path TEXT NOT NULL,
+            enrolled_at TEXT NOT NULL)"""
+    )
+    db.execute("CREATE INDEX removed_reference_change ON removed_reference(change_id)")
+    db.execute(
+        """CREATE TABLE moved_reference (
+            change_id INTEGER NOT NULL REFERENCES change(id) ON DELETE CASCADE,
+            reference_id INTEGER NOT NULL,
+            PRIMARY KEY (change_id, reference_id)) WITHOUT ROWID"""
+    )
+    db.execute(
+        """CREATE TABLE custody (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            gallery_id TEXT NOT NULL,
+            erasing INTEGER NOT NULL DEFAULT 0,
+            logging INTEGER NOT NULL DEFAULT 0,
+            secret BLOB NOT NULL)"""
+    )
+    db.execute(
+        "INSERT INTO custody (id, gallery_id, secret) "
+        "VALUES (1, lower(hex(randomblob(16))), randomblob(32))"
+    )
+    db.execute(
+        """CREATE TABLE log (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at TEXT NOT NULL,
+            action TEXT NOT NULL,
+            subject TEXT,
+            photo TEXT,
+            mac TEXT NOT NULL)"""
+    )
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(
+            f"CREATE TRIGGER log_no_{verb.lower()} BEFORE {verb} ON log "
+            "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        )
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file up to this version; each step is one transaction, done or not at all."""
     migrations.apply(Database(connection, execute_plugins=False))

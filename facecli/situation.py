@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import numpy as np
-
-from facecli import operating
+from facecli import operating, scans
 from facecli.database import now
 from facecli.errors import GalleryError
-from facecli.fit import Observed, observe
+from facecli.fit import Observed
 from facecli.operating import Situation
 from facecli.reference_table import ReferenceTable
-from facecli.store import Store
 from facecli.types import OperatingPoint
+from facecli.vault import Vault
 
 
-def of(store: Store, table: ReferenceTable | None) -> Situation:
+def of(store: Vault, table: ReferenceTable | None) -> Situation:
     """The gallery as it is now. table: its embedder's own, None where it ships none."""
-    n, _ = store.counts()
+    n = store.subject_count()
     return Situation(store.embedder_id, n, table, observed(store), store.calibration())
 
 
-def observed(store: Store) -> Observed | None:
-    """The gallery's own non-mated scores, observed anew where its templates have changed."""
+def observed(store: Vault) -> Observed | None:
+    """The gallery's own non-mated scores, observed anew where its templates have changed.
+
+    Among very many subjects what was observed stands until some hundredths of them have changed:
+    looking again takes seconds, and could move nothing.
+    """
     revision, kept = store.observed()
-    if kept is not None:
+    if kept is not None or (kept := _standing(store)) is not None:
         return kept
-    with store.snapshot():
-        subjects, (vectors, owners) = store.templates(), store.all_vectors()
-    rows = np.searchsorted(np.asarray(subjects.ids), owners)
-    found = observe(vectors, rows, subjects.templates)
+    found = store.observe()
     if found is not None:
         with suppress(GalleryError):  # a reader without the right to write does without
             store.keep_observed(revision, found)
     return found
+
+
+def _standing(store: Vault) -> Observed | None:
+    last, n = store.last_observed(), store.subject_count()
+    if last is None or n < scans.SIDECAR_FROM:
+        return None
+    then, kept = last
+    return kept if scans.drift(store, then, kept.n) <= scans.tail_limit(kept.n) else None
 
 
 def point(situation: Situation, threshold: float | None, fpir: float | None) -> OperatingPoint:

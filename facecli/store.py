@@ -1,55 +1,78 @@
-"""The gallery file: SQLite, and with `reader` the only SQL. No faces are found here."""
+"""The gallery file in use: each write is a transaction. No faces are found here.
+
+The only SQL stands here, in `reader` (answers), `writer` (transactions), `journal` (what can be
+undone), `purge` (what cannot), `adopted` (copies), `mend`, `repair`, `auditlog`, and in `database`
+and `schema`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from facecli import auditlog, drafts, journal, mend, purge, sidecar, switch
 from facecli.database import connect, explained, make, now, present, recognise
 from facecli.errors import EmbedderMismatchError, GalleryError
+from facecli.files import private_folder
 from facecli.fit import Observed
+from facecli.keys import Key
 from facecli.layouts import key
-from facecli.reader import Reader
-from facecli.records import CalibrationRow, NewReference, mean_template
+from facecli.mend import Mended
+from facecli.records import (
+    CalibrationRow,
+    Change,
+    LogEntry,
+    NewReference,
+    ReferenceRow,
+    mean_template,
+)
+from facecli.terms import LogAction
+from facecli.writer import Writer
 
 
-class Store(Reader):
+class Store(Writer):
     """An open gallery file. Use it from one thread; any number of processes may read and write.
 
     Every method raises GalleryError when SQLite cannot do its part.
     """
 
     @classmethod
-    def open(cls, path: Path) -> Store:
-        """Open what is there. Raises GalleryError when it is missing, foreign or too new."""
-        if not present(path):
+    def open(cls, path: Path, key: Key | None = None) -> Self:
+        """Open what is there. Raises GalleryError when it is missing, foreign or too new, or when
+        `key` is not the one it is encrypted with.
+        """
+        if not present(path, key):
             raise GalleryError(
                 f"there is no gallery at {path}: make one with `facecli enroll PHOTOS`, "
                 "or name another with --gallery"
             )
+        drafts.sweep(path.parent)
+        sidecar.sweep(path)
         with explained(path):
-            connection = connect(path)
+            connection = connect(path, key)
             try:
                 recognise(path, connection)
-                return cls(path, connection)
+                return cls(path, connection, key)
             except BaseException:
                 connection.close()
                 raise
 
     @classmethod
-    def create(cls, path: Path, embedder_id: str, dimension: int) -> Store:
+    def create(cls, path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> Self:
         """Open the gallery at `path`, made first if it is not there; 0600, its folder 0700.
 
+        key: what a new one is encrypted with, and what opens an encrypted one that is there.
         Raises EmbedderMismatchError when it is there and another embedder's.
         """
-        if not present(path):
+        if not present(path, key):
             with explained(path):
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                make(path, embedder_id, dimension)
-        store = cls.open(path)
+                private_folder(path.parent)
+                make(path, embedder_id, dimension, key)
+        store = cls.open(path, key)
         try:
             store.require(embedder_id)
         except EmbedderMismatchError:
@@ -62,87 +85,146 @@ class Store(Reader):
 
         Returns how many were added.
         """
-        with self._transaction():
+        with self._transaction() as db:
             added = 0
             touched: set[int] = set()
             for item in new:
                 subject_id = self._subject_id(item.subject)
-                added += self._insert(subject_id, item)
+                if self._insert(subject_id, item):
+                    added += 1
+                    auditlog.append(db, LogAction.ENROLLED, item.subject, item.photo_sha256)
                 touched.add(subject_id)
             self._refresh(touched)
         return added
 
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name. Raises GalleryError when that one is taken."""
-        with self._transaction():
+        with self._transaction() as db:
             subject = self.find(old)
-            taken = self._db.execute(
-                "SELECT id FROM subject WHERE key = ? AND id <> ?", (key(new), subject.id)
-            ).fetchone()
-            if taken:
-                raise GalleryError(
-                    f"{new!r} is enrolled already: use `facecli gallery merge` to make them one"
-                )
-            self._db.execute(
-                "UPDATE subject SET name = ?, key = ? WHERE id = ?", (new, key(new), subject.id)
-            )
+            journal.rename(db, subject, new)
+            auditlog.append(db, LogAction.RENAMED, subject.name)
 
     def merge(self, source: str, target: str) -> int:
         """Move all references of `source` to `target`; returns how many. Doubles are dropped."""
-        with self._transaction():
+        with self._transaction() as db:
             gone, kept = self.find(source), self.find(target)
             if gone.id == kept.id:
                 raise GalleryError(f"{source!r} and {target!r} are the same subject")
-            moved = self._db.execute(
-                "UPDATE OR IGNORE reference SET subject_id = ? WHERE subject_id = ?",
-                (kept.id, gone.id),
-            ).rowcount
-            self._db.execute("DELETE FROM subject WHERE id = ?", (gone.id,))
+            moved = journal.merge(db, gone, kept)
             self._refresh({kept.id})
-        return int(moved)
+            auditlog.append(db, LogAction.MERGED, gone.name)
+        return moved
 
     def remove(self, name: str) -> int:
-        """Delete a subject with all references; returns how many. Their bytes are overwritten.
-
-        Raises GalleryError when another program reads for so long that the bytes stay for now.
-        """
-        with self._transaction():
+        """Take a subject out with all references; returns how many. `undo` brings it back."""
+        with self._transaction() as db:
             subject = self.find(name)
-            self._db.execute("DELETE FROM subject WHERE id = ?", (subject.id,))
+            journal.remove(db, subject)
             self._refresh(())
-        self._erase(repr(name))
+            auditlog.append(db, LogAction.REMOVED, subject.name)
         return subject.references
 
     def remove_reference(self, name: str, reference_id: int) -> int:
-        """Delete one reference of a subject, and the subject with its last; returns how many stay.
-
-        Erases as `remove` does. Raises GalleryError when the subject has no such reference.
+        """Take out one reference of a subject, and the subject with its last; returns how many
+        stay. `undo` brings it back. Raises GalleryError when the subject has no such reference.
         """
-        with self._transaction():
+        with self._transaction() as db:
             subject = self.find(name)
-            found = self._db.execute(
-                "DELETE FROM reference WHERE id = ? AND subject_id = ?", (reference_id, subject.id)
-            ).rowcount
-            if not found:
-                raise GalleryError(
-                    f"{name!r} has no reference {reference_id}: `facecli gallery show` lists them"
-                )
-            left = subject.references - 1
-            if not left:
-                self._db.execute("DELETE FROM subject WHERE id = ?", (subject.id,))
+            left = journal.remove_reference(db, subject, reference_id)
             self._refresh({subject.id} if left else ())
-        self._erase(f"reference {reference_id} of {name!r}")
+            auditlog.append(db, LogAction.REMOVED, subject.name)
         return left
 
-    def _erase(self, what: str) -> None:
-        """After a deletion: fold the write-ahead log into the file, where bytes are overwritten."""
+    def changes(self) -> tuple[Change, ...]:
+        """Everything that can be undone, newest first."""
         with explained(self.path):
-            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        if busy:
-            raise GalleryError(
-                f"{what} is removed, but another program reads {self.path} and keeps the old "
-                "bytes on disk: they go when the last program closes the gallery"
-            )
+            return journal.changes(self._db)
+
+    def undo(self, change_id: int | None = None) -> Change:
+        """Take a change back, the newest for None. Raises GalleryError where that cannot be."""
+        with self._transaction() as db:
+            change, touched = journal.undo(db, change_id)
+            self._refresh(touched)
+            auditlog.append(db, LogAction.UNDONE, change.name)
+        return change
+
+    def purge(self, whom: Callable[[sqlite3.Connection], purge.Doomed]) -> purge.Deleted:
+        """Delete people and changes for good. Their bytes go with `compact`, see `erasure`."""
+        with self._transaction() as db:
+            gone = purge.delete(db, whom(db))
+            self._refresh(())
+            for name in sorted(gone.people):
+                auditlog.append(db, LogAction.PURGED, name)
+        return gone
+
+    def log(self) -> tuple[LogEntry, ...]:
+        """The audit log, oldest first."""
+        with explained(self.path):
+            return auditlog.entries(self._db)
+
+    def keep_log(self, on: bool) -> None:
+        """Turn the audit log on or off; what it holds stays."""
+        with self._transaction() as db:
+            auditlog.switch(db, on)
+
+    def log_search(self, photo: str, subjects: Iterable[str]) -> None:
+        """Where the audit log is on, note a search. photo: sha256; subjects: who was identified."""
+        if auditlog.is_on(self._db):
+            with self._transaction() as db:
+                named: list[str | None] = [*sorted(subjects)]
+                for name in named or [None]:
+                    auditlog.append(db, LogAction.SEARCHED, name, photo)
+
+    def mend(self, drop_orphans: bool) -> Mended:
+        """Put rows and SQLite's own indices in step again, see `mend`; references without a
+        template go to the journal. Raises GalleryError, all as it was, where pages are damaged.
+        """
+        with self._transaction() as db:
+            db.execute("REINDEX")
+            fault = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if fault != "ok":
+                raise sqlite3.DatabaseError(fault)
+            spoilt = tuple(mend.spoilt(db, self.dimension))
+            for reference_id, name in spoilt:
+                journal.remove_reference(db, self.find(name), reference_id)
+            dropped = mend.drop_orphans(db) if drop_orphans else 0
+            stale = tuple(mend.stale(db, self.dimension))
+            self._refresh(stale)
+            faults = tuple(self.check())
+        return Mended(spoilt, len(stale), dropped, faults)
+
+    def switch(
+        self, embedder_id: str, dimension: int, made: Iterable[ReferenceRow], left_out: Set[int]
+    ) -> int:
+        """Make the gallery another embedder's, see `switch`; returns how many references it has.
+
+        made: of another gallery, read at one moment. Raises GalleryError, all as it was, where a
+        reference is in neither.
+        """
+        with self._transaction() as db:
+            count = switch.references(db, made, left_out)
+            gone, kept = switch.gallery(db, embedder_id, dimension)
+            self._refresh(kept)
+            auditlog.append(db, LogAction.RE_EMBEDDED)
+            for name in gone:
+                auditlog.append(db, LogAction.REMOVED, name)
+        self.embedder_id, self.dimension = embedder_id, dimension
+        return count
+
+    def gallery_id(self) -> str:
+        """What names the file in receipts: random, 32 hex digits, the same in its copies."""
+        with explained(self.path):
+            return str(self._db.execute("SELECT gallery_id FROM custody").fetchone()[0])
+
+    def hashed(self, name: str) -> str:
+        """A subject's name as the audit log has it."""
+        with explained(self.path):
+            return auditlog.hashed(self._db, name)
+
+    def holds(self, pieces: Collection[bytes]) -> set[bytes]:
+        """Those of these bytes that stand in some row's template, name or path, see `purge`."""
+        with explained(self.path):
+            return purge.held(self._db, pieces) if pieces else set()
 
     def keep_observed(self, revision: int, observed: Observed) -> None:
         """Remember what was observed of the templates at this revision."""
@@ -187,26 +269,19 @@ class Store(Reader):
     def _refresh(self, subject_ids: Iterable[int]) -> None:
         """Within a transaction: templates follow their references, and the revision moves on."""
         self._db.execute("UPDATE gallery SET revision = revision + 1")
+        (revision,) = self._db.execute(
+            "INSERT INTO revision (id, token) SELECT revision, randomblob(16) FROM gallery "
+            "RETURNING id"
+        ).fetchone()
         for subject_id in sorted(subject_ids):
             rows = self._db.execute(
                 "SELECT vector FROM reference WHERE subject_id = ? ORDER BY id", (subject_id,)
             ).fetchall()
             mean = mean_template([np.frombuffer(r[0], np.float32) for r in rows]) if rows else None
             self._db.execute(
-                "UPDATE subject SET template = ? WHERE id = ?",
-                (None if mean is None else mean.tobytes(), subject_id),
+                "UPDATE subject SET template = ?, revision = ? WHERE id = ?",
+                (None if mean is None else mean.tobytes(), revision, subject_id),
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with explained(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.rollback()
-                raise
-            self._db.commit()
 
 
 def _utf8(path: str) -> str:

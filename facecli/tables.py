@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from facecli.errors import InputError
+from facecli.files import lines, regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ def _dialect(
 
 
 def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         bom = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
-    with path.open(encoding="utf-16" if bom else "utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    with path.open(encoding="utf-16" if bom else "utf-8-sig", newline="") as text:
+        reader = csv.reader(lines(text), delimiter=delimiter, skipinitialspace=True, strict=True)
         start = 1
         for cells in reader:
             if any(cells):

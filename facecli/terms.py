@@ -27,6 +27,13 @@ class Device(StrEnum):
     OPENVINO = "openvino"
 
 
+class DetectorName(StrEnum):
+    """What runs the face detector: onnxruntime (YUNET), or OpenCV's FaceDetectorYN to compare."""
+
+    YUNET = "yunet"
+    OPENCV = "opencv"
+
+
 class FacesRule(StrEnum):
     """Which faces of a photo are enrolled; ONLY_ONE refuses a photo with several."""
 
@@ -49,6 +56,7 @@ class Reason(StrEnum):
     NO_NAME = "names nobody"
     DEGENERATE = "degenerate landmarks"
     LOW_QUALITY = "low quality"
+    CHANGED = "changed since it was enrolled"
 
 
 class Basis(StrEnum):
@@ -68,3 +76,40 @@ class Target(StrEnum):
     FPIR = "FPIR"
     FMR = "FMR"
     NONE = "none"
+
+
+class IndexKind(StrEnum):
+    """What a search starts from.
+
+    FLAT: every template, in memory. SIDECAR: a file beside the gallery. MISSING: none, and the
+    next search makes one. ENGINE: Milvus's own.
+    """
+
+    FLAT = "flat"
+    SIDECAR = "sidecar"
+    MISSING = "missing"
+    ENGINE = "engine"
+
+
+class ChangeKind(StrEnum):
+    """A change of the gallery that can be undone."""
+
+    RENAME = "rename"
+    MERGE = "merge"
+    REMOVE = "remove"
+    REMOVE_REFERENCE = "remove reference"
+
+
+class LogAction(StrEnum):
+    """What the audit log tells of."""
+
+    ON = "log on"
+    OFF = "log off"
+    ENROLLED = "enrolled"
+    RENAMED = "renamed"
+    MERGED = "merged"
+    REMOVED = "removed"
+    UNDONE = "undone"
+    PURGED = "purged"
+    SEARCHED = "searched"
+    RE_EMBEDDED = "re-embedded"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facecli.errors import InputError
+from facecli.files import lines, regular
 from facecli.layouts import SUFFIXES, key, labelled
 from facecli.tables import Columns, Lookup, column, plain, rows
 
@@ -136,7 +137,7 @@ def _table_rows(path: Path, problems: list[str]) -> Iterator[_Row]:
         elif mated is None:
             problems.append(f"line {line}: {label!r} is neither 1 nor 0 (yes, no), left out")
         else:
-            part = int(fold[0]) if fold and fold[0].strip().isdecimal() else None
+            part = _whole(fold[0].strip()) if fold else None
             yield _Row(line, first, second, mated, part)
 
 
@@ -176,8 +177,8 @@ def _truth(label: str) -> bool | None:
 def _opening(path: Path) -> list[str]:
     """The cells of the first line that is not blank, as pairs.txt would have them."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as lines:
-            return next(filter(None, map(_lfw_cells, islice(lines, 100))), [])
+        with regular(path).open(encoding="utf-8-sig", errors="replace") as text:
+            return next(filter(None, map(_lfw_cells, islice(lines(text), 100))), [])
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -190,22 +191,34 @@ def _lfw_names(cells: Sequence[str]) -> tuple[str, int, str, int] | None:
     """(name, number, name, number) of a line of 3 or 4 cells; None for any other."""
     if len(cells) == 3:
         cells = (cells[0], cells[1], cells[0], cells[2])
-    if len(cells) != 4 or not (cells[1].isdecimal() and cells[3].isdecimal()):
+    if len(cells) != 4 or (one := _whole(cells[1])) is None or (two := _whole(cells[3])) is None:
         return None
-    return cells[0], int(cells[1]), cells[2], int(cells[3])
+    return cells[0], one, cells[2], two
+
+
+def _folds(cells: Sequence[str]) -> list[int]:
+    """The numbers of a first line `folds n` or `n`; empty for any other line."""
+    numbers = [number for cell in cells if (number := _whole(cell)) is not None]
+    return numbers if len(numbers) == len(cells) < 3 else []
+
+
+def _whole(cell: str) -> int | None:
+    """The number that a cell holds; None where it holds none, or one of more than 9 digits."""
+    return int(cell) if cell.isdecimal() and len(cell) < 10 else None
 
 
 def _lfw_rows(path: Path, problems: list[str]) -> Iterator[_Row]:
     """The file's first line may say `folds n` or `n`: every 2 n lines are then a fold."""
     text = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    lines = [(n, cells) for n, line in enumerate(text, 1) if any(cells := _lfw_cells(line))]
-    head = lines.pop(0)[1] if lines[0][1][0].isdecimal() and len(lines[0][1]) < 3 else []
-    size = 2 * int(head[-1]) if head else None
-    if size and len(head) == 2 and len(lines) != int(head[0]) * size:
-        promised = int(head[0]) * size
-        problems.append(f"its first line promises {promised:,} pairs, it holds {len(lines):,}")
+    found = [(n, cells) for n, line in enumerate(text, 1) if any(cells := _lfw_cells(line))]
+    head = _folds(found[0][1])
+    del found[: len(head[:1])]
+    size = 2 * head[-1] if head else None
+    if size and len(head) == 2 and len(found) != head[0] * size:
+        promised = head[0] * size
+        problems.append(f"its first line promises {promised:,} pairs, it holds {len(found):,}")
     photo = _LfwPhotos(path.parent)
-    for count, (line, cells) in enumerate(lines):
+    for count, (line, cells) in enumerate(found):
         if (names := _lfw_names(cells)) is None:
             problems.append(f"line {line}: neither `name i j` nor `name1 i name2 j`, left out")
             continue

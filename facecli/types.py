@@ -115,7 +115,7 @@ class GalleryFit:
     mean (m), expected_mean (mu): the best non-mated score of its references among the other
         subjects, cosine; as observed, and as the table expects among n - 1.
     ratio (r): the spread of those scores over the table's.
-    shift, scale: what the table's scores are moved and stretched by, >= 0 and >= 1.
+    shift, scale: what the table's scores are moved and stretched by; see `fit`.
     references: how many were searched for it.
     """
 

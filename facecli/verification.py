@@ -11,7 +11,7 @@ from facecli.decide import accepts
 from facecli.errors import InputError
 from facecli.extract import Extractor
 from facecli.operating import Situation
-from facecli.terms import Basis, Device, Target
+from facecli.terms import Basis, DetectorName, Device, Target
 from facecli.types import FaceTemplate, FailureToAcquire, OperatingPoint, Photo, Probe
 
 
@@ -42,6 +42,7 @@ def verify_without_gallery(
     *,
     model: str | None = None,
     device: Device = Device.AUTO,
+    detector: DetectorName = DetectorName.YUNET,
     threshold: float | None = None,
 ) -> Verification:
     """Compare two photos at the embedder's own table, FMR 1e-4, or at a threshold by hand."""
@@ -52,7 +53,7 @@ def verify_without_gallery(
         point = operating.by_hand(situation, threshold, now())
     else:
         point = operating.at(situation, Target.FMR, operating.DEFAULT_FMR, Basis.REFERENCE_TABLE)
-    return verify(Extractor.load(spec, device), first, second, point)
+    return verify(Extractor.load(spec, device, detector), first, second, point)
 
 
 def _largest(photo: Photo | FailureToAcquire) -> tuple[Probe, FaceTemplate]:

@@ -7,6 +7,7 @@ Facts stand in TOML with the same keys: `models/manifest.toml` (shipped), `model
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from facecli.errors import ModelError
+from facecli.files import regular
+from facecli.places import home
 
+LARGEST_SIDE = 1 << 16  # of a crop in px, and of a template in numbers
 DEFAULT_EMBEDDER = "mobilefacenet-arcface"
 SHIPPED = Path(__file__).parent / "models"
 
@@ -40,6 +42,8 @@ class EmbedderSpec:
     preprocessing: version of facecli's own steps before the network.
     commercial_use: False where the licence forbids it or is not known to allow it.
     card, table, centre: model card, reference table and mean vector; None where there is none.
+    rewritten, rewritten_sha256: the same network in the form that onnxruntime runs fastest (see
+    `graph`), made of the file when the model was added; None where the file itself is run.
     """
 
     name: str
@@ -58,6 +62,8 @@ class EmbedderSpec:
     card: Path | None = None
     table: Path | None = None
     centre: Path | None = None
+    rewritten: Path | None = None
+    rewritten_sha256: str | None = None
 
     @property
     def embedder_id(self) -> str:
@@ -97,29 +103,6 @@ class KnownModel:
     url: str
     url_sha256: str
     url_bytes: int
-
-
-def home() -> Path:
-    """The user's facecli folder: FACECLI_HOME, or the platform's data folder. May not exist."""
-    chosen = os.environ.get("FACECLI_HOME")
-    if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_data_path("facecli", appauthor=False)
-
-
-def private_folder(path: Path) -> Path:
-    """Make `path` and what is missing above it, for this user only (0700), and give it back.
-
-    Raises ModelError where it cannot be made.
-    """
-    try:
-        for folder in (*reversed(path.parents), path):
-            if not folder.exists():
-                folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        cure = "Set FACECLI_HOME to a folder you may write to."
-        raise ModelError(f"{path}: {error.strerror}. {cure}") from error
-    return path
 
 
 def embedders() -> tuple[EmbedderSpec, ...]:
@@ -200,20 +183,36 @@ def described(manifest: Path) -> tuple[EmbedderSpec, ...]:
 
 
 def read_verified(spec: EmbedderSpec | DetectorSpec) -> bytes:
-    """The model file's bytes, read once and checked against its sha256.
+    """The bytes of the network to run, read once and checked against their sha256.
 
-    Make the session from these very bytes: the file cannot change in between.
+    Of an embedder that was rewritten these are the rewritten file's. Make the session from these
+    very bytes: the file cannot change in between.
     Raises ModelError where the file is missing, unreadable or not the one described.
     """
+    if isinstance(spec, EmbedderSpec) and spec.rewritten is not None:
+        return _checked(spec, spec.rewritten, spec.rewritten_sha256)
+    return _checked(spec, spec.path, spec.sha256)
+
+
+def verify(spec: EmbedderSpec | DetectorSpec) -> None:
+    """Check all of a model's networks, the publisher's as well where a rewritten one is run.
+
+    Raises ModelError as `read_verified` does.
+    """
+    read_verified(spec)
+    _checked(spec, spec.path, spec.sha256)
+
+
+def _checked(spec: EmbedderSpec | DetectorSpec, path: Path, sha256: str | None) -> bytes:
     try:
-        content = spec.path.read_bytes()
+        content = regular(path).read_bytes()
     except OSError as error:
-        raise ModelError(f"{spec.path}: {error.strerror}. {_remedy(spec)}") from error
+        raise ModelError(f"{path}: {error.strerror}. {_remedy(spec)}") from error
     found = _sha256(content)
-    if found != spec.sha256:
+    if found != sha256:
         raise ModelError(
-            f"{spec.path} is damaged or not the model {spec.name}: its sha256 is {found}, "
-            f"not {spec.sha256}. {_remedy(spec)}"
+            f"{path} is damaged or not the model {spec.name}: its sha256 is {found}, "
+            f"not {sha256}. {_remedy(spec)}"
         )
     return content
 
@@ -242,6 +241,7 @@ def _from_insightface() -> Iterator[EmbedderSpec]:
 def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSpec:
     folder = manifest.parent
     try:
+        _require_kinds(facts)
         return EmbedderSpec(
             name=name,
             path=folder / facts["file"],
@@ -259,9 +259,30 @@ def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSp
             card=_beside(folder, facts.get("card")),
             table=_beside(folder, facts.get("table")),
             centre=_beside(folder, facts.get("centre")),
+            rewritten=folder / facts["rewritten"] if "rewritten" in facts else None,
+            rewritten_sha256=facts.get("rewritten_sha256"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _broken(manifest, f"{name}: {error!r}") from error
+
+
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    str: ("file", "sha256", "licence", "source"),
+    bool: ("flip", "commercial_use"),
+    int: ("input_size", "dimension", "preprocessing"),
+}
+
+
+def _require_kinds(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError, KeyError or TypeError where a fact is none of its kind or of no use."""
+    for kind, names in _KINDS.items():
+        for name in names:
+            if type(facts[name]) is not kind:
+                raise ValueError(f"{name} is {facts[name]!r}")
+    if not (0 < facts["input_size"] <= LARGEST_SIDE and 0 < facts["dimension"] <= LARGEST_SIDE):
+        raise ValueError("input_size or dimension is out of range")
+    if not (math.isfinite(float(facts["mean"])) and 0 < float(facts["std"]) < math.inf):
+        raise ValueError("mean or std is not a number to scale by")
 
 
 def _beside(folder: Path, file: str | None) -> Path | None:
@@ -272,9 +293,9 @@ def _beside(folder: Path, file: str | None) -> Path | None:
 
 def _tables(path: Path, kind: str) -> Mapping[str, Mapping[str, Any]]:
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             return dict(tomllib.load(file).get(kind, {}))
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, RecursionError) as error:
         raise _broken(path, str(error)) from error
 
 

@@ -56,6 +56,22 @@ def gallery(tmp_path_factory, command: Command) -> Path:
     return path
 
 
+# the detector ----------------------------------------------------------------------------------
+
+
+def test_either_detector_gives_the_same_answer(command: Command, gallery: Path, photos: Path):
+    answers = [
+        command("identify", photos / "two.png", "-g", gallery, "--csv", "--detector", name)
+        for name in ("yunet", "opencv")
+    ]
+    ours, theirs = (list(csv.DictReader(io.StringIO(a.stdout))) for a in answers)
+    assert len(ours) == len(theirs) == 2
+    for one, other in zip(ours, theirs, strict=True):
+        assert one["decision"] == other["decision"]
+        assert float(one["score"]) == pytest.approx(float(other["score"]), abs=1e-3)
+    assert command("verify", hopper(), hopper(), "--detector", "haar").returncode == 2
+
+
 # start-up ------------------------------------------------------------------------------------
 
 HEAVY = ("numpy", "cv2", "onnxruntime", "faiss", "sqlite_utils", "scipy", "PIL", "rich")

@@ -78,7 +78,7 @@ def cut_face(photo: Path) -> NDArray[np.uint8]:
     """The first face that YuNet finds, moved onto the template by least squares."""
     image = cv2.imread(str(photo))
     height, width = image.shape[:2]
-    weights = str(MODELS / "face_detection_yunet_2023mar.onnx")
+    weights = str(MODELS / "yunet.onnx")
     _, faces = cv2.FaceDetectorYN.create(weights, "", (width, height)).detect(image)
     x, y = faces[0, 4:14].reshape(5, 2).astype(float).T
     one, zero = np.ones(5), np.zeros(5)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 import pytest
 
 from facecli import weights
-from facecli.detect import FINEST_SIDE, YuNet
+from facecli.detect import FINEST_SIDE, YuNet, opencv
 from facecli.errors import ModelError
 from facecli.types import Face, Float32, Image
+from facecli.yunet import RuntimeNetwork
 
 EYES = {"Grace Hopper": (267, 195), "Eileen Collins": (225, 104)}  # px: read off the portraits
 GREY = 110
@@ -169,41 +171,40 @@ def test_nobody_in_noise(detector: YuNet) -> None:
     assert detector.detect(noise) == ()
 
 
-def test_passes_stay_within_memory(hopper: Image) -> None:
+def test_passes_stay_within_memory() -> None:
     """A photo of 60 megapixels: the network never sees more than FINEST_SIDE px."""
-    watched = YuNet(weights.read_verified(weights.find_detector()))
     sides = []
-    network = watched._net
 
-    class Recorder:
-        """Notes the sizes on their way to the real network."""
+    class Recorder(RuntimeNetwork):
+        """The real network, which also notes the sizes it is given."""
 
-        def setInputSize(self, size: tuple[int, int]) -> None:
-            sides.append(max(size))
-            network.setInputSize(size)
+        def rows(self, image: Image) -> Float32:
+            sides.append(max(image.shape[:2]))
+            return super().rows(image)
 
-        def detect(self, image: Image) -> object:
-            return network.detect(image)
-
-    watched._net = Recorder()
+    watched = YuNet(weights.read_verified(weights.find_detector()), Recorder)
     canvas = np.full((3000, 20_000, 3), GREY, np.uint8)
     assert watched.detect(canvas) == ()
     assert max(sides) == FINEST_SIDE
     assert sides[0] == 640
 
 
-def test_one_detector_a_thread(pictures: dict[str, Image], detector: YuNet) -> None:
+@pytest.mark.parametrize("make", [YuNet, opencv])
+def test_one_detector_serves_all_threads(
+    make: Callable[[bytes], YuNet], pictures: dict[str, Image]
+) -> None:
     """Threads at work on different sizes at once find what one thread finds, to the bit."""
-    onnx = weights.read_verified(weights.find_detector())
+    shared = make(weights.read_verified(weights.find_detector()))
     tasks = [resized(p, f) for p in pictures.values() for f in (0.5, 0.8, 1.3)]
-    wanted = [only(detector.detect(t)).landmarks for t in tasks]
+    wanted = [only(shared.detect(t)).landmarks for t in tasks]
     found: dict[int, list[Float32]] = {}
     start = threading.Barrier(3)
 
     def work(which: int) -> None:
-        own = YuNet(onnx)
         start.wait()
-        found[which] = [only(own.detect(t)).landmarks for t in tasks]
+        mine = tasks[which:] + tasks[:which]
+        landmarks = [only(shared.detect(t)).landmarks for t in mine]
+        found[which] = landmarks[-which:] + landmarks[:-which] if which else landmarks
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
     for thread in threads:
@@ -215,7 +216,8 @@ def test_one_detector_a_thread(pictures: dict[str, Image], detector: YuNet) -> N
     assert len(found) == 3
 
 
+@pytest.mark.parametrize("make", [YuNet, opencv])
 @pytest.mark.parametrize("onnx", [b"", b"no network"])
-def test_bytes_that_are_no_network(onnx: bytes) -> None:
+def test_bytes_that_are_no_network(onnx: bytes, make: Callable[[bytes], YuNet]) -> None:
     with pytest.raises(ModelError, match="cannot load the face detector"):
-        YuNet(onnx)
+        make(onnx)

@@ -14,9 +14,10 @@ import pytest
 from networks import network, sha
 
 from facecli import weights
-from facecli.embed import PROVIDERS, OnnxEmbedder
+from facecli.embed import OnnxEmbedder
 from facecli.errors import DeviceError, ModelError
 from facecli.extract import Extractor
+from facecli.sessions import PROVIDERS
 from facecli.terms import Device
 from facecli.types import Float32, Image
 from facecli.weights import ChannelOrder, EmbedderSpec

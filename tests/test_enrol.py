@@ -20,12 +20,12 @@ class CountingExtractor(Extractor):
     """The real one, which also notes what it was asked to extract."""
 
     def __init__(self, real: Extractor) -> None:
-        super().__init__(real.spec, real.embedder, real._make_detector)
+        super().__init__(real.spec, real.embedder, real.detector)
         self.seen: list[str] = []
 
-    def data(self, data: bytes, path: str):
+    def data(self, data: bytes, path: str, sha256: str = "", most: int | None = None):
         self.seen.append(path)
-        return super().data(data, path)
+        return super().data(data, path, sha256, most)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def run(
     store: Store, extractor: Extractor, *photos: tuple[Path, str], faces=FacesRule.LARGEST
 ) -> EnrolReport:
     labelled = [LabelledPhoto(path, subject) for path, subject in photos]
-    return enrol(store, extractor, labelled, faces, 2, None)
+    return enrol(store, extractor.on(2), labelled, faces, None)
 
 
 def test_a_photo_becomes_a_reference_with_its_facts(store: Store, extractor: Extractor):
@@ -137,7 +137,7 @@ def test_a_photo_is_reported_only_once_it_is_committed(store, extractor, tmp_pat
         reported.append(item)
         seen.append(reader.counts()[1])
 
-    report = enrol(store, extractor, photos, FacesRule.LARGEST, 2, progress)
+    report = enrol(store, extractor.on(2), photos, FacesRule.LARGEST, progress)
     assert reported == list(report.items)
     assert [i.path for i in report.items] == [str(p.path) for p in photos]
     assert all(count >= number for number, count in enumerate(seen, start=1))
@@ -156,11 +156,11 @@ def test_an_interrupted_run_keeps_what_it_reported_and_goes_on(store, counting, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        enrol(store, counting, photos, FacesRule.LARGEST, 2, stop)
+        enrol(store, counting.on(2), photos, FacesRule.LARGEST, stop)
     kept = store.counts()[1]
     assert 10 <= kept < 40
     counting.seen.clear()
-    report = enrol(store, counting, photos, FacesRule.LARGEST, 2, None)
+    report = enrol(store, counting.on(2), photos, FacesRule.LARGEST, None)
     assert report.count(EnrolStatus.ALREADY) == kept
     assert report.count(EnrolStatus.ENROLLED) == 40 - kept == len(counting.seen)
     assert store.counts() == (1, 40)

@@ -6,18 +6,18 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from facecli import align, quality, weights
+from facecli import align, quality
 from facecli.detect import YuNet
 from facecli.errors import ModelError
-from facecli.extract import Extractor, ordered, processors, prominence
-from facecli.terms import Device, Reason
+from facecli.extract import Extractor, cpu_quota, opened, ordered, processors, prominence
+from facecli.terms import DetectorName, Device, Reason
 from facecli.types import Face, FailureToAcquire, Float32, Image, Photo
 
 
@@ -99,6 +99,26 @@ def test_the_number_of_workers_changes_nothing(
     assert reasons == [Reason.NOT_FOUND, Reason.NOT_AN_IMAGE, Reason.TRUNCATED]
 
 
+@pytest.mark.parametrize("side", [600, 1900, 2700])
+def test_one_photo_on_two_threads_is_the_same(
+    side: int, extractor: Extractor, portraits: dict[str, Path]
+) -> None:
+    """A photo by itself gets all processors: not one bit of its faces may differ for that."""
+    picture = cv2.imread(str(portraits["Grace Hopper"]))
+    data = bytes(cv2.imencode(".jpg", stretched(picture, side / max(picture.shape)))[1])
+    expected = good(extractor.photo(data))
+    spread = Extractor.load(extractor.spec, Device.CPU, threads=2)
+    try:
+        found = good(spread.opened(opened(data)))
+    finally:
+        cv2.setNumThreads(1)
+    for session in (spread.embedder._session, spread.detector._network._session):  # type: ignore[attr-defined]
+        assert session.get_session_options().intra_op_num_threads == 2
+    assert [face.face.box for face in found.faces] == [face.face.box for face in expected.faces]
+    assert np.array_equal(vector(found), vector(expected))
+    assert found.sha256 == expected.sha256
+
+
 def test_a_large_photo_gives_the_template_of_the_small_one(
     extractor: Extractor, pictures: dict[str, Image]
 ) -> None:
@@ -119,17 +139,16 @@ class Mirrored:
     def __init__(self, detector: YuNet) -> None:
         self._detector = detector
 
-    def detect(self, image: Image) -> tuple[Face, ...]:
+    def detect(self, image: Image, known: Sequence[Face] = ()) -> tuple[Face, ...]:
         swap = [1, 0, 2, 4, 3]
-        return tuple(
-            Face(f.box, f.landmarks[swap], f.detection_score) for f in self._detector.detect(image)
-        )
+        found = self._detector.detect(image, known)
+        return tuple(Face(f.box, f.landmarks[swap], f.detection_score) for f in found)
 
 
 def test_landmarks_of_no_face_are_a_failure_not_a_black_crop(
     extractor: Extractor, detector: YuNet, hopper: Image
 ) -> None:
-    odd = Extractor(extractor.spec, extractor.embedder, lambda: Mirrored(detector))
+    odd = Extractor(extractor.spec, extractor.embedder, Mirrored(detector))
     photo = odd.image(hopper, "odd.jpg")
     assert photo.faces == ()
     assert [f.reason for f in photo.failures] == [Reason.DEGENERATE]
@@ -238,20 +257,22 @@ def test_an_error_in_the_work_comes_out_and_stops_the_threads() -> None:
     assert not facecli_threads()
 
 
-def test_each_thread_has_a_detector_of_its_own(
+def test_all_threads_share_one_detector(extractor: Extractor, portraits: dict[str, Path]) -> None:
+    """Of either kind: the same template every time, whoever else is at work."""
+    for name in DetectorName:
+        own = Extractor.load(extractor.spec, Device.CPU, name)
+        results = list(own.photos([*portraits.values()] * 6, 3))
+        for first in (0, 1):
+            assert len({vector(good(r)).tobytes() for r in results[first::2]}) == 1
+
+
+def test_both_detectors_give_the_same_template(
     extractor: Extractor, portraits: dict[str, Path]
 ) -> None:
-    onnx = weights.read_verified(weights.find_detector())
-    made: list[str] = []
-
-    def make() -> YuNet:
-        made.append(threading.current_thread().name)
-        return YuNet(onnx)
-
-    own = Extractor(extractor.spec, extractor.embedder, make)
-    results = list(own.photos([portraits["Grace Hopper"]] * 12, 2))
-    assert len(made) == len(set(made)) <= 2
-    assert len({vector(good(r)).tobytes() for r in results}) == 1
+    reference = Extractor.load(extractor.spec, Device.CPU, DetectorName.OPENCV)
+    for path in portraits.values():
+        ours, theirs = good(extractor.photo(path)), good(reference.photo(path))
+        assert vector(ours) @ vector(theirs) > 0.9999
 
 
 def test_load_takes_the_device_that_was_named(extractor: Extractor) -> None:
@@ -261,3 +282,32 @@ def test_load_takes_the_device_that_was_named(extractor: Extractor) -> None:
 
 def test_there_is_at_least_one_processor() -> None:
     assert 1 <= processors() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, float("inf")),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, float("inf")),
+        ({}, float("inf")),
+    ],
+)
+def test_a_container_s_cpu_quota(files: dict[str, str], quota: float, tmp_path: Path) -> None:
+    """Both versions of Linux's control groups, as the kernel writes their files."""
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert cpu_quota(tmp_path) == quota
+
+
+def test_only_as_many_templates_as_are_wanted(
+    extractor: Extractor, hopper: Image, collins: Image
+) -> None:
+    data = cv2.imencode(".png", side_by_side(hopper, stretched(collins, 0.6)))[1].tobytes()
+    every = good(extractor.data(data, "pair"))
+    one = good(extractor.data(data, "pair", most=1))
+    assert (len(every.faces), len(one.faces)) == (2, 1)
+    assert vector(one) @ vector(every) > 0.99999
+    assert one.sha256 == every.sha256

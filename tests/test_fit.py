@@ -110,18 +110,20 @@ def test_beyond_the_bound_a_sample_is_searched_and_says_so(monkeypatch) -> None:
     deviation=st.floats(0, 0.3),
     rate=st.floats(1e-4, 0.2),
 )
-def test_a_fit_only_ever_raises_the_threshold(
+def test_a_fit_raises_in_full_and_lowers_in_part(
     n: int, mean: float, deviation: float, rate: float
 ) -> None:
     table = shipped()
     found = fit.fit(table, Observed(n, mean, deviation, n))
     plain = table.threshold(rate, n)
     own = fit.fitted(table, found).threshold(rate, n)
-    assert own >= plain - 1e-9
     mu, spread = table.maximum(n - 1)
     ratio = deviation / spread
-    scale = ratio if n >= 50 and ratio > 1.15 else 1
-    assert own == pytest.approx(max(mean, mu) + (plain - mu) * scale, abs=1e-9)
+    lowered = max(-0.02, (mean - mu) * n / (n + 30))
+    shift = mean - mu if mean > mu else lowered
+    narrowed = max(0.9, 1 - max(0, 1 - ratio) * n / (n + 300))
+    scale = ratio if n >= 50 and ratio > 1.15 else narrowed
+    assert own == pytest.approx(mu + shift + (plain - mu) * scale, abs=1e-9)
 
 
 def test_without_a_fit_the_table_stands() -> None:

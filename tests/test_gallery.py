@@ -157,13 +157,12 @@ def test_the_default_is_the_reference_table_at_fpir_1_percent_for_the_n_of_now(g
     assert point.basis is Basis.REFERENCE_TABLE
     table = gallery.built_in_table
     assert table is not None
-    assert point.threshold >= table.threshold(0.01, 4) - 1e-9
-    # Strangers' templates are near orthogonal to faces: the gallery's own fit raises nothing.
-    assert point.threshold == pytest.approx(table.threshold(0.01, 4), abs=1e-9)
+    # Random templates are near orthogonal: the gallery's own fit lowers it, by a little.
+    assert 0 < table.threshold(0.01, 4) - point.threshold < 0.025
     gallery._store.add([reference(f"V{seed}", seed) for seed in range(100, 200)])
     larger = gallery.operating_point()
     assert larger.n == 104
-    assert larger.threshold == pytest.approx(table.threshold(0.01, 104), abs=1e-9)
+    assert 0 < table.threshold(0.01, 104) - larger.threshold < 0.05
     assert larger.threshold > point.threshold + 0.05
 
 

@@ -35,7 +35,7 @@ def test_scores_and_rows_are_numpys(count: int, probes: int, k: int, seed: int) 
 def test_ties_are_all_there() -> None:
     templates = np.repeat(units(3, 8, 0), 4, axis=0)
     scores, rows = FlatIndex(templates).search(templates[5:6], 12)
-    assert sorted(rows[0][:4]) == [4, 5, 6, 7]
+    assert list(rows[0][:4]) == [4, 5, 6, 7], "equal scores come in the order of rows"
     assert scores[0][:4] == pytest.approx(1, abs=1e-6)
     assert sorted(rows[0]) == list(range(12))
     assert (np.diff(scores[0]) <= 0).all()
@@ -55,14 +55,6 @@ def test_none_wanted(k: int) -> None:
 
 def test_no_probes() -> None:
     assert FlatIndex(units(5, 16, 0)).search(np.empty((0, 16), np.float32), 3)[0].shape == (0, 3)
-
-
-def test_templates_that_change_later_do_not_change_the_index() -> None:
-    templates = units(10, 16, 0)
-    probe = templates[3:4].copy()
-    index = FlatIndex(templates)
-    templates[:] = 0
-    assert index.search(probe, 1)[1][0, 0] == 3
 
 
 def test_rows_that_are_not_contiguous_or_not_float32() -> None:

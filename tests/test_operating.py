@@ -95,10 +95,18 @@ def test_people_who_look_alike_raise_the_threshold() -> None:
     assert wide.notes
 
 
-def test_people_who_look_less_alike_never_lower_it() -> None:
-    mu, spread = TABLE.maximum(99)
-    other = at(100, Target.FPIR, 0.01, observed=Observed(100, mu - 0.1, 0.5 * spread, 100))
-    assert other.threshold == pytest.approx(at(100, Target.FPIR, 0.01).threshold)
+@pytest.mark.parametrize(
+    ("less", "spread", "shift", "scale"),
+    [(0.013, 1.0, -0.01, 1.0), (0.1, 1.0, -0.02, 1.0), (0.0, 0.8, 0.0, 0.95), (0.0, 0.5, 0.0, 0.9)],
+)
+def test_people_who_look_less_alike_lower_it_a_little(
+    less: float, spread: float, shift: float, scale: float
+) -> None:
+    """By 100 / 130 of the shift and 100 / 400 of the spread, and never by much."""
+    mu, usual = TABLE.maximum(99)
+    plain = at(100, Target.FPIR, 0.01)
+    other = at(100, Target.FPIR, 0.01, observed=Observed(100, mu - less, spread * usual, 100))
+    assert other.threshold == pytest.approx(mu + shift + (plain.threshold - mu) * scale)
     assert other.notes == ()
 
 

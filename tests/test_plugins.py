@@ -49,7 +49,7 @@ def test_an_unknown_name_lists_those_there_are(package: None) -> None:
         UsageError, match=r"none of the indexes is called 'annoy': use .*flat, reversed"
     ):
         plugins.load("facecli.indexes", "annoy")
-    with pytest.raises(UsageError, match="none of the detectors is called 'reversed': use yunet"):
+    with pytest.raises(UsageError, match="detectors is called 'reversed': use opencv, yunet"):
         plugins.load("facecli.detectors", "reversed")
 
 

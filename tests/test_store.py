@@ -1,4 +1,4 @@
-"""The gallery file under use: writes, crashes, company, erasure."""
+"""The gallery file in use: writes, crashes, company."""
 
 from __future__ import annotations
 
@@ -209,54 +209,6 @@ def test_a_file_name_of_any_bytes_is_kept_readable(store: Store):
     object.__setattr__(odd, "path", b"photos/\xff\xfe.jpg".decode("utf-8", "surrogateescape"))
     store.add([odd])
     assert [r.path for r in store.references()] == [r"photos/\udcff\udcfe.jpg"]
-
-
-# erasure -------------------------------------------------------------------------------------
-
-
-def pieces(seeds: range) -> list[bytes]:
-    """Four 16-byte pieces of each vector: enough to tell it from all others."""
-    return [
-        unit_vector(seed).tobytes()[at : at + 16] for seed in seeds for at in (0, 240, 496, 752)
-    ]
-
-
-def on_disk(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
-
-
-def test_removing_leaves_no_byte_of_the_vectors(tmp_path: Path):
-    store = new_store(tmp_path / "g.facecli")
-    # Many small writes and moves, so that pages split, and rows move from page to page.
-    for seed in range(300):
-        store.add([reference(f"S{seed % 60:02}", seed)])
-    store.merge("S59", "S00")
-    gone, stay = range(0, 300, 60), range(1, 300, 60)
-    before = on_disk(tmp_path)
-    assert all(piece in before for piece in pieces(gone))
-    store.remove("S00")  # holds S59's, too
-    while_open = on_disk(tmp_path)
-    store.close()
-    for held in (while_open, on_disk(tmp_path)):
-        assert not [piece for piece in pieces(gone) if piece in held]
-        assert not [piece for piece in pieces(range(59, 300, 60)) if piece in held]
-        assert all(piece in held for piece in pieces(stay))
-    assert b"photos/S00/" not in on_disk(tmp_path)
-
-
-def test_a_reader_in_the_way_of_erasure_is_reported(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("facecli.database.BUSY_SECONDS", 0.2)  # only to wait less
-    store = new_store(tmp_path / "g.facecli")
-    store.add([reference("Ada", 1), reference("Bob", 2)])
-    reader = sqlite3.connect(store.path)
-    reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM subject").fetchone()
-    with pytest.raises(GalleryError, match="is removed, but another program reads"):
-        store.remove("Ada")
-    assert [s.name for s in store.subjects()] == ["Bob"]
-    reader.close()
-    store.close()
-    assert not [piece for piece in pieces(range(1, 2)) if piece in on_disk(tmp_path)]
 
 
 # company and crashes -------------------------------------------------------------------------

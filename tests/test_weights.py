@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from facecli import weights
+from facecli import places, weights
 from facecli.cli.models import app
 from facecli.errors import ModelError
 
@@ -170,8 +170,8 @@ def test_known_models_are_pinned_and_restricted_ones_say_so() -> None:
 
 def test_home_is_only_made_when_something_is_written(own_home: Path) -> None:
     weights.embedders()
-    assert not weights.home().exists()
-    made = weights.private_folder(weights.home() / "models")
+    assert not places.home().exists()
+    made = places.private_folder(places.home() / "models")
     assert made == own_home / "facecli" / "models"
     assert {path.stat().st_mode & 0o777 for path in (made, made.parent)} == {0o700}
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import GalleryOption, JsonOption, ModelOption, note
+from facecli.cli.options import GalleryOption, JsonOption, KeyOption, ModelOption, key, note
 from facecli.errors import InputError, UsageError
 
 
@@ -23,6 +23,7 @@ def audit(
         bool, typer.Option("--fix", help="Print commands that would mend it; runs none.")
     ] = False,
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,7 +37,7 @@ def audit(
 
     if fix and as_json:
         raise UsageError("choose one of --fix and --json")
-    with Gallery.open(gallery, model=model) as opened:
+    with Gallery.open(gallery, model=model, key=key(key_file)) as opened:
         found = opened.audit()
     if page is not None:
         from facecli.report.html import save

@@ -8,17 +8,22 @@ from typing import Annotated
 import typer
 
 from facecli.cli.options import (
+    DetectorOption,
     DeviceOption,
+    DryRunOption,
     GalleryOption,
     JsonOption,
+    KeyOption,
     ModelOption,
     QualityOption,
     QuietOption,
     WorkersOption,
+    key,
     note,
     progress,
+    scratch,
 )
-from facecli.terms import Device, FacesRule
+from facecli.terms import DetectorName, Device, FacesRule
 
 
 def enroll(
@@ -38,12 +43,23 @@ def enroll(
     ] = FacesRule.LARGEST,
     min_quality: QualityOption = None,
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
+    detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Work on Dask workers: tcp://host:port, or local to start processes here.",
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit with 1 when any photo was skipped.")
     ] = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -56,8 +72,13 @@ def enroll(
     from facecli.layouts import labelled
     from facecli.quality import DEFAULT_BAR
 
-    layout = labelled(photos, subject)
-    with Gallery.open(gallery, model=model, device=device, create=True) as opened:
+    layout, secret = labelled(photos, subject), key(key_file)
+    with (
+        scratch(gallery, dry_run, secret) as path,
+        Gallery.open(
+            path, model=model, device=device, detector=detector, create=True, key=secret
+        ) as opened,
+    ):
         try:
             with progress(len(layout.photos), quiet) as step:
                 result = opened.enroll(
@@ -65,13 +86,16 @@ def enroll(
                     faces=faces,
                     min_quality=DEFAULT_BAR if min_quality is None else min_quality,
                     workers=workers,
+                    scheduler=scheduler,
                     progress=lambda _: step(),
+                    dry_run=dry_run,
                 )
         except KeyboardInterrupt:
             note("interrupted; what was enrolled is kept, run the same command to go on")
             raise typer.Exit(130) from None
         row = report.enrol_row(result, layout.problems)
-        typer.echo(report.as_json(row) if as_json else report.enrol_text(row, opened.info()))
+        info = None if dry_run else opened.info()
+        typer.echo(report.as_json(row) if as_json else report.enrol_text(row, info))
     if not row["enrolled"] and not row["already_there"]:
         note("no photo could be enrolled", quiet)
         raise typer.Exit(3)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facecli.cli.options import (
+    DetectorOption,
     DeviceOption,
     JsonOption,
     ModelOption,
@@ -17,7 +18,7 @@ from facecli.cli.options import (
     progress,
 )
 from facecli.errors import InputError
-from facecli.terms import Device
+from facecli.terms import DetectorName, Device
 
 
 def evaluate(
@@ -51,6 +52,7 @@ def evaluate(
     ] = True,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
+    detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -68,7 +70,7 @@ def evaluate(
         import facecli.report.evaluation_page as evaluation_page
         from facecli.report.html import save
     plan = evaluation.read(path, references, seed)
-    extractor = Extractor.load(weights.find_embedder(model), device)
+    extractor = Extractor.load(weights.find_embedder(model), device, detector)
     with progress(len(plan.photos), quiet) as step:
         result = evaluation.evaluate(
             extractor, plan, target_fpir, seed=seed, workers=workers, progress=step

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli import custody, encryption
 from facecli.cli.audit import audit
-from facecli.cli.options import GalleryOption, JsonOption, ModelOption, YesOption, note
-from facecli.errors import GalleryError, UsageError
+from facecli.cli.copying import copy
+from facecli.cli.lean import App
+from facecli.cli.options import (
+    DryRunOption,
+    GalleryOption,
+    JsonOption,
+    KeyOption,
+    ModelOption,
+    done,
+    key,
+    scratch,
+)
+from facecli.cli.reembed import re_embed
 
 if TYPE_CHECKING:
     from facecli.gallery import Gallery
 
-app = typer.Typer(
-    name="gallery", no_args_is_help=True, rich_markup_mode=None,
-    help="Who is enrolled, and keeping it in order.",
-)  # fmt: skip
+app = App("gallery", help="Who is enrolled, and keeping it in order.")
 
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT")]
 
 app.command()(audit)
 
 
-def _open(path: Path | None, model: str | None = None) -> Gallery:
+def _open(path: Path | None, key_file: str | None) -> Gallery:
     from facecli.gallery import Gallery
 
-    return Gallery.open(path, model=model)
+    return Gallery.open(path, key=key(key_file))
 
 
 @app.command()
-def info(gallery: GalleryOption = None, as_json: JsonOption = False) -> None:
+def info(
+    gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
+) -> None:
     """Counts, embedder and operating point."""
     from facecli import report
 
-    with _open(gallery) as opened:
+    with _open(gallery, key_file) as opened:
         found = opened.info()
     typer.echo(report.as_json(report.info_row(found)) if as_json else report.info_text(found))
 
 
 @app.command("list")
-def list_(gallery: GalleryOption = None, as_json: JsonOption = False) -> None:
+def list_(
+    gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
+) -> None:
     """Everyone enrolled."""
     from facecli import report
 
-    with _open(gallery) as opened:
+    with _open(gallery, key_file) as opened:
         rows = [report.subject_row(s) for s in opened.subjects()]
     if as_json:
         typer.echo(report.as_json(rows))
@@ -55,11 +67,16 @@ def list_(gallery: GalleryOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def show(subject: Subject, gallery: GalleryOption = None, as_json: JsonOption = False) -> None:
+def show(
+    subject: Subject,
+    gallery: GalleryOption = None,
+    key_file: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """One subject's references: photo, box, quality, when."""
     from facecli import report
 
-    with _open(gallery) as opened:
+    with _open(gallery, key_file) as opened:
         rows = [report.reference_row(r) for r in opened.references(subject)]
     if as_json:
         typer.echo(report.as_json(rows))
@@ -72,13 +89,13 @@ def rename(
     subject: Subject,
     name: Annotated[str, typer.Argument(metavar="NEW_NAME")],
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
-    """Give a subject another name; its references stay."""
-    from facecli.report import printable
-
-    with _open(gallery) as opened:
+    """Give a subject another name; its references stay. `undo` takes it back."""
+    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         opened.rename(subject, name)
-    typer.echo(printable(f"renamed {subject} to {name}"))
+    done(f"renamed {subject} to {name}", dry_run)
 
 
 @app.command()
@@ -86,13 +103,15 @@ def merge(
     subject: Subject,
     into: Annotated[str, typer.Argument(metavar="INTO")],
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
-    """Make two subjects one: SUBJECT's references become INTO's."""
-    from facecli.report import counted, printable
+    """Make two subjects one: SUBJECT's references become INTO's. `undo` takes it back."""
+    from facecli.report import counted
 
-    with _open(gallery) as opened:
+    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         moved = opened.merge(subject, into)
-    typer.echo(printable(f"moved {counted(moved, 'reference')} from {subject} to {into}"))
+    done(f"moved {counted(moved, 'reference')} from {subject} to {into}", dry_run)
 
 
 @app.command()
@@ -103,44 +122,36 @@ def remove(
         typer.Option("--reference", metavar="ID", help="Only this one; see `gallery show`."),
     ] = None,
     gallery: GalleryOption = None,
-    yes: YesOption = False,
+    key_file: KeyOption = None,
+    dry_run: DryRunOption = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", hidden=True)] = False,
 ) -> None:
-    """Delete a subject with all references and templates, or one. There is no way back."""
-    from facecli.report import counted, printable
+    """Take a subject out with all references, or one. `undo` takes it back, until `purge`.
 
-    with _open(gallery) as opened:
-        count = len(opened.references(subject))
-        whole = f"{subject} and {counted(count, 'reference')}"
-        what = whole if reference is None else f"reference {reference} of {subject}"
-        if not yes:
-            _confirm(printable(f"delete {what} for good?"))
+    Nobody finds them any more, but their templates stay in the file: `purge` erases them.
+    """
+    from facecli.report import counted
+
+    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         if reference is None:
-            opened.remove(subject)
-        elif not opened.remove_reference(subject, reference):
-            what += ", the last one: the subject is gone"
-    typer.echo(printable(f"removed {what}"))
-
-
-@app.command()
-def check(gallery: GalleryOption = None) -> None:
-    """Look the whole gallery over: file, vectors, index. Exit code 4 when something is wrong."""
-    from facecli import report
-
-    with _open(gallery) as opened:
-        if faults := opened.check():
-            raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
-        typer.echo("sound: " + report.people(opened.info()))
+            what = f"{subject} and {counted(opened.remove(subject), 'reference')}"
+        else:
+            left = opened.remove_reference(subject, reference)
+            last = "" if left else ", the last one: the subject is gone"
+            what = f"reference {reference} of {subject}{last}"
+    done(f"removed {what}", dry_run)
 
 
 @app.command()
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines; 0600.")],
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
 ) -> None:
     """Write every reference, templates included, to a portable file. It is biometric data."""
     from facecli.report import counted, printable
 
-    with _open(gallery) as opened:
+    with _open(gallery, key_file) as opened:
         count = opened.export(file)
     typer.echo(printable(f"wrote {counted(count, 'reference')} to {file}"))
 
@@ -149,20 +160,26 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `gallery export`.")],
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
     model: ModelOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Add what another gallery exported; a damaged file is refused whole."""
     from facecli.gallery import Gallery
     from facecli.report import counted
 
-    with Gallery.open(gallery, model=model, create=True) as opened:
+    secret = key(key_file)
+    with (
+        scratch(gallery, dry_run, secret) as path,
+        Gallery.open(path, model=model, create=True, key=secret) as opened,
+        opened.rehearsal(dry_run),
+    ):
         result = opened.import_(file)
-    typer.echo(f"imported {counted(result, 'new reference')}")
+    done(f"imported {counted(result, 'new reference')}", dry_run)
 
 
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} Say so with --yes.")
-    if not typer.confirm(question, err=True):
-        note("nothing was changed")
-        raise typer.Exit(2)
+app.command("key")(encryption.make_key)
+app.command()(copy)
+app.command()(re_embed)
+for command in (*custody.COMMANDS, *encryption.COMMANDS):
+    app.command()(command)

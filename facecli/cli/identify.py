@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from itertools import groupby
+from collections.abc import Iterator
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facecli.cli.options import (
+    DetectorOption,
     DeviceOption,
     GalleryOption,
     JsonOption,
+    KeyOption,
     ModelOption,
     QualityOption,
     QuietOption,
     WorkersOption,
+    key,
     note,
 )
 from facecli.errors import InputError, UsageError
-from facecli.terms import Device, Outcome
+from facecli.files import private_folder
+from facecli.terms import DetectorName, Device, Outcome
 
 if TYPE_CHECKING:
     from facecli.types import Decision
@@ -29,10 +34,17 @@ if TYPE_CHECKING:
 
 def identify(
     photos: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
-    ],
+    ] = None,
+    from_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-list", metavar="FILE", help="More photos, a path a line; - reads stdin."
+        ),
+    ] = None,
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
     top: Annotated[
         int, typer.Option("--top", "-k", min=1, metavar="K", help="Candidates to rank a face.")
     ] = 5,
@@ -44,6 +56,10 @@ def identify(
         float | None,
         typer.Option("--target-fpir", metavar="RATE", help="Another target, this time only."),
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="As brute force, where the gallery is very large; slower."),
+    ] = False,
     min_quality: QualityOption = None,
     annotate: Annotated[
         Path | None,
@@ -57,12 +73,13 @@ def identify(
     ] = False,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
+    detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Who is in these photos? Every face gets a name, or unknown with its nearest candidate.
 
-    Exit code 3 when no photo could be read.
+    --jsonl and --csv print each row as it comes. Exit code 3 when no photo could be read.
     """
     from facecli.gallery import Gallery
     from facecli.quality import DEFAULT_BAR
@@ -71,26 +88,34 @@ def identify(
         raise UsageError("choose one of --json, --jsonl and --csv")
     if threshold is not None and target_fpir is not None:
         raise UsageError("choose one of --threshold and --target-fpir")
-    sources = _sources(photos, quiet)
+    if not photos and from_list is None:
+        raise UsageError("name photos or folders, or a list of them with --from-list")
+    if Path("-") in (photos or ()) and from_list == Path("-"):
+        raise UsageError("stdin holds either a photo (-) or a list (--from-list -)")
+    named = _named(photos or [], quiet)
+    listed = _listed(from_list) if from_list else iter(())
     if annotate is not None:
         _make(annotate)
     emit = _emitter(as_json, as_jsonl, as_csv)
     outcomes: set[Outcome] = set()
-    with Gallery.open(gallery, model=model, device=device) as opened:
+    with Gallery.open(
+        gallery, model=model, device=device, detector=detector, key=key(key_file)
+    ) as opened:
         decisions = opened.identify(
-            sources,
+            named if from_list is None else chain(named, listed),
             top=top,
             threshold=threshold,
             fpir=target_fpir,
             min_quality=DEFAULT_BAR if min_quality is None else min_quality,
             workers=workers,
+            exact=exact,
         )
         for path, group in groupby(decisions, key=lambda d: d.probe.path):
             faces = list(group)
             outcomes |= {d.outcome for d in faces}
             emit.photo(faces)
             if annotate is not None:
-                _picture(annotate, path, sources, faces, quiet)
+                _picture(annotate, path, named, faces, quiet)
     emit.close()
     if outcomes <= {Outcome.FAILED}:
         note("no photo could be read", quiet)
@@ -99,7 +124,7 @@ def identify(
         raise typer.Exit(1)
 
 
-def _sources(arguments: list[Path], quiet: bool) -> list[Path | bytes]:
+def _named(arguments: list[Path], quiet: bool) -> list[Path | bytes]:
     """Files and folders in the order given; what cannot be used is answered with a failed row."""
     from facecli.layouts import photos
 
@@ -115,15 +140,29 @@ def _sources(arguments: list[Path], quiet: bool) -> list[Path | bytes]:
                 note(f"{problem.path}: {problem.detail or problem.reason}", quiet)
             else:
                 sources.append(Path(problem.path))
-    if not sources:
+    if arguments and not sources:
         raise InputError("there is no photo in " + ", ".join(map(str, arguments)))
     return sources
 
 
+def _listed(file: Path) -> Iterator[Path]:
+    """The photos that a file or stdin names, one at a time, while it is still being written."""
+    try:
+        lines = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    except OSError as error:
+        raise InputError(f"--from-list {file}: {error.strerror}") from error
+    return (Path(os.fsdecode(name)) for line in lines if (name := line.rstrip(b"\r\n")))
+
+
 def _stdin() -> bytes:
-    data = sys.stdin.buffer.read() if sys.stdin else b""  # None where the shell closed it
+    from facecli.images import MAX_BYTES
+
+    # None where the shell closed it
+    data = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
     if not data:
         raise InputError("nothing came on stdin: pipe a photo in, as in `... - < photo.jpg`")
+    if len(data) > MAX_BYTES:
+        raise InputError(f"more than {MAX_BYTES >> 20} MiB came on stdin: give one photo")
     return data
 
 
@@ -174,7 +213,7 @@ def _emitter(as_json: bool, as_jsonl: bool, as_csv: bool) -> _Lines | _Whole:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
     except OSError as error:
         raise InputError(f"--annotate {folder}: {error.strerror}; name another folder") from error
 

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from facecli.cli.lean import App
+
 if TYPE_CHECKING:
     from facecli.weights import DetectorSpec, EmbedderSpec, KnownModel
 
 SCHEMA = 1
 
-app = typer.Typer(
-    name="models",
-    help="List, inspect, check, add and fetch embedders.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = App("models", help="List, inspect, check, add and fetch embedders.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 AcceptLicence = Annotated[
@@ -31,6 +27,7 @@ AcceptLicence = Annotated[
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """The embedders on this machine, and known ones that can be fetched."""
+    from facecli.report.formats import table
     from facecli.weights import chosen_name, embedders, known_models
 
     here, chosen = embedders(), chosen_name()
@@ -42,7 +39,7 @@ def list_models(as_json: AsJson = False) -> None:
         return
     rows = [_row(spec, "in use" if spec.name == chosen else "") for spec in here]
     rows += [_row(model.spec, f"facecli models pull {model.spec.name}") for model in known]
-    _print_table(["name", "dimension", "licence", ""], rows)
+    typer.echo(table(rows, ["name", "dimension", "licence", ""]))
 
 
 @app.command()
@@ -51,13 +48,14 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Everything that is recorded about an embedder."""
+    from facecli.report.formats import pairs
     from facecli.weights import find_embedder
 
     spec = find_embedder(name)
     if as_json:
         _print_json(_facts(spec))
     else:
-        _print_table(None, [[key, _shown(value)] for key, value in _facts(spec).items()])
+        typer.echo(pairs([(key, _shown(value)) for key, value in _facts(spec).items()]))
 
 
 @app.command()
@@ -67,6 +65,7 @@ def verify(
 ) -> None:
     """Compare model files with their sha256. Ends with code 5 where one is damaged."""
     from facecli.errors import ModelError
+    from facecli.report.formats import pairs
     from facecli.weights import embedders, find_detector, find_embedder
 
     every: tuple[EmbedderSpec | DetectorSpec, ...] = (find_detector(), *embedders())
@@ -76,7 +75,7 @@ def verify(
         rows = [{"name": name, "ok": not fault, "fault": fault} for name, fault in faults.items()]
         _print_json({"models": rows})
     else:
-        _print_table(None, [[name, "damaged" if fault else "ok"] for name, fault in faults.items()])
+        typer.echo(pairs([(name, "damaged" if fault else "ok") for name, fault in faults.items()]))
     if any(faults.values()):
         raise ModelError("\n".join(fault for fault in faults.values() if fault))
 
@@ -167,11 +166,11 @@ def _report(spec: EmbedderSpec, as_json: bool) -> None:
 
 def _fault(spec: EmbedderSpec | DetectorSpec) -> str:
     """What is wrong with a model's file, empty where nothing is."""
+    from facecli import weights
     from facecli.errors import ModelError
-    from facecli.weights import read_verified
 
     try:
-        read_verified(spec)
+        weights.verify(spec)
     except ModelError as error:
         return str(error)
     return ""
@@ -213,10 +212,3 @@ def _print_json(content: dict[str, Any]) -> None:
     import json
 
     typer.echo(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, indent=2))
-
-
-def _print_table(header: list[str] | None, rows: list[list[str]]) -> None:
-    from tabulate import tabulate
-
-    style = "simple" if header else "plain"
-    typer.echo(tabulate(rows, header or (), tablefmt=style, disable_numparse=True))

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facecli.terms import Device
+from facecli.errors import UsageError
+from facecli.terms import DetectorName, Device
+
+if TYPE_CHECKING:
+    from facecli.keys import Key
 
 GalleryOption = Annotated[
     Path | None,
     typer.Option(
         "--gallery", "-g", envvar="FACECLI_GALLERY", metavar="FILE",
         help="The gallery file; by default one in your data folder.",
+    ),
+]  # fmt: skip
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key-file", envvar="FACECLI_KEY_FILE", metavar="FILE",
+        help="An encrypted gallery's key: a file, or `keyring`.",
     ),
 ]  # fmt: skip
 ModelOption = Annotated[
@@ -28,6 +40,12 @@ ModelOption = Annotated[
 DeviceOption = Annotated[
     Device,
     typer.Option("--device", envvar="FACECLI_DEVICE", help="Where the embedder runs."),
+]
+DetectorOption = Annotated[
+    DetectorName,
+    typer.Option(
+        "--detector", help="What runs the face detector: opencv finds the same faces, slower."
+    ),
 ]
 QualityOption = Annotated[
     float | None,
@@ -44,13 +62,53 @@ QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, change nothing.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def key(source: str | None) -> Key | None:
+    """The key that --key-file names."""
+    from facecli.keys import read
+
+    return None if source is None else read(source)
 
 
 def note(text: str, quiet: bool = False) -> None:
     """A line for people, on stderr."""
     if not quiet:
         typer.echo(f"facecli: {_shown(text)}", err=True)
+
+
+@contextmanager
+def scratch(gallery: Path | None, dry_run: bool, key: Key | None = None) -> Iterator[Path | None]:
+    """The gallery to open: for a dry run a temporary one where there is none yet."""
+    from tempfile import TemporaryDirectory
+
+    from facecli import engines
+    from facecli.gallery import default_path
+
+    path = gallery or default_path()
+    if not dry_run or engines.of(path).present(path, key):
+        yield gallery
+    else:
+        with TemporaryDirectory(prefix="facecli-") as folder:
+            yield Path(folder) / "gallery"
+
+
+def confirm(question: str) -> None:
+    """Go on where a person says yes. Raises UsageError where there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Say so with --yes.")
+    if not typer.confirm(question, err=True):
+        note("nothing was changed")
+        raise typer.Exit(UsageError.exit_code)
+
+
+def done(text: str, dry_run: bool) -> None:
+    """What was changed, on stdout, or would be."""
+    typer.echo(("dry run, nothing was changed: " if dry_run else "") + _shown(text))
 
 
 def fail(error: Exception) -> None:

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facecli.cli.options import (
+    DetectorOption,
     DeviceOption,
     GalleryOption,
     JsonOption,
+    KeyOption,
     ModelOption,
     QuietOption,
     WorkersOption,
+    key,
     note,
 )
 from facecli.errors import UsageError
-from facecli.terms import Device, Target
+from facecli.terms import DetectorName, Device, Target
 
 if TYPE_CHECKING:
     from facecli.calibrate import Calibration
@@ -75,8 +78,10 @@ def threshold(
         bool, typer.Option("--dry-run", help="Measure and print, store nothing.")
     ] = False,
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
+    detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -94,14 +99,22 @@ def threshold(
         raise UsageError("choose one of --calibrate, --folder, --strangers and --set")
     if target_fpir is not None and target_fmr is not None:
         raise UsageError("choose one of --target-fpir and --target-fmr")
-    if pairs is None and strangers is None and (target_fpir is not None or dry_run):
-        raise UsageError("--target-fpir and --dry-run go with --calibrate or --strangers")
+    if pairs is None and strangers is None and target_fpir is not None:
+        raise UsageError("--target-fpir goes with --calibrate or --strangers")
+    if dry_run and pairs is None and strangers is None and set_ is None:
+        raise UsageError("--dry-run goes with --calibrate, --strangers or --set")
     if pairs is None and target_fmr is not None:
         raise UsageError("--target-fmr goes with --calibrate: strangers' searches give an FPIR")
     if strangers is None and assure is not None:
         raise UsageError("--assure goes with --strangers")
     fpir = DEFAULT_FPIR if target_fpir is None else target_fpir
-    with Gallery.open(gallery, model=model, device=device) as opened:
+    with (
+        Gallery.open(
+            gallery, model=model, device=device, detector=detector, key=key(key_file)
+        ) as opened,
+        opened.rehearsal(dry_run and set_ is not None),
+        opened.untouched(dry_run and set_ is None),
+    ):
         if pairs is not None:
             aim = (Target.FPIR, fpir) if target_fmr is None else (Target.FMR, target_fmr)
             measured = _pairs(opened, pairs, aim, workers, not dry_run, quiet)

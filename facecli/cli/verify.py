@@ -7,14 +7,23 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import DeviceOption, GalleryOption, JsonOption, ModelOption
-from facecli.terms import Device
+from facecli.cli.options import (
+    DetectorOption,
+    DeviceOption,
+    GalleryOption,
+    JsonOption,
+    KeyOption,
+    ModelOption,
+    key,
+)
+from facecli.terms import DetectorName, Device
 
 
 def verify(
     first: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
     gallery: GalleryOption = None,
+    key_file: KeyOption = None,
     threshold: Annotated[
         float | None,
         typer.Option("--threshold", metavar="T", help="A cosine, this time only."),
@@ -25,6 +34,7 @@ def verify(
     as_json: JsonOption = False,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
+    detector: DetectorOption = DetectorName.YUNET,
 ) -> None:
     """Do two photos show the same person? Compares the largest face of each.
 
@@ -36,10 +46,12 @@ def verify(
 
     if gallery is None and not default_path().exists():
         result = verify_without_gallery(
-            first, second, model=model, device=device, threshold=threshold
+            first, second, model=model, device=device, detector=detector, threshold=threshold
         )
     else:
-        with Gallery.open(gallery, model=model, device=device) as opened:
+        with Gallery.open(
+            gallery, model=model, device=device, detector=detector, key=key(key_file)
+        ) as opened:
             result = opened.verify(first, second, threshold=threshold)
     typer.echo(
         report.as_json(report.verification_row(result))

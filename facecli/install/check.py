@@ -8,13 +8,14 @@ import numpy as np
 import onnxruntime as ort
 
 from facecli.errors import ModelError
+from facecli.types import Float32
 
 INPUT_SIZE = 112
 _LEAST_DIMENSION = 32
 
 
-def dimension_of(content: bytes, mean: float, std: float) -> int:
-    """Run the network on a grey ramp, fed as `(x - mean) / std`, and give its dimension d.
+def output_of(content: bytes, mean: float, std: float) -> Float32:
+    """Run the network on a grey ramp, fed as `(x - mean) / std`, and give its (d,) unit vector.
 
     Asked of it: one float input (1 or any, 3, 112, 112), one output (1, d), d >= 32, with finite
     values that are not all zero. Raises ModelError, saying which of these fails.
@@ -55,7 +56,7 @@ def _run(session: Any, crop: Any) -> Any:
     return output
 
 
-def _checked(output: Any) -> int:
+def _checked(output: Any) -> Float32:
     values = np.asarray(output)
     if values.ndim != 2 or values.shape[0] != 1 or values.shape[1] < _LEAST_DIMENSION:
         raise _unfit(f"its output has the shape {values.shape}, not (1, at least 32)")
@@ -63,7 +64,8 @@ def _checked(output: Any) -> int:
         raise _unfit("its output on a plain grey ramp is not finite")
     if not values.any():
         raise _unfit("its output on a plain grey ramp is all zeros")
-    return int(values.shape[1])
+    unit: Float32 = (values[0] / np.linalg.norm(values[0])).astype(np.float32)
+    return unit
 
 
 def _first_line(error: Exception) -> str:

@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facecli.errors import LicenceError, ModelError, UsageError
-from facecli.install.check import INPUT_SIZE, dimension_of
+from facecli.files import regular
+from facecli.install.check import INPUT_SIZE, output_of
+from facecli.install.rewrite import rewritten
+from facecli.places import home, private_folder
 from facecli.weights import (
     SHIPPED,
     ChannelOrder,
     EmbedderSpec,
     described,
-    home,
     known_models,
-    private_folder,
 )
 
 UNKNOWN_LICENCE = "unknown"
 _PREPROCESSING = 1
-_LARGEST = 2**31  # bytes; protobuf, and so ONNX, ends there
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -73,9 +73,11 @@ def require_consent(facts: EmbedderSpec, accepted: bool) -> None:
 
 
 def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
-    """Write an embedder that passes `dimension_of`: the network first, its description last.
+    """Write an embedder that passes `output_of`: the networks first, the description last.
 
-    The same model again is written again, which mends a damaged one. Raises ModelError where the
+    The publisher's file stays as it is and gives the embedder its identity; where it can be
+    rewritten to run faster, that stands beside it and is what runs. The same model again is
+    written again, which mends a damaged one. Raises ModelError where the
     name is unusable or another model's, or the network is unfit.
     """
     if not _NAME.fullmatch(facts.name):
@@ -84,12 +86,18 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
             "digits, dots, hyphens and underscores, a letter or digit first."
         )
     folder = home() / "models" / facts.name
-    dimension = dimension_of(content, facts.mean, facts.std)
-    spec = replace(facts, path=folder / "model.onnx", dimension=dimension)
+    output = output_of(content, facts.mean, facts.std)
+    spec = replace(facts, path=folder / "model.onnx", dimension=len(output))
+    faster = rewritten(content, facts.mean, facts.std)
+    if faster is not None:
+        sha256 = hashlib.sha256(faster).hexdigest()
+        spec = replace(spec, rewritten=folder / "rewritten.onnx", rewritten_sha256=sha256)
     _refuse_another(folder / "model.toml", spec)
     try:
         private_folder(folder)
         _write(spec.path, content)
+        if spec.rewritten is not None and faster is not None:
+            _write(spec.rewritten, faster)
         _write(folder / "model.toml", _as_toml(spec).encode())
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
@@ -104,9 +112,7 @@ def facts_by_sha256(content: bytes) -> EmbedderSpec | None:
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_size > _LARGEST:
-            raise ModelError(f"{file} is larger than any ONNX file can be (2 GiB).")
-        return file.read_bytes()
+        return regular(file).read_bytes()
     except OSError as error:
         raise ModelError(f"{file}: {error.strerror}. Give the path of an ONNX file.") from error
 
@@ -179,8 +185,10 @@ def _as_toml(spec: EmbedderSpec) -> str:
         "commercial_use": spec.commercial_use,
         "source": spec.source,
     }
-    files = {"table": spec.table, "centre": spec.centre}
+    files = {"table": spec.table, "centre": spec.centre, "rewritten": spec.rewritten}
     facts |= {key: path.name for key, path in files.items() if path}
+    if spec.rewritten_sha256:
+        facts["rewritten_sha256"] = spec.rewritten_sha256
     lines = [f"{key} = {_toml_value(value)}" for key, value in facts.items()]
     return "\n".join([f'[embedder."{spec.name}"]', *lines, ""])
 

@@ -12,7 +12,8 @@ from facecli.errors import ModelError, UsageError
 from facecli.install.download import Progress, fetch
 from facecli.install.local import facts_by_sha256, install, require_consent
 from facecli.install.unpack import is_zip, take
-from facecli.weights import EmbedderSpec, described, find_known, home, private_folder, read_verified
+from facecli.places import home, private_folder
+from facecli.weights import EmbedderSpec, described, find_known, verify
 
 
 def pull(
@@ -53,7 +54,7 @@ def _already_there(wanted: EmbedderSpec) -> EmbedderSpec | None:
         return None
     try:
         (spec,) = described(description)
-        read_verified(spec)
+        verify(spec)
     except (ModelError, ValueError):
         return None
     return spec if spec.sha256 == wanted.sha256 else None

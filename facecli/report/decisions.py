@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facecli.report.formats import (
     SCHEMA,
@@ -16,8 +16,10 @@ from facecli.report.formats import (
 )
 from facecli.report.threshold import aim, point_row
 from facecli.terms import Outcome
-from facecli.types import Decision, Face, Probe
-from facecli.verification import Verification
+
+if TYPE_CHECKING:
+    from facecli.types import Decision, Face, Probe
+    from facecli.verification import Verification
 
 FACE_FIELDS = ("x1", "y1", "x2", "y2", "detection_score", "quality")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from facecli import plots
 from facecli.evaluation import Evaluation, Identification, Kind, Mistake, Shown
+from facecli.files import private_folder, save_private
 from facecli.fit import fitted
 from facecli.metrics import Scores
 from facecli.plots import Drawing, Values
@@ -70,11 +71,11 @@ def page(e: Evaluation, thumbnails: bool = True) -> str:
 
 def write_plots(e: Evaluation, folder: Path) -> Iterator[Path]:
     """Write every plot as PNG and SVG; yields what was written. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     for drawing in drawings(e):
         for suffix, content in ((".png", drawing.png), (".svg", drawing.svg)):
             path = folder / (drawing.name + suffix)
-            path.write_bytes(content)
+            save_private(path, content)
             yield path
 
 

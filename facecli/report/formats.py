@@ -6,28 +6,33 @@ import csv
 import io
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-from wcwidth import wcswidth
-
-from facecli.types import FailureToAcquire
+if TYPE_CHECKING:
+    from facecli.types import FailureToAcquire
 
 SCHEMA = 1  # of every JSON object and CSV row; rises when a field changes its meaning
 
 Row = Mapping[str, Any]
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def as_json(value: Any) -> str:
     """One JSON document, indented; NaN becomes null."""
-    return json.dumps(finite(value), ensure_ascii=False, indent=2)
+    return _shown(json.dumps(finite(value), ensure_ascii=False, indent=2))
 
 
 def as_json_line(value: Any) -> str:
     """The same on one line."""
-    return json.dumps(finite(value), ensure_ascii=False)
+    return _shown(json.dumps(finite(value), ensure_ascii=False))
+
+
+def _shown(text: str) -> str:
+    """The same JSON (RFC 8259, 7) without letters that a terminal obeys or that turn the text."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def as_csv(rows: Iterable[Row], header: bool = True) -> str:
@@ -49,18 +54,39 @@ NUMBERS = {"face", "score", "threshold", "false alarm", "references", "reference
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
-    """Aligned columns for people; control characters in names are shown, not obeyed."""
+    """Aligned columns under their titles, for people; control characters are shown, not obeyed."""
     shown = [[printable(cell) for cell in row] for row in rows]
-    sides = ["right" if header in NUMBERS else "left" for header in headers]
-    text = tabulate(
-        shown, headers=headers, tablefmt="simple", disable_numparse=True, colalign=sides
-    )
-    return "\n".join(line.rstrip() for line in str(text).split("\n"))
+    widths = [max(map(terminal_width, column)) for column in zip(headers, *shown, strict=True)]
+    widths = [max(w, len(h) + 2) for w, h in zip(widths, headers, strict=True)]
+    rules = ["-" * width for width in widths]
+    right = [header in NUMBERS for header in headers]
+    return "\n".join(_line(cells, widths, right) for cells in (headers, rules, *shown))
+
+
+def pairs(rows: Sequence[tuple[str, str]]) -> str:
+    """A title and its value a line, the values below each other."""
+    width = max(terminal_width(title) for title, _ in rows)
+    return "\n".join(f"{title:{width}}  {printable(value)}".rstrip() for title, value in rows)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    gaps = [" " * (w - terminal_width(c)) for c, w in zip(cells, widths, strict=True)]
+    parts = (g + c if r else c + g for c, g, r in zip(cells, gaps, right, strict=True))
+    return "  ".join(parts).rstrip()
+
+
+def terminal_width(text: str) -> int:
+    """How many columns of a terminal printable text takes."""
+    if all(c < "\u0300" or c == "…" for c in text):  # Latin: before marks and wide characters
+        return len(text)
+    from wcwidth import wcswidth  # 20 ms, so only where its tables are needed
+
+    return int(wcswidth(text))
 
 
 def short_path(path: str, width: int = 60) -> str:
     """The path with its beginning left out where it takes more than `width` columns."""
-    while wcswidth(printable(path)) > width and "/" in path.removeprefix("…/"):
+    while terminal_width(printable(path)) > width and "/" in path.removeprefix("…/"):
         path = "…/" + path.removeprefix("…/").split("/", 1)[1]
     return path
 

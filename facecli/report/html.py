@@ -6,11 +6,11 @@ Importing this raises UsageError without Jinja2, so that it shows before any wor
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from facecli.errors import UsageError
+from facecli.files import save_private
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,9 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def save(page: str, path: Path) -> None:
     """Write a page, readable by its owner only: it shows faces. Raises OSError."""
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        path.chmod(0o600)  # one that was there keeps its mode otherwise
-        file.write(page.encode())
+    save_private(path, page.encode())
 
 
 def render(template: str, context: Mapping[str, object]) -> str:

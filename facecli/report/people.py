@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
-from facecli.enrol import EnrolReport
-from facecli.records import GalleryInfo, ReferenceRow, SubjectRow
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
     Row,
     counted,
     failure_line,
+    pairs,
     printable,
     short_path,
     table,
 )
 from facecli.report.threshold import aim, point_row
-from facecli.types import FailureToAcquire
+from facecli.terms import IndexKind
+
+if TYPE_CHECKING:
+    from facecli.enrol import EnrolReport
+    from facecli.records import GalleryInfo, IndexInfo, ReferenceRow, SubjectRow
+    from facecli.types import FailureToAcquire
 
 
 def enrol_row(report: EnrolReport, problems: Sequence[FailureToAcquire]) -> dict[str, Any]:
@@ -47,18 +49,22 @@ def enrol_row(report: EnrolReport, problems: Sequence[FailureToAcquire]) -> dict
             "photos": items}  # fmt: skip
 
 
-def enrol_text(row: Row, info: GalleryInfo) -> str:
-    """The summary: counts, each skipped photo with its reason, the gallery after it."""
+def enrol_text(row: Row, info: GalleryInfo | None) -> str:
+    """The summary: counts, each skipped photo with its reason, the gallery after it.
+
+    info: None for a dry run.
+    """
     lines = [
-        f"enrolled {row['enrolled']}, already there {row['already_there']}, "
-        f"skipped {row['skipped']}"
+        f"{'' if info else 'dry run, nothing was changed: '}enrolled {row['enrolled']}, "
+        f"already there {row['already_there']}, skipped {row['skipped']}"
     ]
     lines += [
         f"  skipped {printable(p['path'])}: {printable(p['reason'])}"
         for p in row["photos"]
         if p["status"] == "skipped"
     ]
-    lines.append(f"gallery {printable(str(info.path))}: {people(info)}")
+    if info:
+        lines.append(f"gallery {printable(str(info.path))}: {people(info)}")
     return "\n".join(lines)
 
 
@@ -79,7 +85,16 @@ def info_row(info: GalleryInfo) -> dict[str, Any]:
         "dimension": info.dimension,
         "created_at": info.created_at,
         "bytes": info.bytes,
+        "encrypted": info.encrypted,
         "operating_point": point_row(point) if point else None,
+        "index": {
+            "kind": str(info.index.kind),
+            "path": str(info.index.path) if info.index.path else None,
+            "bytes": info.index.bytes,
+            "tail": info.index.tail,
+            "agreed": info.index.agreed,
+            "asked": info.index.asked,
+        },
     }
 
 
@@ -88,16 +103,33 @@ def info_text(info: GalleryInfo) -> str:
     point = info.operating_point
     threshold = f"{point.threshold:.3f}, {aim(point)}" if point else "none, see facecli threshold"
     rows = [
-        ["file", str(info.path)],
-        ["subjects", str(info.subjects)],
-        ["references", str(info.references)],
-        ["embedder", info.embedder],
-        ["created", info.created_at],
-        ["size", f"{info.bytes / 1e6:.1f} MB"],
-        ["threshold", threshold],
+        ("file", str(info.path)),
+        ("subjects", str(info.subjects)),
+        ("references", str(info.references)),
+        ("embedder", info.embedder),
+        ("created", info.created_at),
+        ("size", "" if info.bytes is None else f"{info.bytes / 1e6:.1f} MB"),
+        ("threshold", threshold),
+        ("index", _index_text(info.index)),
     ]
-    cells = [[k, printable(v)] for k, v in rows]
-    return str(tabulate(cells, tablefmt="plain", disable_numparse=True))
+    if info.encrypted:
+        rows.append(("encrypted", "yes, and so no sidecar lies beside it, whatever its size"))
+    return pairs([row for row in rows if row[1]])
+
+
+def _index_text(index: IndexInfo) -> str:
+    if index.kind is IndexKind.FLAT:
+        return "flat: every template is compared"
+    if index.kind is IndexKind.ENGINE:
+        return f"Milvus: it finds {index.agreed} of {index.asked} made probes at the threshold"
+    if index.kind is IndexKind.MISSING:
+        return "sidecar: the next search makes it"
+    behind = f"{counted(index.tail, 'subject')} behind, which are searched beside it"
+    step = behind if index.tail else "in step"
+    return (
+        f"sidecar {index.path}, {index.bytes / 1e6:.1f} MB, {step}; as brute force for "
+        f"{index.agreed} of {index.asked} probes"
+    )
 
 
 def subject_row(subject: SubjectRow) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facecli.report.formats import rate, significant
-from facecli.types import Interval
+
+if TYPE_CHECKING:
+    from facecli.types import Interval
 
 NOT_ESTIMABLE = "not estimable"
 

@@ -18,12 +18,12 @@ from facecli.report.formats import (
 )
 from facecli.report.rates import interval_row
 from facecli.terms import Target
-from facecli.types import FailureToAcquire, GalleryFit, OperatingPoint
 
 if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
     from facecli.calibrate import Calibration
     from facecli.metrics import VerificationRates
     from facecli.strangers import StrangerCalibration, StrangerSearch
+    from facecli.types import FailureToAcquire, GalleryFit, OperatingPoint
 
 SHOWN = 20  # lines of a list of photos
 
@@ -88,8 +88,8 @@ def _fit_row(fit: GalleryFit) -> dict[str, Any]:
 
 def _fit_text(fit: GalleryFit) -> str:
     """What the gallery's own people, each searched among the others, did to the threshold."""
-    moved = f"raised by {fit.shift:.3f}" if fit.shift else "not raised"
-    stretched = f", its margin widened {fit.scale:.2f} times" if fit.scale > 1 else ""
+    moved = f"{'raised' if fit.shift > 0 else 'lowered'} by {abs(fit.shift):.3f}"
+    stretched = f", its margin scaled by {fit.scale:.2f}" if abs(fit.scale - 1) > 0.005 else ""
     return (
         f"its own people reach {fit.mean:.3f} among each other on average, the reference set "
         f"{fit.expected_mean:.3f}:\n               the threshold is {moved}{stretched} "

@@ -1,0 +1,39 @@
+"""`facecli gallery copy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facecli.cli.options import JsonOption, KeyOption, QuietOption, key
+
+
+def copy(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="A gallery.")],
+    target: Annotated[Path, typer.Argument(metavar="TO", help="A new one, or begun before.")],
+    key_file: KeyOption = None,
+    to_key_file: Annotated[
+        str | None,
+        typer.Option("--to-key-file", metavar="FILE", help="The key of TO, where it has one."),
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Copy a gallery whole, between a file and Milvus either way; run it again to go on.
+
+    People, references, thresholds and embedder, compared at the end; not what could be undone,
+    nor the audit log. Exit code 4 when the two are not the same.
+    """
+    from tqdm import tqdm
+
+    from facecli import report
+    from facecli.gallery import Gallery
+
+    with (
+        Gallery.open(source, key=key(key_file)) as opened,
+        tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
+    ):
+        done = opened.copy_to(target, key=key(to_key_file), progress=bar.update)
+    typer.echo(report.as_json(report.copied_row(done)) if as_json else report.copied_text(done))

@@ -1,0 +1,78 @@
+"""`facecli gallery re-embed`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facecli.cli.options import (
+    DeviceOption,
+    DryRunOption,
+    GalleryOption,
+    JsonOption,
+    KeyOption,
+    QuietOption,
+    WorkersOption,
+    YesOption,
+    confirm,
+    done,
+    key,
+    note,
+    progress,
+)
+from facecli.terms import Device
+
+if TYPE_CHECKING:
+    from facecli.reembed import LeftOut
+
+
+def re_embed(
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", metavar="NAME", help="The new embedder's."),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FILE", help="A new gallery; the old stays as it is."),
+    ] = None,
+    gallery: GalleryOption = None,
+    key_file: KeyOption = None,
+    device: DeviceOption = Device.AUTO,
+    workers: WorkersOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Move the gallery to another embedder, from the photos it was enrolled from.
+
+    Run it again when it was interrupted: it goes on. References whose photo is gone or changed are
+    listed and left out, once you agree. A copy of the old gallery stays beside it. The threshold
+    is the old embedder's and stays there, with what could be undone.
+    """
+    from facecli import report
+    from facecli.gallery import Gallery
+
+    def agree(left_out: Sequence[LeftOut]) -> None:
+        note(report.left_out_text(left_out))
+        if not yes:
+            confirm(f"leave {report.counted(len(left_out), 'reference')} out?")
+
+    with Gallery.open(gallery, key=key(key_file), device=device) as opened:
+        try:
+            with progress(opened.info().references, quiet) as step:
+                result = opened.re_embed(
+                    model, to=to, workers=workers, progress=step, accept=agree, dry_run=dry_run
+                )
+        except KeyboardInterrupt:
+            note("interrupted; run the same command to go on")
+            raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(report.as_json({**report.re_embedding_row(result), "dry_run": dry_run}))
+        return
+    if dry_run and result.left_out:
+        note(report.left_out_text(result.left_out))
+    done(report.re_embedding_text(result), dry_run)

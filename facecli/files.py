@@ -1,0 +1,58 @@
+"""Files: those that others name, none that blocks for ever or never ends, and private ones."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+LARGEST = 1 << 31  # bytes, unless a caller says otherwise: no ONNX file can be larger
+LONGEST = 1 << 20  # letters of a line
+
+
+def regular(path: Path, largest: int = LARGEST) -> Path:
+    """`path`, where it leads to a regular file of at most `largest` bytes; links are followed.
+
+    Raises OSError, its `strerror` saying why not.
+    """
+    try:
+        info = path.stat()
+    except ValueError:
+        raise FileNotFoundError(errno.ENOENT, "a file name holds no NUL character") from None
+    if stat.S_ISDIR(info.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(info.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if info.st_size > largest:
+        said = f"the file has {info.st_size >> 20} MiB, the limit is {largest >> 20}"
+        raise OSError(errno.EFBIG, said)
+    return path
+
+
+def private_folder(path: Path) -> Path:
+    """Make `path` and what is missing above it, for this user only (0700), and give it back.
+
+    Raises OSError where it cannot be made.
+    """
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def save_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, whatever the umask. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        path.chmod(0o600)  # one that was there keeps its mode otherwise
+        file.write(data)
+
+
+def lines(file: TextIO) -> Iterator[str]:
+    """The lines of a text file, ends included. Raises OSError at one of more than LONGEST."""
+    while line := file.readline(LONGEST + 1):
+        if len(line) > LONGEST:
+            raise OSError(errno.EFBIG, f"a line has more than {LONGEST:,} letters")
+        yield line

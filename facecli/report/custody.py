@@ -1,0 +1,164 @@
+"""What was undone, erased, mended and logged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from facecli.report.formats import SCHEMA, Row, counted, printable, table
+from facecli.terms import ChangeKind
+
+if TYPE_CHECKING:
+    from facecli.purge import Deleted
+    from facecli.records import Change, LogEntry
+    from facecli.repair import Recovered, Repair
+    from facecli.vault import Erasure
+
+_YOURS = (
+    "backups, exports and copies elsewhere are yours to erase, and what an SSD, a snapshot or a "
+    "copy-on-write file system keeps is beyond any program: encrypt the disk"
+)
+
+
+def change_row(change: Change) -> dict[str, Any]:
+    """A change that can be undone."""
+    return {
+        "schema": SCHEMA,
+        "change": change.id,
+        "kind": str(change.kind),
+        "subject": change.name,
+        "other": change.other,
+        "references": change.references,
+        "at": change.at,
+    }
+
+
+def change_text(row: Row) -> str:
+    """`rename of Ada to Bob`, `removal of Ada and 2 references`."""
+    faces = counted(row["references"], "reference")
+    return {
+        ChangeKind.RENAME: f"rename of {row['subject']} to {row['other']}",
+        ChangeKind.MERGE: f"merge of {row['subject']} into {row['other']}, {faces}",
+        ChangeKind.REMOVE: f"removal of {row['subject']} and {faces}",
+        ChangeKind.REMOVE_REFERENCE: f"removal of {faces} of {row['subject']}",
+    }[ChangeKind(row["kind"])]
+
+
+def changes_table(rows: Sequence[Row]) -> str:
+    """What can be undone, for people."""
+    if not rows:
+        return "nothing can be undone"
+    return table([[str(r["change"]), change_text(r), r["at"]] for r in rows],
+                 ["change", "what", "when"])  # fmt: skip
+
+
+def doomed_text(deleted: Deleted) -> str:
+    """`2 people, 5 references and 3 changes`."""
+    people = "1 person" if len(deleted.people) == 1 else f"{len(deleted.people):,} people"
+    faces, changes = counted(deleted.references, "reference"), counted(deleted.changes, "change")
+    return f"{people}, {faces} and {changes} that could be undone"
+
+
+def erasure_row(done: Erasure) -> dict[str, Any]:
+    """The JSON object of `gallery purge`."""
+    seen = done.verified
+    return {
+        "schema": SCHEMA,
+        "at": done.at,
+        "people": len(done.deleted.people),
+        "references": done.deleted.references,
+        "changes": done.deleted.changes,
+        "complete": done.complete,
+        "busy": done.busy,
+        "unproven": list(done.unproven),
+        "files_searched": seen.files,
+        "remains": [str(path) for path in seen.remains],
+        "copies": [str(path) for path in seen.copies],
+        "shared": seen.shared,
+    }
+
+
+def erasure_text(done: Erasure) -> str:
+    """What was erased, what the search of the files came to, and what is not ours to erase."""
+    seen = done.verified
+    files = counted(seen.files, "file")
+    lines = [f"erased {doomed_text(done.deleted)}"]
+    if done.complete:
+        sought = counted(seen.sought - seen.shared, "string")
+        lines.append(f"verified: 0 occurrences of {sought} in {files}")
+    elif not done.failed:
+        lines.append(f"verified: no read finds any of the {seen.sought:,} rows")
+        lines += [f"what cannot be seen from here may still hold it: {w}" for w in done.unproven]
+    else:
+        where = ", ".join(printable(str(path)) for path in seen.remains) or "the gallery's log"
+        lines.append(f"NOT complete: {where} may still hold what was deleted")
+    if done.busy:
+        lines.append(
+            "another program reads the gallery and keeps the old bytes on disk: close it, then "
+            "`facecli gallery purge --removed` ends the erasure and searches again"
+        )
+    if seen.shared:
+        lines.append(
+            f"{counted(seen.shared, 'string')} more could not be told apart: others who stay have "
+            "the same photo, or a like name or path"
+        )
+    lines += [f"a copy that still holds them: {printable(str(path))}" for path in seen.copies]
+    return "\n".join([*lines, _YOURS])
+
+
+def repair_text(done: Repair) -> str:
+    """What was mended or recovered, and what is still wrong."""
+    if done.recovered:
+        return _recovered_text(done.recovered)
+    lines = list[str]()
+    if mended := done.mended:
+        lines.append(
+            f"worked out {counted(mended.templates, 'template')} and the indices anew, "
+            f"set {counted(len(mended.set_aside), 'reference')} aside, "
+            f"dropped {counted(mended.dropped, 'orphan')}"
+        )
+        lines += [f"  reference {number} of {printable(name)} has no template that can be used; "
+                  "undo brings it back" for number, name in mended.set_aside]  # fmt: skip
+        lines += [f"  still wrong: {printable(fault)}" for fault in mended.faults]
+        if not mended.faults:
+            lines.append("sound")
+    if done.copy:
+        lines.append(f"the gallery as it was: {printable(str(done.copy))}")
+    return "\n".join(lines)
+
+
+def _recovered_text(found: Recovered) -> str:
+    of = "" if found.expected is None else f" of {found.expected:,}"
+    lines = [
+        f"the file itself is damaged, and was left as it is: {found.references:,}{of} references "
+        f"of {counted(found.subjects, 'subject')} could be read"
+    ]
+    if found.nameless:
+        lines.append(f"{counted(found.nameless, 'subject')} lost the name: rename them")
+    lines.append(f"they are in {printable(str(found.path))}: look it over, then use it instead")
+    return "\n".join(lines)
+
+
+def log_row(entry: LogEntry) -> dict[str, Any]:
+    """An entry of the audit log."""
+    return {
+        "entry": entry.id,
+        "at": entry.at,
+        "action": entry.action,
+        "subject": entry.subject,
+        "photo": entry.photo,
+        "mac": entry.mac,
+    }
+
+
+def log_table(rows: Sequence[Row]) -> str:
+    """The audit log, for people: the first 12 digits of each hash."""
+    if not rows:
+        return "the audit log is empty: `facecli gallery log --on` starts it"
+    cells = [
+        [str(r["entry"]), r["at"], r["action"], *((r[k] or "")[:12] for k in _HASHES)] for r in rows
+    ]
+    return table(cells, ["entry", "when", "what", *_HASHES])
+
+
+_HASHES = ("subject", "photo", "mac")
