@@ -1,9 +1,11 @@
-"""The loop most people write first: one photo at a time on one thread, OpenCV's own detector.
+"""The loop most people write first: default settings, OpenCV's own detector, a photo at a time.
 
-    python benchmarks/naive.py PEOPLE.csv GALLERY.npz
+    python tools/convert_mobilefacenet.py --keep-prelu SOURCE.tflite plain.onnx
+    python benchmarks/naive.py plain.onnx PEOPLE.csv GALLERY.npz
 
-PEOPLE.csv has the columns path,subject. The reference that speed.py compares enrolment with: the
-same detector weights and embedder, the largest face, no fine pass for landmarks.
+PEOPLE.csv has the columns path,subject. The reference that enrolment is compared with: the same
+weights in the graph as it was published, the same template (crop and mirror image averaged), the
+largest face; no second pass for landmarks, no quality, no commit that survives a crash.
 """
 
 from __future__ import annotations
@@ -14,16 +16,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 
-from facecli import align, weights
-from facecli.embed import OnnxEmbedder
+from facecli import weights
+
+TEMPLATE = np.float32(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
+     [70.7299, 92.2041]]
+)  # fmt: skip
 
 
-def main(people: Path, gallery: Path) -> None:
-    cv2.setNumThreads(1)
-    spec = weights.find_embedder()
-    embedder = OnnxEmbedder(spec, weights.read_verified(spec))
-    detector = cv2.FaceDetectorYN.create(str(weights.find_detector().path), "", (320, 320))
+def main(model: str, people: Path, gallery: Path) -> None:
+    session = onnxruntime.InferenceSession(model)
+    detector = cv2.FaceDetectorYN.create(str(weights.find_detector().path), "", (320, 320), 0.6)
     names, vectors = [], []
     for row in csv.DictReader(people.open(encoding="utf-8")):
         image = cv2.imread(row["path"])
@@ -32,12 +37,17 @@ def main(people: Path, gallery: Path) -> None:
         if faces is None:
             continue
         face = max(faces, key=lambda f: f[2] * f[3])
-        crop = align.crop(image, face[4:14].reshape(5, 2))
+        matrix, _ = cv2.estimateAffinePartial2D(face[4:14].reshape(5, 2), TEMPLATE)
+        crop = cv2.warpAffine(image, matrix, (112, 112))
+        batch = cv2.dnn.blobFromImages(
+            [crop, crop[:, ::-1]], 1 / 128, mean=[127.5] * 3, swapRB=True
+        )
+        vector = session.run(None, {"input": batch})[0].sum(axis=0)
         names.append(row["subject"])
-        vectors.append(embedder.embed(crop[None])[0])
+        vectors.append(vector / np.linalg.norm(vector))
     np.savez(gallery, names=np.array(names), vectors=np.stack(vectors))
     print(len(vectors))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

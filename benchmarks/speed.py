@@ -1,124 +1,122 @@
-"""Speed and memory, each figure beside its reference in the same run.
+"""The table that the README shows: every figure of speed beside its reference from the same run.
 
-    python benchmarks/speed.py ../shared/lfw-dev/photos [--photos 1000]
+    python benchmarks/speed.py ../shared/lfw-dev ../shared/models/mobilefacenet_arcface.tflite \\
+        --face-recognition-python PATH --verifyface-python PATH [--markdown]
 
-Whole processes, start-up included. "Cold" means a new process; the files are in the page cache.
-The pairs are run in turn, so that a busy machine slows both, and the medians are shown.
-Needs Linux or macOS (peak memory from wait4).
+Puts together what pipeline.py (enrolment), cold_start.py, search.py and peers.py measure and print
+by themselves; see there what is measured and how. Wants an idle machine, and half an hour with a
+million references; `--sizes 1000 10000` and fewer `--photos` are quicker. Needs Linux or macOS.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import os
-import subprocess
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy: search's reference is one thread's
+
+import argparse
+import platform
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from tabulate import tabulate
+import cold_start
+import cv2
+import numpy as np
+import onnxruntime
+import peers
+import pipeline
+import search
+from timing import Row, cost, table
 
-PYTHON = sys.executable
-FACECLI = (PYTHON, "-m", "facecli")
-NAIVE = (PYTHON, str(Path(__file__).with_name("naive.py")))
-IMPORTS = (PYTHON, "-c", "import numpy, cv2, onnxruntime")
-TYPER = (PYTHON, "-c", "import typer")
-ENROL_RUNS, START_RUNS = 3, 9
+from facecli import __version__
+from facecli.extract import processors
 
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of one process. seconds: wall. cpu: seconds of all its threads. memory: peak, MB."""
-
-    seconds: float
-    cpu: float
-    memory: float
+FACECLI = (sys.executable, "-m", "facecli")
+HERE = Path(__file__).parent
+SIZES, DIMENSION, PROBES = (1000, 10_000, 100_000, 1_000_000), 192, 2000  # of the search
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("root", type=Path, help="a folder per person")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("root", type=Path, help="lfw-dev")
+    parser.add_argument("source", type=Path, help="the embedder's TFLite file, for the naive loop")
     parser.add_argument("--photos", type=int, default=1000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N")
+    parser.add_argument("--runs", type=int, default=15, help="of each cold start")
+    parser.add_argument("--markdown", action="store_true", help="for the README")
+    peers.add_options(parser)
     args = parser.parse_args()
-    photos = sorted(args.root.resolve().glob("*/*.jpg"))[: args.photos]
+    del os.environ["OPENBLAS_NUM_THREADS"]  # the other programs choose for themselves
+    print(machine(), flush=True)
+    print(f"load before: {os.getloadavg()[0]:.1f}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
-        people, gallery = Path(folder) / "people.csv", Path(folder) / "gallery.facecli"
-        listed(photos, people)
-        rows = [*enrolment(people, gallery, len(photos)), *starts(photos[0], gallery, len(photos))]
-    header = ("what", "facecli", "reference", "what it is", "ratio")
-    print(tabulate(rows, header, disable_numparse=True))
-    print(f"load of the machine at the end: {os.getloadavg()[0]:.1f}")
+        measured = list(every(args, Path(folder)))
+    print()
+    print(table(measured, "github" if args.markdown else "simple"))
 
 
-def listed(photos: Sequence[Path], table: Path) -> None:
-    """A CSV of path,subject, for both."""
-    with table.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(("path", "subject"))
-        writer.writerows((photo, photo.parent.name) for photo in photos)
+def machine() -> str:
+    """What it ran on: a line for the processor and one for the packages."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    hardware = f"{processor()}, {processors()} processors, {memory:.0f} GiB, {platform.system()}"
+    packages = (
+        f"facecli {__version__}, Python {platform.python_version()}, numpy {np.__version__}, "
+        f"OpenCV {cv2.__version__}, onnxruntime {onnxruntime.__version__}"
+    )
+    return f"{hardware}\n{packages}"
 
 
-def enrolment(people: Path, gallery: Path, count: int) -> list[tuple[str, ...]]:
-    """Photos a second and peak memory, against the naive loop. Leaves the gallery."""
-    ours, naive = [], []
-    for _ in range(ENROL_RUNS):
-        for end in ("", "-wal", "-shm"):
-            gallery.with_name(gallery.name + end).unlink(missing_ok=True)
-        ours.append(cost((*FACECLI, "enroll", str(people), "-g", str(gallery), "--quiet")))
-        naive.append(cost((*NAIVE, str(people), str(gallery.with_suffix(".npz")))))
-    fast, slow = (count / median(c.seconds for c in costs) for costs in (ours, naive))
-    small, large = (median(c.memory for c in costs) for costs in (ours, naive))
-    work, loop = (1000 * median(c.cpu for c in costs) / count for costs in (ours, naive))
-    name = f"enrol {count:,} photos"
-    loop_name = "naive loop, one thread"
-    return [
-        (name, f"{fast:.0f} photos/s", f"{slow:.0f} photos/s", loop_name, f"{fast / slow:.2f}"),
-        ("enrol: CPU a photo", f"{work:.1f} ms", f"{loop:.1f} ms", loop_name, f"{work / loop:.2f}"),
-        (
-            "enrol: peak memory",
-            f"{small:.0f} MB",
-            f"{large:.0f} MB",
-            loop_name,
-            f"{small / large:.2f}",
+def processor() -> str:
+    """Its name as the system knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def every(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    """All rows; what is being measured is told on stderr, for it takes a while."""
+    photos = sorted((args.root.resolve() / "photos").glob("*/*.jpg"))[: args.photos]
+    portrait = cold_start.enlarged_portrait(folder / "portrait.jpg")
+    os.environ["FACECLI_HOME"] = str(folder / "home")
+    cold, searched = folder / "cold", folder / "searched"
+    for each in (cold, searched):
+        each.mkdir()
+    parts = {
+        "enrolment": lambda: pipeline.rows(photos, args.source, folder),
+        "identification": lambda: identified(photos, folder),
+        "cold start": lambda: cold_start.rows(portrait, cold, args.runs),
+        "search": lambda: search.rows(searched, args.sizes, DIMENSION, PROBES, portrait),
+        "peers": lambda: peers.rows(
+            args.root, peers.interpreters(args), args.subjects, args.strangers
         ),
-    ]
+    }
+    for name, part in parts.items():
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        yield from part()
 
 
-def starts(photo: Path, gallery: Path, count: int) -> list[tuple[str, ...]]:
-    """What a user waits for at a prompt."""
-    identify = (*FACECLI, "identify", str(photo), "-g", str(gallery), "--json")
-    return [
-        start(f"identify 1 photo among {count:,}", identify, IMPORTS),
-        start("--help", (*FACECLI, "--help"), TYPER),
-    ]
+def identified(photos: Sequence[Path], folder: Path) -> list[Row]:
+    """Photos a second against the same people; the naive loop finds and embeds, and searches none.
 
-
-def start(name: str, ours: Sequence[str], reference: Sequence[str]) -> tuple[str, ...]:
-    """One row: the medians of both, run in turn."""
-    pairs = [(cost(ours).seconds, cost(reference).seconds) for _ in range(START_RUNS)]
-    mine, other = (1000 * median(times) for times in zip(*pairs, strict=True))
-    what = " ".join(("python", *reference[1:]))
-    return name, f"{mine:.0f} ms", f"{other:.0f} ms", what, f"{mine / other:.2f}"
-
-
-def cost(command: Sequence[str]) -> Cost:
-    """Run it to its end. Raises RuntimeError with its last words if it fails."""
-    with tempfile.TemporaryFile() as out:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            out.seek(0)
-            raise RuntimeError(f"{' '.join(command)}: {out.read().decode()[-500:]}")
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes here
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
+    folder: as `pipeline.rows` left it.
+    """
+    people, plain, gallery = folder / "people.csv", folder / "plain.onnx", folder / "g.facecli"
+    (listed := folder / "photos.txt").write_text("".join(f"{photo}\n" for photo in photos))
+    cost((*FACECLI, "enroll", people, "-g", gallery, "--quiet"))
+    command = (*FACECLI, "identify", "--from-list", listed, "-g", gallery, "--jsonl")
+    naive = (sys.executable, HERE / "naive.py", plain, people, folder / "n.npz")
+    pairs = [(cost(command), cost(naive)) for _ in range(pipeline.RUNS)]
+    fast, slow = (
+        len(photos) / median(c.seconds for c in costs) for costs in zip(*pairs, strict=True)
+    )
+    name = f"identify {len(photos):,} photos"
+    return [pipeline.row(name, fast, slow, "photos/s", "naive loop without a search")]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,29 @@
+"""Whoever changes a gallery is killed, at random moments: see tests/killing.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TESTS = Path(__file__).parents[2] / "tests"
+KILLS = int(os.environ.get("KILLS", "300"))
+SEED = 0
+
+
+def rows() -> list[tuple[str, str]]:
+    """The figures, each with what it is."""
+    paths = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, TESTS / "killing.py", Path(folder) / "k", str(KILLS), str(SEED)],
+            env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
+        )  # fmt: skip
+    if done.returncode:
+        sys.exit(done.stderr)
+    kinds = [line.split() for line in done.stdout.splitlines()]
+    survived, tried = (sum(int(row[i]) for row in kinds) for i in (1, 2))
+    each = ", ".join(f"{kind.replace('_', '-')} {count}" for kind, _, count in kinds)
+    return [("kills survived / tried", f"{survived} / {tried} ({each})")]

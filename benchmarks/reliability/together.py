@@ -1,0 +1,27 @@
+"""Writers and readers of one gallery at once: see tests/company.py."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[2] / place) for place in ("tests", "")]
+
+import company  # noqa: E402
+
+WRITERS, READERS = 4, 6
+SECONDS = float(os.environ.get("TOGETHER_SECONDS", "60"))
+
+
+def rows() -> list[tuple[str, str]]:
+    """The figures, each with what it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        operations = company.gather(Path(folder), WRITERS, READERS, SECONDS)
+    return [
+        (
+            "writers x readers x operations without an error",
+            f"{WRITERS} x {READERS} x {operations:,}",
+        )
+    ]
