@@ -3,9 +3,9 @@
     python benchmarks/against_milvus.py milvus://HOST:19530/bench [--count N] [--probes N]
 
 Made-up people, see `synthetic`. Half of the probes are other photos of them, at cosines from 0.35
-to 0.85, half are strangers. Both galleries answer in this one run, in turns of 100 probes. With
-The file is searched with `--exact`: from 100,000 subjects on its sidecar only proposes. With
-`local` instead of an address, a server of the package `milvus` is started.
+to 0.85, half are strangers. Both galleries answer in this one run, in turns of 100 probes; the file
+is searched with `--exact`, for from 100,000 subjects on its sidecar only proposes. With `local`
+instead of an address, a server of the package `milvus` is started.
 """
 
 from __future__ import annotations

@@ -220,7 +220,8 @@ def _reason(error: Exception, address: Address) -> str:
     gone = ("connect", "unavailable", "deadline", "timeout", "unreachable")
     if any(word in low for word in gone):
         return (
-            f"no Milvus server answers ({text}): start it, or check the address; what was "
-            "acknowledged before is kept, run the same command again"
+            f"no Milvus server answers ({text}): start it, check the address and, where it asks "
+            f"for one, the password in {TOKEN}; what was reported before is kept, run the same "
+            "command again"
         )
     return text

@@ -17,7 +17,7 @@ Place = Callable[[], Path]
 def server(tmp_path_factory) -> Iterator[Server]:
     for package in ("milvus", "pymilvus"):
         if find_spec(package) is None:
-            pytest.skip(f"NOT CHECKED ON A MILVUS SERVER: {package} is missing, .[dev] has it")
+            pytest.skip(f"NOT CHECKED ON A MILVUS SERVER: {package} is missing: pip install milvus==2.3.5")
     if etcd_is_there():
         pytest.skip("NOT CHECKED ON A MILVUS SERVER: another Milvus or etcd has port 2380")
     started = Server(tmp_path_factory.mktemp("milvus"), tick=25)
