@@ -155,7 +155,9 @@ def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path) -> N
             assert [change.name for change in store.changes()] == ["Person 005", "Person 003"]
         if not plain:
             sealing.convert(path, KEY, None)
-    assert [file.name for file in path.parent.iterdir() if "facecli-" in file.name] == []
+    # A kill in the moment SQLite creates its journal leaves that empty: nothing to recover.
+    left = [file for file in path.parent.iterdir() if "facecli-" in file.name]
+    assert [file.name for file in left if file.stat().st_size] == []
 
 
 @pytest.mark.parametrize(
