@@ -76,6 +76,8 @@ class Gallery(People):
         FACECLI_MODEL, else the default. detector: what finds the faces, with either the same.
         create: make the file when it is not there. key: that of an encrypted gallery, see `keys`;
         a new one is encrypted with it.
+        Open a file once in a process: SQLite's locks are a process's, and what looks at the file's
+        bytes, as opening and purging do, ends those of another connection to it.
         Raises GalleryError when it is missing or damaged, EmbedderMismatchError when `model` did
         not make it, ModelError when there is no `model`.
         """

@@ -8,10 +8,11 @@ from __future__ import annotations
 import bad_input
 import encryption
 import kills
+import purged
 import together
 from tabulate import tabulate
 
-PROMISES = (kills, together, bad_input, encryption)
+PROMISES = (kills, together, purged, bad_input, encryption)
 
 
 def main() -> None:
