@@ -256,7 +256,7 @@ def test_ctrl_c_keeps_what_was_enrolled(folder: Path, tmp_path: Path):
         while run.poll() is None and not _enrolled(tmp_path / "g"):
             time.sleep(0.05)
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does it: workers get it, too
-        printed = run.communicate(timeout=30)[0].decode()
+        printed = run.communicate(timeout=60)[0].decode()
     assert run.returncode == 130, printed
     assert printed == (
         "facecli: interrupted; what was enrolled is kept, run the same command to go on\n"
