@@ -25,7 +25,9 @@ def _alone(pytestconfig: pytest.Config) -> None:
 def server(tmp_path_factory) -> Iterator[Server]:
     for package in ("milvus", "pymilvus"):
         if find_spec(package) is None:
-            pytest.skip(f"NOT CHECKED ON A MILVUS SERVER: {package} is missing: pip install milvus==2.3.5")
+            pytest.skip(
+                f"NOT CHECKED ON A MILVUS SERVER: {package} is missing; milvus==2.3.5 is it"
+            )
     if etcd_is_there():
         pytest.skip("NOT CHECKED ON A MILVUS SERVER: another Milvus or etcd has port 2380")
     started = Server(tmp_path_factory.mktemp("milvus"), tick=25)
