@@ -30,9 +30,9 @@ import synthetic
 from tabulate import tabulate
 
 from facecli import scans, sidecar, situation, weights
+from facecli.local import LocalVault
 from facecli.ranking import Ranking
 from facecli.records import NewReference
-from facecli.store import Store
 from facecli.types import Face, FaceTemplate, Float32, Template
 
 FPIR = 0.01
@@ -93,7 +93,7 @@ def rows(
 
 
 def _of_one(path: Path, size: int, dimension: int, probes: int) -> list[Row]:
-    store, name = Store.open(path), f"{size:,} x {dimension}"
+    store, name = LocalVault.open(path), f"{size:,} x {dimension}"
     observed, _ = timed(lambda: situation.observed(store))
     built, _ = timed(lambda: scans.keep_in_step(store))
     found = [(f"{name}: prepared once", f"{observed + built:.1f} s", "", "fit and sidecar", "")]
@@ -138,7 +138,9 @@ def brute_force(everybody: Float32, probes: Float32) -> tuple[Float32, np.ndarra
     return scores, rows
 
 
-def search(store: Store, name: str, everybody: Float32, asked: Probes, exact: bool) -> list[Row]:
+def search(
+    store: LocalVault, name: str, everybody: Float32, asked: Probes, exact: bool
+) -> list[Row]:
     """Latency in turn with numpy's, and every answer against brute force's."""
     ranking, mode = Ranking.open(store, exact, asked.threshold), "--exact" if exact else "search"
     ours, numpy = [], []
@@ -166,7 +168,7 @@ def search(store: Store, name: str, everybody: Float32, asked: Probes, exact: bo
     ]  # fmt: skip
 
 
-def enrolling(store: Store, name: str, dimension: int) -> Row:
+def enrolling(store: LocalVault, name: str, dimension: int) -> Row:
     """100 references, as `facecli enroll` does it after embedding."""
     vectors = synthetic.people(100, dimension, seed=77)
     points = np.zeros((5, 2), np.float32)
@@ -196,8 +198,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from facecli.ranking import Ranking
-from facecli.store import Store
-store = Store.open(Path(sys.argv[1]))
+from facecli.local import LocalVault
+store = LocalVault.open(Path(sys.argv[1]))
 ranking = Ranking.open(store)
 probe = np.random.default_rng(0).normal(size=store.dimension)
 with store.snapshot():
@@ -218,7 +220,7 @@ sys.exit(status != 0)
 def memory(path: Path, name: str, dimension: int) -> list[Row]:
     """The peak of a cold process that opens the gallery and searches once, without models."""
     seconds, peak = process([sys.executable, "-c", SEARCHER, str(path)])
-    matrix = path.stat().st_size and Store.open(path).subject_count() * dimension * 4 / 1e6
+    matrix = path.stat().st_size and LocalVault.open(path).subject_count() * dimension * 4 / 1e6
     return [
         (f"{name}: cold search without models", f"{seconds:.2f} s", "", "a new process", ""),
         (f"{name}: its peak memory", f"{peak:.0f} MB", f"{matrix:.0f} MB", "the templates", ""),
