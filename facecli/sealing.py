@@ -39,18 +39,22 @@ class Sealed:
     readable: tuple[Path, ...]
 
 
-def convert(path: Path, old: Key | None, new: Key | None) -> Sealed:
+def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = False) -> Sealed:
     """Write the gallery anew under another key, or none, and overwrite the old file.
 
-    Nobody may have it open, in this process either. Raises GalleryError, all as it was, where
-    somebody has, where `old` is not its key, where it is damaged, and where there is no room.
+    Nobody may have it open, in this process either. dry_run: only see whether it could be.
+    Raises GalleryError, all as it was, where somebody has it open, where `old` is not its key,
+    where it is damaged, and where there is no room.
     """
     drafts.sweep(path.parent)  # the old file of a conversion that was killed
     if _opens(path, new):
         raise GalleryError(f"{path} is {'encrypted with this key' if new else 'readable'} already")
     if not present(path, old):
         raise GalleryError(f"there is no gallery at {path}")
-    Store.open(path, old).close()  # brought up to date, and its key tried
+    with closing(Store.open(path, old)) as store:  # brought up to date, and its key tried
+        references = store.counts()[1]
+    if dry_run:
+        return Sealed(references, 0, ())
     with explained(path):
         with drafts.draft(path) as draft, closing(_alone(path, old)) as db:
             draft.touch(0o600)

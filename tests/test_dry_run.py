@@ -37,6 +37,7 @@ VERBS = {
     "purge --all": "would erase 3 people, 4 references and 1 change that could be undone",
     "check --repair": "worked out 0 templates and the indices anew, set 0 references aside, "
     "dropped 0 orphans\nsound",
+    "log --on": "the audit log is on",
 }  # fmt: skip
 
 

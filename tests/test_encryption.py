@@ -160,6 +160,16 @@ def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path) -> N
     assert [file.name for file in left if file.stat().st_size] == []
 
 
+def test_a_dry_run_tries_the_keys_and_changes_nothing(path: Path) -> None:
+    before = path.read_bytes()
+    would = sealing.convert(path, None, KEY, dry_run=True)
+    assert (would.references, would.overwritten) == (PEOPLE - 1, 0)
+    assert path.read_bytes() == before
+    sealing.convert(path, None, KEY)
+    with pytest.raises(GalleryError, match="does not open with this key"):
+        sealing.convert(path, OTHER, None, dry_run=True)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [(None, "encrypted one: give its key with --key-file"), (OTHER, "does not open with this key")],

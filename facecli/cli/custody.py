@@ -163,6 +163,7 @@ def log(
     ] = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Who was enrolled, removed, searched: keyed hashes, no faces, no names. Off by default.
@@ -171,10 +172,10 @@ def log(
     """
     from facecli import report
 
-    with _open(gallery, key_file) as opened:
+    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         if on is not None:
             opened.keep_log(on)
-            typer.echo(f"the audit log is {'on' if on else 'off'}")
+            done(f"the audit log is {'on' if on else 'off'}", dry_run)
             return
         rows = [report.log_row(entry) for entry in opened.log()]
     typer.echo(report.as_json(rows) if as_json else report.log_table(rows))

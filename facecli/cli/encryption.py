@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facecli.cli.options import GalleryOption, JsonOption, KeyOption, key
+from facecli.cli.options import DryRunOption, GalleryOption, JsonOption, KeyOption, done, key
 from facecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def encrypt(
         str | None,
         typer.Option("--old-key-file", metavar="FILE", help="It is encrypted: change this key."),
     ] = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Encrypt the gallery with SQLCipher, and overwrite the file as it was.
@@ -49,33 +50,43 @@ def encrypt(
     secret, old = key(key_file), key(old_key_file)
     if secret is None:
         raise UsageError(_NEEDED)
-    _tell(_convert(gallery, old, secret), True, as_json)
+    _tell(_convert(gallery, old, secret, dry_run), True, dry_run, as_json)
 
 
 def decrypt(
-    gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
+    gallery: GalleryOption = None,
+    key_file: KeyOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write an encrypted gallery in the clear again. Nobody may be using it."""
     secret = key(key_file)
     if secret is None:
         raise UsageError(_NEEDED)
-    _tell(_convert(gallery, secret, None), False, as_json)
+    _tell(_convert(gallery, secret, None, dry_run), False, dry_run, as_json)
 
 
 COMMANDS = (encrypt, decrypt)
 
 
-def _convert(gallery: GalleryOption, old: Key | None, new: Key | None) -> Sealed:
+def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: bool) -> Sealed:
     from facecli import engines
     from facecli.gallery import default_path
     from facecli.sealing import convert
 
-    return convert(engines.file(gallery or default_path(), "encryption of its own"), old, new)
+    path = engines.file(gallery or default_path(), "encryption of its own")
+    return convert(path, old, new, dry_run=dry_run)
 
 
-def _tell(done: Sealed, encrypted: bool, as_json: bool) -> None:
+def _tell(result: Sealed, encrypted: bool, dry_run: bool, as_json: bool) -> None:
     from facecli import report
     from facecli.report.sealing import sealed_row, sealed_text
 
-    row = sealed_row(done, encrypted)
-    typer.echo(report.as_json(row) if as_json else sealed_text(done, encrypted))
+    if as_json:
+        typer.echo(report.as_json({**sealed_row(result, encrypted), "dry_run": dry_run}))
+    elif dry_run:
+        done(
+            f"would {'encrypt' if encrypted else 'decrypt'} {result.references} references", dry_run
+        )
+    else:
+        typer.echo(sealed_text(result, encrypted))
