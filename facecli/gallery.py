@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facecli import engines, operating, places, reference_table, situation, weights
+from facecli import engines, operating, places, situation, weights
 from facecli.database import now
+from facecli.equipped import Equipped
 from facecli.errors import CalibrationError, EmbedderMismatchError, ModelError, UsageError
-from facecli.extract import Extractor, Run, processors
+from facecli.extract import Extractor
 from facecli.identification import identify
 from facecli.keys import Key
 from facecli.layouts import LabelledPhoto, name_fault
-from facecli.operating import Situation
-from facecli.people import People
 from facecli.quality import DEFAULT_BAR
 from facecli.records import CalibrationRow, GalleryInfo
-from facecli.reference_table import ReferenceTable
 from facecli.search import Search
 from facecli.terms import DetectorName, Device, FacesRule, Target
 from facecli.types import Decision, OperatingPoint
-from facecli.vault import Vault
 
 if TYPE_CHECKING:
     from facecli.audit import Audit
@@ -45,19 +40,11 @@ def default_path() -> Path:
     return Path(chosen).expanduser() if chosen else places.home() / "gallery.facecli"
 
 
-class Gallery(People):
+class Gallery(Equipped):
     """An open gallery file with the embedder that made it. Use it from one thread.
 
     Models load at the first photo. Close it, or use it in a `with` statement.
     """
-
-    def __init__(
-        self, store: Vault, model: str | None, device: Device, detector: DetectorName
-    ) -> None:
-        super().__init__(store)
-        self._model = model
-        self._device = device
-        self._detector = detector
 
     @classmethod
     def open(
@@ -105,28 +92,6 @@ class Gallery(People):
     def close(self) -> None:
         """Release the file."""
         self._store.close()
-
-    @cached_property
-    def _spec(self) -> weights.EmbedderSpec:
-        """Looked up when a photo or a table needs it: people can be removed without the model."""
-        spec = weights.find_embedder(self._model or self._store.embedder_id.split(":")[0])
-        self._store.require(spec.embedder_id)
-        return spec
-
-    @cached_property
-    def extractor(self) -> Extractor:
-        """The one path from photos to templates, loaded when first used."""
-        return Extractor.load(self._spec, self._device, self._detector)
-
-    @cached_property
-    def _lone_extractor(self) -> Extractor:
-        """The same for a photo by itself, which gets all processors."""
-        return Extractor.load(self._spec, self._device, self._detector, processors())
-
-    @cached_property
-    def built_in_table(self) -> ReferenceTable | None:
-        """The embedder's reference table; None where it ships none."""
-        return reference_table.load(self._spec.table) if self._spec.table else None
 
     # the main job ----------------------------------------------------------------------------
 
@@ -224,9 +189,7 @@ class Gallery(People):
         extractor = Extractor.load(spec, self._device, self._detector)
         result = re_embed(self._store.file(REEMBED), extractor, to, accept, workers, progress)
         if to is None:
-            self._model = model
-            for stale in ("_spec", "extractor", "_lone_extractor", "built_in_table"):
-                self.__dict__.pop(stale, None)
+            self._take(model)
         return result
 
     # the threshold ---------------------------------------------------------------------------
@@ -331,20 +294,6 @@ class Gallery(People):
             references = tuple(self._store.references())
         return audit(references, table)
 
-    @contextmanager
-    def _run(self, scheduler: str | None, workers: int | None) -> Iterator[Run]:
-        """Where photos are worked on: threads here, or a cluster that loads its own models."""
-        if scheduler is None:
-            yield self.extractor.on(workers)
-            return
-        from facecli import spread
-
-        recipe = spread.Recipe(
-            self._spec.name, self._spec.embedder_id, self._device, self._detector
-        )
-        with spread.over(scheduler, recipe, workers) as run:
-            yield run
-
     def _search(
         self, threshold: float | None, fpir: float | None, bar: float, exact: bool
     ) -> Search:
@@ -352,6 +301,3 @@ class Gallery(People):
         point = situation.point(now_, threshold, fpir)
         ranker = self._store.ranker(exact, point.threshold)
         return Search(ranker, point, now_.fitted_table(), bar)
-
-    def _situation(self) -> Situation:
-        return situation.of(self._store, self.built_in_table)
