@@ -361,3 +361,14 @@ def answered(command: Command, path: Path, answer: str) -> int:
     os.close(ours)
     os.close(theirs)
     return done.returncode
+
+
+def test_pages_are_overwritten_in_place_before_the_file_is_written_anew(path: Path) -> None:
+    """What VACUUM gives back to the disk must hold nobody: `secure_delete` sees to that."""
+    vector, store = unit_vector(1000).tobytes(), Store.open(path)
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert vector in path.read_bytes()
+    store.purge(partial(purge.one, name=GRACE))
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    assert vector not in path.read_bytes()

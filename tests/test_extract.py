@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facecli import align, quality
+from facecli import align, extract, quality
 from facecli.detect import YuNet
 from facecli.errors import ModelError
 from facecli.extract import Extractor, cpu_quota, opened, ordered, processors, prominence
@@ -311,3 +311,13 @@ def test_only_as_many_templates_as_are_wanted(
     assert (len(every.faces), len(one.faces)) == (2, 1)
     assert vector(one) @ vector(every) > 0.99999
     assert one.sha256 == every.sha256
+
+
+def test_what_a_smaller_copy_shows_lies_at_the_same_place_in_the_larger_one() -> None:
+    """The centre of its first pixel is the middle of the k x k pixels that it stands for."""
+    points = np.array([[0, 0], [1, 2], [3, 3], [9, 4], [-0.5, -0.5]], np.float32)
+    large = extract._enlarged(Face((0, 1, 2, 3), points, 0.9, 0.8), 4)
+    assert large.box == (1.5, 5.5, 9.5, 13.5)
+    assert (large.landmarks == (points + 0.5) * 4 - 0.5).all()
+    assert large.landmarks[0].tolist() == [1.5, 1.5]
+    assert large.landmarks[-1].tolist() == [-0.5, -0.5], "the photo's corner stays its corner"
