@@ -79,8 +79,8 @@ def on_dask(
     start = time.perf_counter()
     with spread.over(spread.LOCAL, recipe, WORKERS) as run:
         # A batch or more for each worker, of files that are not there: they only load the models.
-        nothing = [Path("/nowhere")] * (2 * WORKERS * spread.BATCH)
-        list(run(Extractor.photo, nothing))
+        nothing = [(Path("/nowhere"),)] * (2 * WORKERS * spread.TOGETHER)
+        list(run(Extractor.batch, nothing))
         started = time.perf_counter() - start
         return Outcome(started, *enrolled(run, photos, progress))
 

@@ -1,7 +1,7 @@
 """The loop most people write first: default settings, OpenCV's own detector, a photo at a time.
 
     python tools/convert_mobilefacenet.py --keep-prelu SOURCE.tflite plain.onnx
-    python benchmarks/naive.py plain.onnx PEOPLE.csv GALLERY.npz
+    python benchmarks/naive.py plain.onnx PEOPLE.csv GALLERY.npz [--one-thread]
 
 PEOPLE.csv has the columns path,subject. The reference that enrolment is compared with: the same
 weights in the graph as it was published, the same template (crop and mirror image averaged), the
@@ -26,8 +26,12 @@ TEMPLATE = np.float32(
 )  # fmt: skip
 
 
-def main(model: str, people: Path, gallery: Path) -> None:
-    session = onnxruntime.InferenceSession(model)
+def main(model: str, people: Path, gallery: Path, one_thread: bool) -> None:
+    options = onnxruntime.SessionOptions()
+    if one_thread:
+        options.intra_op_num_threads = 1
+        cv2.setNumThreads(1)
+    session = onnxruntime.InferenceSession(model, options)
     detector = cv2.FaceDetectorYN.create(str(weights.find_detector().path), "", (320, 320), 0.6)
     names, vectors = [], []
     for row in csv.DictReader(people.open(encoding="utf-8")):
@@ -50,4 +54,4 @@ def main(model: str, people: Path, gallery: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), "--one-thread" in sys.argv)

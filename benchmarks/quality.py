@@ -22,8 +22,9 @@ import numpy as np
 import protocol
 
 from facecli import images, weights
-from facecli.extract import Extractor, ordered
+from facecli.extract import Extractor
 from facecli.quality import DEFAULT_BAR, eye_distance
+from facecli.threads import ordered
 from facecli.types import Face, FaceTemplate, FailureToAcquire, Image
 
 FMR, REJECTED = 1e-3, np.linspace(0, 0.5, 51)

@@ -17,7 +17,8 @@ from rules import Gallery, Realised, realised
 from tables import table_without
 
 from facecli import images, weights
-from facecli.extract import Extractor, ordered
+from facecli.extract import Extractor
+from facecli.threads import ordered
 from facecli.types import FailureToAcquire, Photo
 
 SIDE = 16  # px

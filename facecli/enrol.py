@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from facecli import images, quality
-from facecli.extract import Extractor, Run
+from facecli.extract import Extractor, Opened, Run, decoded
 from facecli.layouts import LabelledPhoto, key
 from facecli.records import NewReference
 from facecli.terms import FacesRule, Reason
+from facecli.threads import batches
 from facecli.types import FailureToAcquire, Photo
 from facecli.vault import Vault
 
@@ -102,7 +103,8 @@ def enrol(
                 progress(prepared.item)
         waiting.clear()
 
-    for prepared in run(partial(_prepare, faces, bar), _tasks(store, photos)):
+    tasks = batches(_tasks(store, photos), lambda task: task.file)
+    for prepared in run(partial(_prepare, faces, bar), tasks):
         waiting.append(_once(_located(prepared), written))
         if len(waiting) >= COMMIT_EVERY:
             commit()
@@ -118,16 +120,33 @@ def _tasks(store: Vault, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
         yield _Task(photo, photo.path.absolute(), known.get(key(photo.subject), frozenset()))
 
 
-def _prepare(rule: FacesRule, bar: float, extractor: Extractor, task: _Task) -> _Prepared:
-    path, subject = str(task.photo.path), task.photo.subject
+def _prepare(
+    rule: FacesRule, bar: float, extractor: Extractor, tasks: Sequence[_Task]
+) -> Iterator[_Prepared]:
+    most = 1 if rule is FacesRule.LARGEST else None
+    results: Iterator[Photo | FailureToAcquire | _Prepared]
+    results = extractor.several(map(_opened, tasks), most)
+    for task in tasks:
+        found = next(results)
+        yield found if isinstance(found, _Prepared) else _judged(rule, bar, task.photo, found)
+
+
+def _opened(task: _Task) -> Opened | FailureToAcquire | _Prepared:
+    path = str(task.photo.path)
     data = images.read(task.file)
     if isinstance(data, FailureToAcquire):
-        return _skipped(path, subject, replace(data, path=path))
+        return replace(data, path=path)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in task.known:
-        return _Prepared(EnrolItem(path, subject, EnrolStatus.ALREADY))
-    most = 1 if rule is FacesRule.LARGEST else None
-    photo = extractor.data(data, path, sha256, most)
+        return _Prepared(EnrolItem(path, task.photo.subject, EnrolStatus.ALREADY))
+    return decoded(data, path, sha256)
+
+
+def _judged(
+    rule: FacesRule, bar: float, labelled: LabelledPhoto, photo: Photo | FailureToAcquire
+) -> _Prepared:
+    """The references that a photo gives, or why it gives none."""
+    path, subject = str(labelled.path), labelled.subject
     if isinstance(photo, FailureToAcquire):
         return _skipped(path, subject, photo)
     if failure := _refused(photo, rule):

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from facecli import reference_table, situation, weights
-from facecli.extract import Extractor, Run, processors
+from facecli.extract import Extractor, Run
 from facecli.operating import Situation
 from facecli.people import People
 from facecli.reference_table import ReferenceTable
 from facecli.terms import DetectorName, Device
+from facecli.threads import processors
 from facecli.vault import Vault
 
 

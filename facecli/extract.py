@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -19,36 +14,56 @@ import numpy as np
 from facecli import align, images, plugins, quality, weights
 from facecli.plugins import Detector, Embedder
 from facecli.terms import DetectorName, Device, Reason
-from facecli.types import Face, FaceTemplate, FailureToAcquire, Image, Photo, Template
+from facecli.threads import batches, ordered
+from facecli.types import Face, FaceTemplate, FailureToAcquire, Float32, Image, Photo, Template
 
-QUEUED_PER_WORKER = 4
 VIEW_SIDE = 1280  # px: what a large photo's long side is decoded to at least, and searched at
 MIN_EYES = 30.0  # px between them in a view; with fewer the crop would be blown up
+GROUP_PIXELS = 4_000_000  # that a group of photos has decoded at once: 12 MB
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A photo read and decoded, as large as faces are searched at. data: its bytes."""
+    """A photo read and decoded, as large as faces are searched at.
+
+    data: its bytes. sha256: theirs, in hexadecimal.
+    """
 
     path: str
     data: bytes
+    sha256: str
     view: images.View
 
 
 def opened(source: Path | bytes) -> Opened | FailureToAcquire:
-    """The first half of `Extractor.photo`, which needs no models."""
+    """A file, or bytes (then called `-`): the part of the way that needs no models."""
     if isinstance(source, bytes):
-        return _decoded(source, "-")
+        return decoded(source, "-")
     data = images.read(source)
-    return data if isinstance(data, FailureToAcquire) else _decoded(data, str(source))
+    return data if isinstance(data, FailureToAcquire) else decoded(data, str(source))
 
 
-def _decoded(data: bytes, path: str) -> Opened | FailureToAcquire:
+def decoded(data: bytes, path: str, sha256: str = "") -> Opened | FailureToAcquire:
+    """The same of a photo's bytes; `path` is what to call it, `sha256` theirs where known."""
     view = images.decode_view(data, path, VIEW_SIDE)
-    return view if isinstance(view, FailureToAcquire) else Opened(path, data, view)
+    if isinstance(view, FailureToAcquire):
+        return view
+    return Opened(path, data, sha256 or hashlib.sha256(data).hexdigest(), view)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """A photo's faces with a crop of each, which wait for the embedder."""
+
+    path: str
+    sha256: str
+    faces: tuple[Face, ...]
+    crops: tuple[Image, ...]
+    failures: tuple[FailureToAcquire, ...]
 
 
 class Extractor:
@@ -64,6 +79,9 @@ class Extractor:
         self.spec = spec
         self.embedder = embedder
         self.detector = detector
+        # One batch of several photos' faces is what fills an accelerator. On a CPU it is no
+        # faster, and the last bits of a template would hang on its neighbours.
+        self._together = getattr(embedder, "device", Device.CPU) is not Device.CPU
         cv2.setNumThreads(threads)
 
     @classmethod
@@ -89,28 +107,63 @@ class Extractor:
 
     def photo(self, source: Path | bytes) -> Photo | FailureToAcquire:
         """Make a template of every face in a photo: a file, or bytes (then called `-`)."""
-        return self.opened(opened(source))
+        return next(self.several([opened(source)]))
 
-    def data(
-        self, data: bytes, path: str, sha256: str = "", most: int | None = None
-    ) -> Photo | FailureToAcquire:
-        """The same for a photo's bytes; `path` is what to call it, `sha256` theirs where known.
+    def batch(self, sources: Sequence[Path | bytes]) -> Iterator[Photo | FailureToAcquire]:
+        """The same of a few photos, in order."""
+        return self.several(map(opened, sources))
 
-        most: how many faces to make templates of, the most prominent; None for all.
+    def photos(
+        self, sources: Iterable[Path | bytes], workers: int | None = None
+    ) -> Iterator[Photo | FailureToAcquire]:
+        """Many photos on `workers` threads (default: the processors there are), in order."""
+        return self.on(workers)(Extractor.batch, batches(sources, lambda source: source))
+
+    def on(self, workers: int | None = None) -> Run:
+        """A `Run` on this many of this process's threads (default: the processors there are)."""
+
+        def run(
+            work: Callable[[Extractor, Sequence[T]], Iterable[R]], batches: Iterable[Sequence[T]]
+        ) -> Iterator[R]:
+            def whole(batch: Sequence[T]) -> list[R]:
+                return list(work(self, batch))
+
+            for results in ordered(whole, batches, workers):
+                yield from results
+
+        return run
+
+    def several(
+        self, photos: Iterable[Opened | S], most: int | None = None
+    ) -> Iterator[Photo | FailureToAcquire | S]:
+        """Make templates of every photo, in order; what is not `Opened` comes out as it is.
+
+        most: how many faces of a photo, the most prominent; None for all. Photos are drawn until
+        there are GROUP_PIXELS, and each step is done for all of these before the next step.
         """
-        return self.opened(_decoded(data, path), sha256, most)
+        group: list[Opened | S] = []
+        pixels = 0
+        for photo in photos:
+            group.append(photo)
+            pixels += photo.view.image.size // 3 if isinstance(photo, Opened) else 0
+            if pixels >= GROUP_PIXELS:
+                yield from self._group(group, most)
+                group, pixels = [], 0
+        yield from self._group(group, most)
 
-    def opened(
-        self, photo: Opened | FailureToAcquire, sha256: str = "", most: int | None = None
-    ) -> Photo | FailureToAcquire:
-        """The other half of `photo`, and of `data`."""
-        if isinstance(photo, FailureToAcquire):
-            return photo
-        seen = self._detected(photo)
-        if isinstance(seen, FailureToAcquire):
-            return seen
-        sha256 = sha256 or hashlib.sha256(photo.data).hexdigest()
-        return self._photo(*seen, photo.path, sha256, most)
+    def _group(
+        self, group: Sequence[Opened | S], most: int | None
+    ) -> Iterator[Photo | FailureToAcquire | S]:
+        made = iter(self._made([one for one in group if isinstance(one, Opened)], most))
+        return (next(made) if isinstance(one, Opened) else one for one in group)
+
+    def _made(self, photos: Sequence[Opened], most: int | None) -> list[Photo | FailureToAcquire]:
+        seen = [self._detected(photo) for photo in photos]
+        cut = [
+            found if isinstance(found, FailureToAcquire) else _cut(*found, photo, most)
+            for photo, found in zip(photos, seen, strict=True)
+        ]
+        return self._embedded(cut)
 
     def detected(
         self, data: bytes, path: str
@@ -119,7 +172,7 @@ class Extractor:
 
         Of a large photo fewer pixels are decoded, all of them where a face is too small there.
         """
-        photo = _decoded(data, path)
+        photo = decoded(data, path)
         return photo if isinstance(photo, FailureToAcquire) else self._detected(photo)
 
     def _detected(self, photo: Opened) -> tuple[images.View, tuple[Face, ...]] | FailureToAcquire:
@@ -139,61 +192,70 @@ class Extractor:
         known = [_enlarged(face, view.scale) for face in known]
         return whole, self.detector.detect(whole.image, known)
 
-    def image(self, image: Image, path: str, sha256: str = "") -> Photo:
+    def image(self, image: Image, path: str) -> Photo:
         """The same for an upright (H, W, 3) uint8 BGR picture."""
-        return self._photo(images.View(image, 1), self.detector.detect(image), path, sha256)
+        view = images.View(image, 1)
+        photo = Opened(path, b"", "", view)
+        (made,) = self._embedded([_cut(view, self.detector.detect(image), photo, None)])
+        return cast(Photo, made)
 
-    def _photo(
-        self,
-        view: images.View,
-        faces: Sequence[Face],
-        path: str,
-        sha256: str,
-        most: int | None = None,
-    ) -> Photo:
-        """Templates of the faces detected in a view; they are reported in the photo's px."""
-        found: list[Face] = []
-        crops: list[Image] = []
-        failures: list[FailureToAcquire] = []
-        size = (view.image.shape[1], view.image.shape[0])
-        for face in sorted(faces, key=lambda f: prominence(f, size), reverse=True):
-            if len(crops) == most:
-                break
-            try:
-                crop = align.crop(view.image, face.landmarks)
-            except ValueError as error:
-                failures.append(FailureToAcquire(path, Reason.DEGENERATE, str(error)))
-            else:
-                seen = quality.assess(face, crop)
-                whole = _enlarged(face, view.scale)
-                found.append(replace(whole, quality=seen.score, sharpness=seen.sharpness))
-                crops.append(crop)
-        vectors = self.embedder.embed(np.stack(crops)) if crops else ()
+    def _embedded(self, cut: Sequence[_Cut | FailureToAcquire]) -> list[Photo | FailureToAcquire]:
+        vectors = self._vectors([one.crops for one in cut if isinstance(one, _Cut)])
+        return [
+            one if isinstance(one, FailureToAcquire) else self._photo(one, next(vectors))
+            for one in cut
+        ]
+
+    def _vectors(self, crops: Sequence[Sequence[Image]]) -> Iterator[Float32]:
+        """(n, d) for the n crops of each photo."""
+        if not self._together:
+            return (self._embed(some) for some in crops)
+        every = self._embed([crop for some in crops for crop in some])
+        return iter(np.split(every, np.cumsum([len(some) for some in crops])[:-1]))
+
+    def _embed(self, crops: Sequence[Image]) -> Float32:
+        if not crops:
+            return np.empty((0, self.spec.dimension), np.float32)
+        return self.embedder.embed(np.stack(crops))
+
+    def _photo(self, cut: _Cut, vectors: Float32) -> Photo:
         templates = tuple(
             FaceTemplate(face, Template(vector, self.spec.embedder_id))
-            for face, vector in zip(found, vectors, strict=True)
+            for face, vector in zip(cut.faces, vectors, strict=True)
         )
-        return Photo(path, sha256, templates, tuple(failures))
-
-    def photos(
-        self, sources: Iterable[Path | bytes], workers: int | None = None
-    ) -> Iterator[Photo | FailureToAcquire]:
-        """Many photos on `workers` threads (default: the processors there are), in order."""
-        return ordered(self.photo, sources, workers)
-
-    def on(self, workers: int | None = None) -> Run:
-        """A `Run` on this many of this process's threads (default: the processors there are)."""
-
-        def run(work: Callable[[Extractor, T], R], items: Iterable[T]) -> Iterator[R]:
-            return ordered(partial(work, self), items, workers)
-
-        return run
+        return Photo(cut.path, cut.sha256, templates, cut.failures)
 
 
 class Run(Protocol):
-    """Applies work that takes an extractor to items, in order: on threads here, or elsewhere."""
+    """Applies work that takes an extractor to batches, in order: on threads here, or elsewhere.
 
-    def __call__(self, work: Callable[[Extractor, T], R], items: Iterable[T]) -> Iterator[R]: ...
+    The work gives a result for each item of a batch.
+    """
+
+    def __call__(
+        self, work: Callable[[Extractor, Sequence[T]], Iterable[R]], batches: Iterable[Sequence[T]]
+    ) -> Iterator[R]: ...
+
+
+def _cut(view: images.View, faces: Sequence[Face], photo: Opened, most: int | None) -> _Cut:
+    """Crops of the faces detected in a view of the photo, in whose px they are reported."""
+    found: list[Face] = []
+    crops: list[Image] = []
+    failures: list[FailureToAcquire] = []
+    size = (view.image.shape[1], view.image.shape[0])
+    for face in sorted(faces, key=lambda f: prominence(f, size), reverse=True):
+        if len(crops) == most:
+            break
+        try:
+            crop = align.crop(view.image, face.landmarks)
+        except ValueError as error:
+            failures.append(FailureToAcquire(photo.path, Reason.DEGENERATE, str(error)))
+        else:
+            seen = quality.assess(face, crop)
+            whole = _enlarged(face, view.scale)
+            found.append(replace(whole, quality=seen.score, sharpness=seen.sharpness))
+            crops.append(crop)
+    return _Cut(photo.path, photo.sha256, tuple(found), tuple(crops), tuple(failures))
 
 
 def _shows_enough(faces: Sequence[Face]) -> bool:
@@ -220,44 +282,3 @@ def prominence(face: Face, size: tuple[int, int]) -> float:
     width, height = size
     away = np.hypot((x1 + x2 - width) / 2, (y1 + y2 - height) / 2) / (np.hypot(width, height) / 2)
     return float((x2 - x1) * (y2 - y1) * max(0.0, 1 - away) ** 2)
-
-
-def ordered(work: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> Iterator[R]:
-    """Apply `work` on threads and yield the results in order, a bounded number ahead."""
-    count = workers or processors()
-    waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(count, thread_name_prefix="facecli")
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= count * QUEUED_PER_WORKER:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def processors() -> int:
-    """The processors this process may use: its affinity, capped by a container's CPU quota."""
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        count = os.cpu_count() or 1
-    return max(1, math.ceil(min(count, cpu_quota(Path("/sys/fs/cgroup")))))
-
-
-def cpu_quota(root: Path) -> float:
-    """Processors' worth of time that a Linux control group grants; infinite where it sets none.
-
-    root: where control groups are mounted. cgroup v2 writes `quota period` or `max period` (us)
-    in one file, v1 in two, with -1 for no limit.
-    """
-    files = ((root / "cpu.max",), (root / "cpu/cpu.cfs_quota_us", root / "cpu/cpu.cfs_period_us"))
-    for found in files:
-        try:
-            quota, period = " ".join(file.read_text() for file in found).split()
-            return int(quota) / int(period) if int(quota) > 0 else math.inf
-        except (OSError, ValueError, ZeroDivisionError):  # not this version, or "max"
-            continue
-    return math.inf

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from facecli.extract import Extractor, opened, ordered
+from facecli.extract import Extractor, opened
 from facecli.search import Search
+from facecli.threads import ordered
 from facecli.types import Decision, FailureToAcquire, Photo
 from facecli.vault import Vault
 
@@ -54,7 +55,7 @@ def _ready(
         search, extractor = prepare(), loading.result()
         if opening is None:
             return search, extractor.photos(photos, workers)
-        return search, iter([extractor.opened(opening.result())])
+        return search, extractor.several([opening.result()])
 
 
 def _answer(

@@ -21,11 +21,12 @@ from pathlib import Path
 from facecli import drafts, images, sidecar, switch
 from facecli.database import beside, explained
 from facecli.errors import GalleryError, UsageError
-from facecli.extract import Extractor, ordered
+from facecli.extract import Extractor, Opened, decoded
 from facecli.records import NewReference, ReferenceRow
 from facecli.store import Store
 from facecli.terms import Reason
-from facecli.types import FaceTemplate, FailureToAcquire
+from facecli.threads import batches
+from facecli.types import FaceTemplate, FailureToAcquire, Photo
 from facecli.weights import EmbedderSpec
 
 COMMIT_EVERY = 32  # photos
@@ -139,7 +140,9 @@ def _work(
     left_out: list[LeftOut] = []
     waiting: list[NewReference] = []
     shots = list(_shots(store, done))
-    for number, (made, out) in enumerate(ordered(partial(_make, extractor), shots, workers), 1):
+    # the first path tells how large a photo is: the others are copies of it
+    several = batches(shots, lambda shot: _on_disk(next(iter(shot.paths))))
+    for number, (made, out) in enumerate(extractor.on(workers)(_make, several), 1):
         waiting += made
         left_out += out
         if number % COMMIT_EVERY == 0 or number == len(shots):
@@ -162,14 +165,15 @@ def _shots(store: Store, done: dict[int, str]) -> Iterator[_Shot]:
     return (shot for shot in shots.values() if shot.faces)
 
 
-def _make(extractor: Extractor, shot: _Shot) -> _Made:
-    found = _bytes(shot)
-    if isinstance(found, FailureToAcquire):
-        return [], _all_out(shot, found)
-    path, data = found
-    photo = extractor.data(data, path, shot.sha256)
-    if isinstance(photo, FailureToAcquire):
-        return [], _all_out(shot, photo)
+def _make(extractor: Extractor, shots: Sequence[_Shot]) -> Iterator[_Made]:
+    for shot, photo in zip(shots, extractor.several(map(_opened, shots)), strict=True):
+        if isinstance(photo, FailureToAcquire):
+            yield [], _all_out(shot, photo)
+        else:
+            yield _matched(shot, photo)
+
+
+def _matched(shot: _Shot, photo: Photo) -> _Made:
     made: list[NewReference] = []
     out: list[LeftOut] = []
     for row in shot.faces:
@@ -184,6 +188,14 @@ def _make(extractor: Extractor, shot: _Shot) -> _Made:
 
 def _all_out(shot: _Shot, failure: FailureToAcquire) -> list[LeftOut]:
     return [LeftOut(row.id, row.subject, failure) for row in shot.faces]
+
+
+def _opened(shot: _Shot) -> Opened | FailureToAcquire:
+    found = _bytes(shot)
+    if isinstance(found, FailureToAcquire):
+        return found
+    path, data = found
+    return decoded(data, path, shot.sha256)
 
 
 def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:

@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,17 +25,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from facecli import __version__, weights
 from facecli.errors import ModelError, SchedulerError, UsageError
-from facecli.extract import Extractor, Run, processors
+from facecli.extract import Extractor, Run
 from facecli.terms import DetectorName, Device
+from facecli.threads import processors
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
 
 KEPT = "what was enrolled is kept, run the same command to go on"
 LOCAL = "local"  # instead of an address: start workers on this machine
-BATCH = 32  # photos: Dask takes some 10 ms for a batch, a photo as much
-AHEAD = 3  # batches in flight for each thread of a worker
-RECOUNT = 16  # batches after which the workers are counted again
+TOGETHER = 4  # batches of photos: Dask takes some 10 ms to send something, a photo as much
+AHEAD = 3  # times that many in flight for each thread of a worker
+RECOUNT = 16  # times that many after which the workers are counted again
 ANSWER_WITHIN = 10.0  # s: for a scheduler to be found
 WORKERS_WITHIN = 30.0  # s: for a first worker, or for a new one where all have gone
 # How Dask's own defaults are changed for the processes that `local` starts.
@@ -97,14 +98,16 @@ class _Spread:
         self._client = client
         self._recipe = recipe
 
-    def run(self, work: Callable[[Extractor, T], R], items: Iterable[T]) -> Iterator[R]:
+    def run(
+        self, work: Callable[[Extractor, Sequence[T]], Iterable[R]], batches: Iterable[Sequence[T]]
+    ) -> Iterator[R]:
         """Send batches out, a bounded number ahead, and yield their results in order."""
         waiting: deque[Future[Any]] = deque()
         ahead = 0
-        for number, batch in enumerate(_batches(items)):
+        for number, several in enumerate(_several(batches)):
             if number % RECOUNT == 0:  # workers come and go
                 ahead = AHEAD * max(1, sum(self._client.nthreads().values()))
-            waiting.append(self._client.submit(_batch, work, self._recipe, batch, pure=False))
+            waiting.append(self._client.submit(_batch, work, self._recipe, several, pure=False))
             while len(waiting) >= ahead:
                 yield from self._result(waiting.popleft())
         while waiting:
@@ -122,7 +125,7 @@ class _Spread:
             except KilledWorker as error:
                 raise SchedulerError(
                     f"{error.allowed_failures + 1} workers died one after the other over the same "
-                    f"{BATCH} photos: {KEPT}; if it happens again, the workers' logs say why "
+                    f"few photos: {KEPT}; if it happens again, the workers' logs say why "
                     "(too little memory, most often)"
                 ) from error
             except (ImportError, RuntimeError) as error:
@@ -198,9 +201,9 @@ def _require_workers(client: Client) -> None:
         ) from error
 
 
-def _batches(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
-    rest = iter(items)
-    return iter(lambda: tuple(islice(rest, BATCH)), ())
+def _several(batches: Iterable[T]) -> Iterator[tuple[T, ...]]:
+    rest = iter(batches)
+    return iter(lambda: tuple(islice(rest, TOGETHER)), ())
 
 
 # on a worker -----------------------------------------------------------------------------------
@@ -213,10 +216,14 @@ def dask_setup(_worker: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _batch(work: Callable[[Extractor, T], R], recipe: Recipe, items: Iterable[T]) -> list[R]:
+def _batch(
+    work: Callable[[Extractor, Sequence[T]], Iterable[R]],
+    recipe: Recipe,
+    batches: Iterable[Sequence[T]],
+) -> list[R]:
     with _ONE_AT_A_TIME:  # a worker may have several threads, and all wait for the same models
         extractor = _extractor(recipe)
-    return [work(extractor, item) for item in items]
+    return [result for batch in batches for result in work(extractor, batch)]
 
 
 @cache

@@ -10,7 +10,7 @@ from galleries import blank, collins, hopper, two_faces, variant, write_variants
 
 from facecli import weights
 from facecli.enrol import EnrolReport, EnrolStatus, enrol
-from facecli.extract import Extractor
+from facecli.extract import Extractor, Opened
 from facecli.layouts import LabelledPhoto
 from facecli.store import Store
 from facecli.terms import FacesRule, Reason
@@ -23,9 +23,13 @@ class CountingExtractor(Extractor):
         super().__init__(real.spec, real.embedder, real.detector)
         self.seen: list[str] = []
 
-    def data(self, data: bytes, path: str, sha256: str = "", most: int | None = None):
-        self.seen.append(path)
-        return super().data(data, path, sha256, most)
+    def several(self, photos, most: int | None = None):
+        def noted(photo):
+            if isinstance(photo, Opened):
+                self.seen.append(photo.path)
+            return photo
+
+        return super().several(map(noted, photos), most)
 
 
 @pytest.fixture

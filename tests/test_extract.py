@@ -16,8 +16,10 @@ import pytest
 from facecli import align, extract, quality
 from facecli.detect import YuNet
 from facecli.errors import ModelError
-from facecli.extract import Extractor, cpu_quota, opened, ordered, processors, prominence
+from facecli.extract import Extractor, Opened, opened, prominence
+from facecli.plugins import Embedder
 from facecli.terms import DetectorName, Device, Reason
+from facecli.threads import BATCH, QUEUED_PER_WORKER, cpu_quota, ordered, processors
 from facecli.types import Face, FailureToAcquire, Float32, Image, Photo
 
 
@@ -109,7 +111,7 @@ def test_one_photo_on_two_threads_is_the_same(
     expected = good(extractor.photo(data))
     spread = Extractor.load(extractor.spec, Device.CPU, threads=2)
     try:
-        found = good(spread.opened(opened(data)))
+        found = good(spread.photo(data))
     finally:
         cv2.setNumThreads(1)
     for session in (spread.embedder._session, spread.detector._network._session):  # type: ignore[attr-defined]
@@ -212,7 +214,7 @@ def test_a_reader_that_stops_early_stops_the_threads(
     assert not facecli_threads()
     read = len(taken)
     time.sleep(0.05)
-    assert len(taken) == read <= 16
+    assert len(taken) == read <= 2 * QUEUED_PER_WORKER * BATCH
 
 
 def test_work_stays_a_bounded_number_ahead_and_in_order() -> None:
@@ -306,11 +308,76 @@ def test_only_as_many_templates_as_are_wanted(
     extractor: Extractor, hopper: Image, collins: Image
 ) -> None:
     data = cv2.imencode(".png", side_by_side(hopper, stretched(collins, 0.6)))[1].tobytes()
-    every = good(extractor.data(data, "pair"))
-    one = good(extractor.data(data, "pair", most=1))
+    every = good(extractor.photo(data))
+    one = good(next(extractor.several([opened(data)], most=1)))
     assert (len(every.faces), len(one.faces)) == (2, 1)
     assert vector(one) @ vector(every) > 0.99999
     assert one.sha256 == every.sha256
+
+
+def test_photos_in_company_get_the_templates_they_get_alone(
+    extractor: Extractor, portraits: dict[str, Path]
+) -> None:
+    """To the bit, in order; what is no photo comes out as it went in."""
+    alone = {path: vector(good(extractor.photo(path))) for path in portraits.values()}
+    first, second = portraits.values()
+    group = [opened(first), "not a photo", opened(Path("gone.jpg")), opened(second)]
+    one, other, gone, two = extractor.several(group)
+    assert other == "not a photo"
+    assert isinstance(gone, FailureToAcquire)
+    assert np.array_equal(vector(good(one)), alone[first])
+    assert np.array_equal(vector(good(two)), alone[second])
+
+
+def test_a_group_ends_where_it_has_enough_pixels(extractor: Extractor, hopper: Image) -> None:
+    """Small files can hold many pixels, so the files' sizes alone do not bound the memory."""
+    data = cv2.imencode(".jpg", np.zeros((1000, 1250, 3), np.uint8))[1].tobytes()
+    drawn: list[int] = []
+
+    def photos() -> Iterator[Opened]:
+        for number in range(10):
+            drawn.append(number)
+            photo = opened(data)
+            assert isinstance(photo, Opened)
+            yield photo
+
+    assert good(next(extractor.several(photos()))).faces == ()
+    assert len(drawn) == 4  # of 1.25 megapixels
+
+
+class OnAccelerator:
+    """The real embedder, said to be on an accelerator; notes how many crops came at once."""
+
+    device = Device.CUDA
+
+    def __init__(self, real: Embedder) -> None:
+        self.real = real
+        self.batches: list[int] = []
+
+    def embed(self, crops: Image) -> Float32:
+        self.batches.append(len(crops))
+        return self.real.embed(crops)
+
+
+def test_an_accelerator_gets_the_faces_of_several_photos_at_once(
+    extractor: Extractor, portraits: dict[str, Path], hopper: Image, collins: Image
+) -> None:
+    embedder = OnAccelerator(extractor.embedder)
+    own = Extractor(extractor.spec, embedder, extractor.detector)
+    pair = cv2.imencode(".png", side_by_side(hopper, collins))[1].tobytes()
+    blank = cv2.imencode(".png", np.zeros((90, 90, 3), np.uint8))[1].tobytes()
+    sources = [*portraits.values(), b"no photo", pair, blank]
+    together = list(own.batch(sources))
+    assert embedder.batches == [4]
+    for found, source in zip(together, sources, strict=True):
+        alone = extractor.photo(source)
+        if isinstance(alone, FailureToAcquire):
+            assert found == alone
+            continue
+        vectors = [[f.template.vector for f in p.faces] for p in (good(found), alone)]
+        assert np.allclose(*vectors, atol=1e-5)
+        assert len(vectors[0]) == len(vectors[1])
+    assert [good(p).faces for p in own.batch([blank, blank])] == [(), ()]
 
 
 def test_what_a_smaller_copy_shows_lies_at_the_same_place_in_the_larger_one() -> None:

@@ -43,7 +43,7 @@ def view(data: bytes, side: int | None = 1280) -> images.View:
 
 
 def photo(extractor: Extractor, data: bytes) -> Photo:
-    found = extractor.data(data, "a")
+    found = extractor.photo(data)
     assert isinstance(found, Photo), found
     return found
 

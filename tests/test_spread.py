@@ -28,10 +28,12 @@ from facecli.errors import GalleryError, ModelError, SchedulerError, UsageError
 from facecli.extract import Extractor
 from facecli.layouts import LabelledPhoto
 from facecli.terms import DetectorName, Device, Reason
+from facecli.threads import BATCH, batches
 
 distributed = pytest.importorskip("distributed", reason="NOT CHECKED: pip install 'facecli[dask]'")
 psutil = pytest.importorskip("psutil")  # distributed needs it, too
 
+SENT = BATCH * spread.TOGETHER  # photos that a worker gets at once
 EACH = 40  # photos a subject: more than a batch
 
 
@@ -192,14 +194,14 @@ def test_a_bounded_number_of_photos_is_under_way(address: str, recipe: spread.Re
     taken: list[Path] = []
 
     def paths() -> Iterator[Path]:
-        for number in range(20 * spread.BATCH):
+        for number in range(20 * SENT):
             taken.append(Path(f"/nowhere/{number}"))
             yield taken[-1]
 
     with spread.over(address, recipe) as run:
-        results = run(Extractor.photo, paths())
+        results = run(Extractor.batch, batches(paths(), lambda path: path))
         first = next(results)
-        assert len(taken) <= spread.AHEAD * 2 * spread.BATCH  # the worker has two threads
+        assert len(taken) <= spread.AHEAD * 2 * SENT  # the worker has two threads
         found = [first, *results]
     assert [failure.path for failure in found] == [str(path) for path in taken]
 

@@ -51,7 +51,7 @@ def _module(module: str, wheel: str, owners: list[str]) -> Finding:
 
 def _processors() -> Finding:
     try:
-        from facecli.extract import processors
+        from facecli.threads import processors
     except BROKEN as error:
         return Finding(
             Part.RUNTIME, "processors", Verdict.NOTE, f"not counted: {first_line(error)}"
