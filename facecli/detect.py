@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -52,21 +53,27 @@ class YuNet:
         a finer pass is made then, where it may find more, and the landmarks are found again.
         """
         longest = max(image.shape[:2])
-        side = min(longest, FINE_SIDE if known else BASE_SIDE)
-        faces = list(known) or self._coarse(image, side)
+        side = min(longest, FINE_SIDE)
+        faces = list(known) or self._known(image, side)
         finest = min(longest, FINEST_SIDE)
-        while side < finest and (side < FINE_SIDE or _more_below(faces, side / longest)):
-            finer = min(finest, 2 * side)
-            faces = _merge(faces, self._pass(image, finer), side / longest)
-            side = finer
+        if side < finest and _more_below(faces, side / longest):
+            faces = _merge(faces, self._pass(image, image, finest), side / longest)
         return tuple(self._refined(image, face) for face in faces)
 
-    def _coarse(self, image: Image, side: int) -> list[Face]:
-        """The pass at `side` px, and a coarser one where a face may fill the photo."""
+    def _known(self, image: Image, side: int) -> list[Face]:
+        """What passes of up to `side` px show: one at BASE_SIDE at least, a finer one to `side`,
+        and a coarser one where a face may fill the photo.
+
+        Each looks at a copy of `side` px: to shrink all pixels for each takes longer than to look.
+        """
         longest = max(image.shape[:2])
-        faces = self._pass(image, side)
-        if longest > COARSE_SIDE and (not faces or _size(faces[0]) * side / longest > LARGE):
-            return _merge(self._pass(image, COARSE_SIDE), faces, COARSE_SIDE / longest)
+        copy, base = _resized(image, side), min(side, BASE_SIDE)
+        faces = self._pass(image, copy, base)
+        if longest > COARSE_SIDE and (not faces or _size(faces[0]) * base / longest > LARGE):
+            coarse = self._pass(image, copy, COARSE_SIDE)
+            faces = _merge(coarse, faces, COARSE_SIDE / longest)
+        if base < side:
+            faces = _merge(faces, self._pass(image, copy, side), base / longest)
         return faces
 
     def _refined(self, image: Image, face: Face) -> Face:
@@ -79,20 +86,19 @@ class YuNet:
         if part.size == 0:
             return face
         side = max(1, round(max(part.shape[:2]) * FACE_SIDE / _size(face)))
-        views = [_moved(view, left, top) for view in self._pass(part, side)]
+        views = [_moved(view, left, top) for view in self._pass(part, part, side)]
         best = max(views, key=lambda view: _overlap(view, face), default=face)
         return replace(face, landmarks=best.landmarks) if _overlap(best, face) > NMS_IOU else face
 
-    def _pass(self, image: Image, side: int) -> list[Face]:
-        """Detect with the photo's long side shrunk to `side` px; faces in the photo's own px."""
-        height, width = image.shape[:2]
-        k = side / max(height, width)
-        size = (max(1, round(width * k)), max(1, round(height * k)))
-        if size != (width, height):
-            how = cv2.INTER_AREA if k < 1 else cv2.INTER_LINEAR
-            image = cv2.resize(image, size, interpolation=how)  # type: ignore[assignment]
-        factor = np.array([width / size[0], height / size[1]], np.float32)
-        faces = [_face(row, factor) for row in self._rows(image)]
+    def _pass(self, image: Image, copy: Image, side: int) -> list[Face]:
+        """Detect with the photo's long side made `side` px; faces in the photo's own px.
+
+        copy: the photo, or a smaller copy that has at least these pixels.
+        """
+        seen = _resized(copy, side)
+        (height, width), (down, across) = image.shape[:2], seen.shape[:2]
+        factor = np.array([width / across, height / down], np.float32)
+        faces = [_face(row, factor) for row in self._rows(seen)]
         return sorted(faces, key=_size, reverse=True)
 
     def _rows(self, image: Image) -> Float32:
@@ -114,6 +120,17 @@ class YuNet:
 def opencv(onnx: bytes, threads: int = 1) -> YuNet:
     """The same with the network run by `cv2.FaceDetectorYN`, on OpenCV's threads: the reference."""
     return YuNet(onnx, lambda onnx, _: OpenCvNetwork(onnx), threads)
+
+
+def _resized(image: Image, side: int) -> Image:
+    """With its long side made `side` px: shrunk by area, enlarged between its pixels."""
+    height, width = image.shape[:2]
+    k = side / max(height, width)
+    size = (max(1, round(width * k)), max(1, round(height * k)))
+    if size == (width, height):
+        return image
+    how = cv2.INTER_AREA if k < 1 else cv2.INTER_LINEAR
+    return cast(Image, cv2.resize(image, size, interpolation=how))
 
 
 def _face(row: Float32, factor: Float32) -> Face:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
@@ -39,8 +40,22 @@ class Opened:
     view: images.View
 
 
-def opened(source: Path | bytes) -> Opened | FailureToAcquire:
-    """A file, or bytes (then called `-`): the part of the way that needs no models."""
+Source = Path | bytes | Future[Opened | FailureToAcquire]
+"""A photo: a file, its bytes (then called `-`), or one that is being `opened` ahead."""
+
+
+def ahead(source: Path | bytes) -> Source:
+    """Begin to open a photo on a thread, while what else it takes is imported and loaded."""
+    pool = ThreadPoolExecutor(1)
+    opening = pool.submit(opened, source)
+    pool.shutdown(wait=False)
+    return opening
+
+
+def opened(source: Source) -> Opened | FailureToAcquire:
+    """The part of the way that needs no models."""
+    if isinstance(source, Future):
+        return source.result()
     if isinstance(source, bytes):
         return decoded(source, "-")
     data = images.read(source)
@@ -105,16 +120,16 @@ class Extractor:
             threads,
         )
 
-    def photo(self, source: Path | bytes) -> Photo | FailureToAcquire:
-        """Make a template of every face in a photo: a file, or bytes (then called `-`)."""
+    def photo(self, source: Source) -> Photo | FailureToAcquire:
+        """Make a template of every face in a photo."""
         return next(self.several([opened(source)]))
 
-    def batch(self, sources: Sequence[Path | bytes]) -> Iterator[Photo | FailureToAcquire]:
+    def batch(self, sources: Sequence[Source]) -> Iterator[Photo | FailureToAcquire]:
         """The same of a few photos, in order."""
         return self.several(map(opened, sources))
 
     def photos(
-        self, sources: Iterable[Path | bytes], workers: int | None = None
+        self, sources: Iterable[Source], workers: int | None = None
     ) -> Iterator[Photo | FailureToAcquire]:
         """Many photos on `workers` threads (default: the processors there are), in order."""
         return self.on(workers)(Extractor.batch, batches(sources, lambda source: source))

@@ -12,7 +12,7 @@ from facecli import engines, operating, places, situation, weights
 from facecli.database import now
 from facecli.equipped import Equipped
 from facecli.errors import CalibrationError, EmbedderMismatchError, ModelError, UsageError
-from facecli.extract import Extractor
+from facecli.extract import Extractor, Source
 from facecli.identification import identify
 from facecli.keys import Key
 from facecli.layouts import LabelledPhoto, name_fault
@@ -129,7 +129,7 @@ class Gallery(Equipped):
 
     def identify(
         self,
-        photos: Iterable[Path | bytes],
+        photos: Iterable[Source],
         *,
         top: int = 5,
         threshold: float | None = None,

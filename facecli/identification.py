@@ -7,11 +7,10 @@ all processors; several photos are spread over them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
-from facecli.extract import Extractor, opened
+from facecli.extract import Extractor, Source, ahead
 from facecli.search import Search
 from facecli.threads import ordered
 from facecli.types import Decision, FailureToAcquire, Photo
@@ -20,7 +19,7 @@ from facecli.vault import Vault
 
 def identify(
     store: Vault,
-    photos: Iterable[Path | bytes],
+    photos: Iterable[Source],
     load: Callable[[bool], Extractor],
     prepare: Callable[[], Search],
     top: int,
@@ -43,19 +42,19 @@ def identify(
 
 
 def _ready(
-    photos: Iterable[Path | bytes],
+    photos: Iterable[Source],
     load: Callable[[bool], Extractor],
     prepare: Callable[[], Search],
     workers: int | None,
 ) -> tuple[Search, Iterator[Photo | FailureToAcquire]]:
     lone = photos[0] if isinstance(photos, Sequence) and len(photos) == 1 else None
-    with ThreadPoolExecutor(2) as pool:
-        opening = None if lone is None else pool.submit(opened, lone)
+    opening = lone if lone is None or isinstance(lone, Future) else ahead(lone)
+    with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(load, lone is not None)
         search, extractor = prepare(), loading.result()
-        if opening is None:
-            return search, extractor.photos(photos, workers)
-        return search, extractor.several([opening.result()])
+    if opening is None:
+        return search, extractor.photos(photos, workers)
+    return search, extractor.batch([opening])
 
 
 def _answer(

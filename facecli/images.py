@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from facecli.terms import Reason
 from facecli.types import FailureToAcquire, Image
@@ -169,8 +170,10 @@ def _open(data: bytes, form: str) -> Pillow.Image:
         opener: Callable[[io.BytesIO], Pillow.Image] = HeifImageFile
         return opener(io.BytesIO(data))
     try:
+        if form == "JPEG":  # by its own class: `open` imports the code of five formats first
+            return JpegImageFile(io.BytesIO(data))
         return Pillow.open(io.BytesIO(data), formats=[form])
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, SyntaxError):
         if form == "AVIF" and not _reads_avif():
             detail = "this Pillow reads no AVIF: pip install --upgrade 'pillow>=11.3'"
             raise _Refused(Reason.NEEDS_EXTRA, detail) from None

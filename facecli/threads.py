@@ -20,8 +20,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def batches(items: Iterable[T], source: Callable[[T], Path | bytes]) -> Iterator[tuple[T, ...]]:
-    """BATCH items at a time, in order; fewer where their photos, `source` of each, are large."""
+def batches(items: Iterable[T], source: Callable[[T], object]) -> Iterator[tuple[T, ...]]:
+    """BATCH items at a time, in order; fewer where their photos are large.
+
+    source: the photo of an item, a path or bytes.
+    """
     batch: list[T] = []
     size = 0
     for item in items:
@@ -34,12 +37,12 @@ def batches(items: Iterable[T], source: Callable[[T], Path | bytes]) -> Iterator
         yield tuple(batch)
 
 
-def _bytes(source: Path | bytes) -> int:
+def _bytes(source: object) -> int:
     """How large a photo's file is; 0 where that cannot be told, which whoever reads it reports."""
     if isinstance(source, bytes):
         return len(source)
     try:
-        return source.stat().st_size
+        return source.stat().st_size if isinstance(source, Path) else 0
     except (OSError, ValueError):
         return 0
 

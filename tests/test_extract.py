@@ -16,7 +16,7 @@ import pytest
 from facecli import align, extract, quality
 from facecli.detect import YuNet
 from facecli.errors import ModelError
-from facecli.extract import Extractor, Opened, opened, prominence
+from facecli.extract import Extractor, Opened, ahead, opened, prominence
 from facecli.plugins import Embedder
 from facecli.terms import DetectorName, Device, Reason
 from facecli.threads import BATCH, QUEUED_PER_WORKER, cpu_quota, ordered, processors
@@ -327,6 +327,18 @@ def test_photos_in_company_get_the_templates_they_get_alone(
     assert isinstance(gone, FailureToAcquire)
     assert np.array_equal(vector(good(one)), alone[first])
     assert np.array_equal(vector(good(two)), alone[second])
+
+
+def test_a_photo_opened_ahead_gives_what_it_gives_otherwise(
+    extractor: Extractor, portraits: dict[str, Path]
+) -> None:
+    path = next(iter(portraits.values()))
+    begun = ahead(path)
+    assert np.array_equal(vector(good(extractor.photo(begun))), vector(good(extractor.photo(path))))
+    gone = extractor.photo(ahead(Path("gone.jpg")))
+    assert isinstance(gone, FailureToAcquire) and gone.reason is Reason.NOT_FOUND
+    one, two = (vector(good(photo)) for photo in extractor.photos([begun, path]))
+    assert np.array_equal(one, two)
 
 
 def test_a_group_ends_where_it_has_enough_pixels(extractor: Extractor, hopper: Image) -> None:

@@ -81,9 +81,6 @@ def identify(
 
     --jsonl and --csv print each row as it comes. Exit code 3 when no photo could be read.
     """
-    from facecli.gallery import Gallery
-    from facecli.quality import DEFAULT_BAR
-
     if as_json + as_jsonl + as_csv > 1:
         raise UsageError("choose one of --json, --jsonl and --csv")
     if threshold is not None and target_fpir is not None:
@@ -96,13 +93,20 @@ def identify(
     listed = _listed(from_list) if from_list else iter(())
     if annotate is not None:
         _make(annotate)
+    from facecli.extract import ahead
+
+    # A photo by itself is decoded while the gallery's code, which takes as long, is imported.
+    lone = [ahead(named[0])] if len(named) == 1 and from_list is None else None
+    from facecli.gallery import Gallery
+    from facecli.quality import DEFAULT_BAR
+
     emit = _emitter(as_json, as_jsonl, as_csv)
     outcomes: set[Outcome] = set()
     with Gallery.open(
         gallery, model=model, device=device, detector=detector, key=key(key_file)
     ) as opened:
         decisions = opened.identify(
-            named if from_list is None else chain(named, listed),
+            lone or (named if from_list is None else chain(named, listed)),
             top=top,
             threshold=threshold,
             fpir=target_fpir,
