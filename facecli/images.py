@@ -35,6 +35,8 @@ MAX_PIXELS = 178_956_970
 MAX_BYTES = 1 << 29
 """File size at most, in bytes (512 MiB)."""
 
+STRIP = 128  # rows that are converted at once: they stay in the processor's cache
+
 _MAGIC = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -244,7 +246,13 @@ def _to_bgr(picture: Pillow.Image) -> Image:
         picture = Pillow.alpha_composite(paper, picture.convert("RGBA"))
     if picture.mode != "RGB":
         picture = picture.convert("RGB")
-    return cast(Image, cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR))
+    width, height = picture.size
+    image = np.empty((height, width, 3), np.uint8)
+    # In strips: Pillow hands out pixels by way of two more copies of them.
+    for top in range(0, height, STRIP):
+        part = picture.crop((0, top, width, min(top + STRIP, height)))
+        cv2.cvtColor(np.asarray(part), cv2.COLOR_RGB2BGR, image[top : top + STRIP])
+    return image
 
 
 def _first_line(error: Exception) -> str:
