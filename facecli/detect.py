@@ -25,6 +25,7 @@ from facecli.yunet import NMS_IOU, Network, OpenCvNetwork, RuntimeNetwork, disti
 COARSE_SIDE, BASE_SIDE, FINE_SIDE = 240, 640, 1280  # px: the long side a pass works at
 FINEST_SIDE = 2560  # px: of 12 megapixels it shows faces from about 16 px, too small to embed
 STRIP, OVERLAP = 384, 256  # px: rows of a finest pass at once, 70 MB instead of 300 MB; and again
+EDGE = 4  # px: what comes as near to a strip's edge is cut by it
 LARGE = 200.0  # px in a pass: above this a coarser pass sees the face better
 SMALL = 25.0  # px in a pass: where faces this small are found, smaller ones may be missed
 FACE_SIDE = 224  # px: a face's longer side where its landmarks are found
@@ -104,16 +105,22 @@ class YuNet:
     def _rows(self, image: Image) -> Float32:
         """The network's rows; of more than FINE_SIDE px in strips, so that memory stays small.
 
-        What a strip's edge cuts lies whole in another, up to OVERLAP px; larger faces are known
-        from coarser passes.
+        What a strip's edge cuts looks like another face. It is left out: up to OVERLAP px it lies
+        whole in another strip, and larger faces are known from coarser passes.
         """
+        height = image.shape[0]
         if max(image.shape[:2]) <= FINE_SIDE:
             return self._network.rows(image)
         found = []
-        for top in range(0, max(1, image.shape[0] - OVERLAP), STRIP):
-            rows = self._network.rows(image[top : top + STRIP + OVERLAP])
+        for top in range(0, max(1, height - OVERLAP), STRIP):
+            end = min(top + STRIP + OVERLAP, height)
+            rows = self._network.rows(image[top:end])
+            low, high = rows[:, 1], rows[:, 1] + rows[:, 3]
+            whole = (low > (EDGE if top else -np.inf)) & (
+                high < (end - top - EDGE if end < height else np.inf)
+            )
             rows[:, [1, *range(5, 14, 2)]] += top
-            found.append(rows)
+            found.append(rows[whole])
         return distinct(np.concatenate(found))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from facecli import images
+from facecli import detect, images
 from facecli.extract import Extractor
 from facecli.types import FailureToAcquire, Image, Photo
 
@@ -114,10 +114,12 @@ def test_a_face_with_few_pixels_gets_all_there_are(hopper: Image, extractor: Ext
         assert seen[0].scale == scale
 
 
+@pytest.mark.parametrize("strip", [256, detect.STRIP, 448])
 def test_a_group_is_as_complete_as_from_all_pixels(
-    pictures: dict[str, Image], extractor: Extractor
+    strip: int, pictures: dict[str, Image], extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """84 people of 43 px in 12 megapixels."""
+    """84 people of 43 px in 12 megapixels, each once wherever the strips' edges lie."""
+    monkeypatch.setattr(detect, "STRIP", strip)
     canvas = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
     heights = {"Grace Hopper": 43 / 211, "Eileen Collins": 43 / 114}
     tiles = [
