@@ -96,6 +96,29 @@ def rows(root: Path, pythons: dict[str, str], subjects: int, strangers: int) -> 
     return found
 
 
+def whole(photos: Sequence[Path], people: Path, pythons: dict[str, str]) -> list[Row]:
+    """Enrolment alone, of many photos, where starting up hardly counts.
+
+    people: a CSV of these photos. facecli runs before each peer and after it.
+    """
+    found = list[Row]()
+    for package, python in pythons.items():
+        with tempfile.TemporaryDirectory() as folder:
+            gallery = Path(folder)
+            ours = [_enrolled(people, gallery / "before.facecli")]
+            other = cost((python, HERE / PEERS[package], "enroll", people, gallery / "peer.npz"))
+            ours.append(_enrolled(people, gallery / "after.facecli"))
+        fast = 2 * len(photos) / sum(one.seconds for one in ours)
+        slow = len(photos) / other.seconds
+        speeds = (f"{fast:.1f} photos/s", f"{slow:.1f} photos/s")
+        found.append((f"enrol {len(photos):,} photos", *speeds, package, f"{fast / slow:.2f}"))
+    return found
+
+
+def _enrolled(people: Path, gallery: Path) -> timing.Cost:
+    return cost((sys.executable, "-m", "facecli", "enroll", people, "-g", gallery, "--json", "-q"))
+
+
 def chosen(root: Path, subjects: int, strangers: int) -> Photos:
     """By name, label faults left out; as many as there are where that is fewer."""
     dropped, renamed = corrections(root / "label-corrections.csv")
@@ -110,12 +133,11 @@ def chosen(root: Path, subjects: int, strangers: int) -> Photos:
 
 def facecli(photos: Photos, folder: Path) -> Result:
     """The command with its defaults; of several faces in a photo the most prominent one counts."""
-    command, gallery = (sys.executable, "-m", "facecli"), folder / "gallery.facecli"
+    gallery = folder / "gallery.facecli"
     people, listed = written(photos, folder)
-    enrol = cost((*command, "enroll", people, "-g", gallery, "--json", "-q"))
-    identify = cost(
-        (*command, "identify", "--from-list", listed, "-g", gallery, "--jsonl", "--quiet")
-    )
+    enrol = _enrolled(people, gallery)
+    search = ("identify", "--from-list", listed, "-g", gallery, "--jsonl", "--quiet")
+    identify = cost((sys.executable, "-m", "facecli", *search))
     answers = [json.loads(line) for line in identify.output.splitlines()]
     names = {a["path"]: a["subject"] for a in answers if not a["face"]}
     count = json.loads(enrol.output)["enrolled"]

@@ -90,11 +90,15 @@ def every(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     parts = {
         "enrolment": lambda: pipeline.rows(photos, args.source, folder),
         "identification": lambda: identified(photos, folder),
-        "cold start": lambda: cold_start.rows(portrait, cold, args.runs),
-        "search": lambda: search.rows(searched, args.sizes, DIMENSION, PROBES, portrait),
+        "the peers' enrolment": lambda: peers.whole(
+            photos, folder / "people.csv", peers.interpreters(args)
+        ),
+        # before the search: a child's peak memory begins as its parent's
         "peers": lambda: peers.rows(
             args.root, peers.interpreters(args), args.subjects, args.strangers
         ),
+        "cold start": lambda: cold_start.rows(portrait, cold, args.runs),
+        "search": lambda: search.rows(searched, args.sizes, DIMENSION, PROBES, portrait),
     }
     for name, part in parts.items():
         print(f"measuring {name}", file=sys.stderr, flush=True)

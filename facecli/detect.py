@@ -55,13 +55,13 @@ class YuNet:
         """
         longest = max(image.shape[:2])
         side = min(longest, FINE_SIDE)
-        faces = list(known) or self._known(image, side)
+        faces = list(known) or self._up_to(image, side)
         finest = min(longest, FINEST_SIDE)
         if side < finest and _more_below(faces, side / longest):
             faces = _merge(faces, self._pass(image, image, finest), side / longest)
         return tuple(self._refined(image, face) for face in faces)
 
-    def _known(self, image: Image, side: int) -> list[Face]:
+    def _up_to(self, image: Image, side: int) -> list[Face]:
         """What passes of up to `side` px show: one at BASE_SIDE at least, a finer one to `side`,
         and a coarser one where a face may fill the photo.
 
