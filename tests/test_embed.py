@@ -126,6 +126,30 @@ def test_the_batch_does_not_matter(count: int, embedder: OnnxEmbedder, crops: Im
     assert in_batches.embed(many) == pytest.approx(vectors, abs=1e-5)
 
 
+class Noting:
+    """A real session that notes how many crops each run has."""
+
+    def __init__(self, real: onnxruntime.InferenceSession) -> None:
+        self.real = real
+        self.sizes: list[int] = []
+
+    def run(self, outputs: None, inputs: dict[str, Float32]) -> list[Float32]:
+        self.sizes.append(*(len(blob) for blob in inputs.values()))
+        return self.real.run(outputs, inputs)  # type: ignore[no-any-return]
+
+
+def test_an_accelerator_gets_many_crops_at_once_and_a_cpu_one(embedder: OnnxEmbedder) -> None:
+    """40 of them, and their mirror images."""
+    own = copy.copy(embedder)
+    own._session = on_cpu = Noting(embedder._session)
+    own.embed(np.zeros((40, 112, 112, 3), np.uint8))
+    assert on_cpu.sizes == [1] * 80
+    own.device = Device.CUDA
+    own._session = elsewhere = Noting(embedder._session)
+    own.embed(np.zeros((40, 112, 112, 3), np.uint8))
+    assert elsewhere.sizes == [32, 8, 32, 8]
+
+
 def test_no_crops_no_vectors(embedder: OnnxEmbedder) -> None:
     assert embedder.embed(np.empty((0, 112, 112, 3), np.uint8)).shape == (0, 192)
 

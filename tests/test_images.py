@@ -91,6 +91,16 @@ def test_every_orientation_comes_out_upright(form: str, orientation: int) -> Non
     assert error(images.decode(encode(stored, form, exif=exif.tobytes(), **quality), "a")) < 5
 
 
+@pytest.mark.parametrize("height", [images.STRIP, images.STRIP + 1, 3 * images.STRIP - 5])
+def test_a_tall_picture_is_whole(height: int) -> None:
+    """It leaves Pillow in strips."""
+    tall = PHOTO.resize((40, height))
+    pixels = np.asarray(tall)[..., ::-1]
+    found = good(images.decode(encode(tall, "PNG"), "a"))
+    assert np.array_equal(found, pixels)
+    assert found.flags.c_contiguous and found.flags.writeable
+
+
 def test_orientation_agrees_with_opencv() -> None:
     for orientation in range(1, 9):
         exif = Pillow.Exif()

@@ -53,6 +53,7 @@ def test_identify_loads_only_what_it_uses(home: Path, form: str) -> None:
     assert found & HEAVY <= USED_BY_IDENTIFY
     assert {"cv2", "onnxruntime"} <= found
     assert "importlib.metadata" not in found, "10 ms for plugins that nobody named"
+    assert "PIL.GifImagePlugin" not in found, "10 ms for formats that the photo does not have"
 
 
 def test_python_ends_without_looking_for_garbage(home: Path) -> None:

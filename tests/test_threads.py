@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+import pytest
+
+from facecli import threads
 from facecli.threads import BATCH, BATCH_BYTES, batches, ordered
 
 
@@ -41,7 +44,9 @@ def test_batches_are_drawn_as_they_are_wanted() -> None:
     assert len(drawn) == BATCH
 
 
-def test_a_result_that_is_ready_does_not_wait_for_a_full_queue() -> None:
+def test_a_result_that_is_ready_does_not_wait_for_a_full_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A list that somebody still writes is answered as it comes."""
     finished = Event()
     answered: list[int] = []
@@ -58,6 +63,7 @@ def test_a_result_that_is_ready_does_not_wait_for_a_full_queue() -> None:
             finished.set()  # on the only thread, so 0 is done
         return number
 
+    monkeypatch.setattr(threads, "QUEUED_PER_WORKER", 10)
     for result in ordered(work, written_slowly(), 1):
         answered.append(result)
     assert answered == [0, 1, 2]
