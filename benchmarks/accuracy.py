@@ -18,11 +18,12 @@ import numpy as np
 import protocol
 from tables import table_without
 
-from facecli import fit, weights
-from facecli.calibrate import measure
-from facecli.extract import Extractor
-from facecli.metrics import best_accuracy
-from facecli.trials import read_pairs
+from facecli.datasets.pairs import read_pairs
+from facecli.metrics import gallery_fit
+from facecli.metrics.verification import best_accuracy
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
+from facecli.threshold.from_pairs import measure
 
 DRAWS, ENROLLED, STRANGERS, TARGET = 10, 300, 1000, 0.01
 
@@ -38,7 +39,7 @@ def main() -> None:
 
 def one_to_one(root: Path, model: str | None) -> None:
     pairs = read_pairs(root / "pairs.csv").pairs
-    extractor = Extractor.load(weights.find_embedder(model))
+    extractor = Extractor.load(registry.find_embedder(model))
     scores = measure(extractor, pairs)
     accuracy, threshold = best_accuracy(scores.mated, scores.nonmated)
     print(f"model {extractor.spec.name}")
@@ -75,9 +76,11 @@ def draw(
     own = scores[np.arange(len(enrolled)), np.arange(len(enrolled))]
     first = scores.argmax(axis=1) == np.arange(len(enrolled))
     table = table_without(people, np.concatenate([enrolled, strangers]))
-    observed = fit.observe(gallery, np.arange(len(gallery)), gallery)
+    observed = gallery_fit.observe(gallery, np.arange(len(gallery)), gallery)
     assert observed is not None
-    threshold = fit.fitted(table, fit.fit(table, observed)).threshold(TARGET, len(enrolled))
+    threshold = gallery_fit.fitted(table, gallery_fit.fit(table, observed)).threshold(
+        TARGET, len(enrolled)
+    )
     hindsight = np.quantile(stranger_best, 1 - TARGET)
     return (
         float(np.mean(stranger_best >= threshold)),

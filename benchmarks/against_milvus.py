@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import synthetic
 
-from facecli import copying, engines
-from facecli.decide import accepts
-from facecli.milvus.tables import SUBJECTS
-from facecli.milvus.vault import MilvusVault
-from facecli.types import Candidate
-from facecli.vault import Ranker, Vault
+from facecli.common.decision import accepts
+from facecli.common.types import Candidate
+from facecli.storage import copying, opening
+from facecli.storage.interface import Ranker, Vault
+from facecli.storage.milvus.collections import SUBJECTS
+from facecli.storage.milvus.store import MilvusVault
 
 DIMENSION, TURN, FPIR = 192, 100, 0.01
 Answers = list[list[Candidate]]
@@ -43,14 +43,14 @@ def main() -> None:
         address = _server(stack, folder) if arguments.address == "local" else arguments.address
         path = folder / "gallery"
         synthetic.gallery(path, arguments.count, DIMENSION)
-        file = stack.enter_context(closing(engines.of(path).open(path, None)))
+        file = stack.enter_context(closing(opening.of(path).open(path, None)))
         milvus = stack.enter_context(closing(_copied(file, Path(address))))
         compare(file, milvus, arguments.count, arguments.probes)
 
 
 def _server(stack: ExitStack, folder: Path) -> str:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "milvus"))
-    from server import Server
+    from support.server import Server
 
     server = Server(folder / "server")
     stack.callback(server.stop)

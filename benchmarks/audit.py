@@ -23,12 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli import reference_table, weights
-from facecli.audit import Finding, Kind
-from facecli.extract import Extractor
-from facecli.gallery import Gallery
-from facecli.records import mean_template
-from facecli.types import Photo
+from facecli.common.types import Photo
+from facecli.evaluation.audit.findings import Finding, Kind
+from facecli.gallery.gallery import Gallery
+from facecli.metrics import reference_table
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
+from facecli.storage.records import mean_template
 
 ROWS, SHARE, FPIR = 60, 0.8, 0.01
 Vectors = dict[str, list[np.ndarray]]
@@ -98,7 +99,7 @@ def knowable_of(faults: Sequence[Fault], photos: Path, judge: str) -> dict[Fault
 
 def alike(faults: Sequence[Fault], people: dict[str, list[Path]], judge: str) -> list[bool]:
     """Whether the judge finds each fault's one photo under another name."""
-    spec = weights.find_embedder(judge)
+    spec = registry.find_embedder(judge)
     assert spec.table is not None, f"{judge} has no reference table"
     extractor = Extractor.load(spec)
     paths = [path for files in people.values() for path in files]

@@ -29,7 +29,7 @@ import onnxruntime
 import synthetic
 from timing import Row, table
 
-from facecli import weights
+from facecli.recognition.model_zoo import registry
 
 FACECLI = (sys.executable, "-m", "facecli")
 IMPORTS = (sys.executable, "-c", "import numpy, cv2, onnxruntime")
@@ -54,7 +54,7 @@ def rows(photo: Path, folder: Path, runs: int) -> Iterator[Row]:
     """One for `--help`, two for each size of gallery. `folder` is left with what was made."""
     os.environ["FACECLI_HOME"] = str(folder)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every run may compile facecli
-    spec = weights.find_embedder(weights.DEFAULT_EMBEDDER)
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     yield compared("--help", (*FACECLI, "--help"), TYPER, runs)
     for size in SIZES:
         gallery = folder / f"{size}.facecli"
@@ -68,16 +68,16 @@ def rows(photo: Path, folder: Path, runs: int) -> Iterator[Row]:
     yield compared(name, identify, bare, runs)
 
 
-def by_hand(photo: Path, folder: Path, spec: weights.EmbedderSpec) -> Sequence[str]:
+def by_hand(photo: Path, folder: Path, spec: registry.EmbedderSpec) -> Sequence[str]:
     """bare.py's command, with what it needs written to `folder`: graphs optimised, templates."""
     graphs = []
-    for name, model in (("detector", weights.find_detector()), ("embedder", spec)):
+    for name, model in (("detector", registry.find_detector()), ("embedder", spec)):
         graphs.append(str(folder / f"{name}.ort"))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # that they fit this machine alone is meant
         options.optimized_model_filepath = graphs[-1]
         options.add_session_config_entry("session.save_model_format", "ORT")
-        onnxruntime.InferenceSession(weights.read_verified(model), options)
+        onnxruntime.InferenceSession(registry.read_verified(model), options)
     templates = folder / "templates.f32"
     synthetic.people(SIZES[-1], spec.dimension, 1).tofile(templates)
     return (sys.executable, str(HERE / "bare.py"), str(photo), *graphs, str(templates))

@@ -19,8 +19,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from tabulate import tabulate
 
-from facecli.metrics import assured_threshold, clopper_pearson, pair_interval, search_interval
-from facecli.types import Interval
+from facecli.common.types import Interval
+from facecli.metrics.by_subject import pair_interval, search_interval
+from facecli.metrics.identification import assured_threshold
+from facecli.metrics.intervals import clopper_pearson
 
 RUNS, LEAST, MOST = 1000, 0.92, 0.98
 EXACT_LEAST = 0.94  # 95 % less what 1,000 simulations leave to chance

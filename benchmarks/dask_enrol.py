@@ -22,12 +22,13 @@ from statistics import median
 import psutil
 from tabulate import tabulate
 
-from facecli import spread, weights
-from facecli.enrol import EnrolItem, EnrolStatus, enrol
-from facecli.extract import Extractor, Run
-from facecli.layouts import LabelledPhoto, labelled
-from facecli.store import Store
-from facecli.terms import DetectorName, Device, FacesRule
+from facecli.common.enums import DetectorName, Device, FacesRule
+from facecli.datasets.labels import LabelledPhoto, labelled
+from facecli.gallery.enroll import EnrolItem, EnrolStatus, enrol
+from facecli.recognition import distributed
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor, Run
+from facecli.storage.sqlite.store import Store
 
 WORKERS = 2
 LEAST = 0.85  # of the threads' throughput
@@ -48,7 +49,7 @@ def enrolled(
     run: Run, photos: Sequence[LabelledPhoto], progress: Callable[[EnrolItem], object] | None
 ) -> tuple[float, list[Row]]:
     """Enrol into an empty gallery: seconds, and what is in it then."""
-    spec = weights.find_embedder(weights.DEFAULT_EMBEDDER)
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     with tempfile.TemporaryDirectory() as folder:
         store = Store.create(Path(folder) / "gallery", spec.embedder_id, spec.dimension)
         start = time.perf_counter()
@@ -65,7 +66,7 @@ def enrolled(
 def on_threads(photos: Sequence[LabelledPhoto]) -> Outcome:
     """The local run."""
     start = time.perf_counter()
-    extractor = Extractor.load(weights.find_embedder(weights.DEFAULT_EMBEDDER))
+    extractor = Extractor.load(registry.find_embedder(registry.DEFAULT_EMBEDDER))
     loaded = time.perf_counter() - start
     return Outcome(loaded, *enrolled(extractor.on(WORKERS), photos, None))
 
@@ -74,12 +75,12 @@ def on_dask(
     photos: Sequence[LabelledPhoto], progress: Callable[[EnrolItem], object] | None = None
 ) -> Outcome:
     """The same over worker processes of this machine."""
-    spec = weights.find_embedder(weights.DEFAULT_EMBEDDER)
-    recipe = spread.Recipe(spec.name, spec.embedder_id, Device.AUTO, DetectorName.YUNET)
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
+    recipe = distributed.Recipe(spec.name, spec.embedder_id, Device.AUTO, DetectorName.YUNET)
     start = time.perf_counter()
-    with spread.over(spread.LOCAL, recipe, WORKERS) as run:
+    with distributed.over(distributed.LOCAL, recipe, WORKERS) as run:
         # A batch or more for each worker, of files that are not there: they only load the models.
-        nothing = [(Path("/nowhere"),)] * (2 * WORKERS * spread.TOGETHER)
+        nothing = [(Path("/nowhere"),)] * (2 * WORKERS * distributed.TOGETHER)
         list(run(Extractor.batch, nothing))
         started = time.perf_counter() - start
         return Outcome(started, *enrolled(run, photos, progress))

@@ -21,18 +21,19 @@ import cv2
 import numpy as np
 from tabulate import tabulate
 
-from facecli import align, images, weights
-from facecli.extract import Extractor
-from facecli.images import View
-from facecli.types import Face, FailureToAcquire
-from facecli.yunet import OpenCvNetwork
+from facecli.common.types import Face, FailureToAcquire
+from facecli.recognition import alignment, images
+from facecli.recognition.images import View
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
+from facecli.recognition.yunet import OpenCvNetwork
 
 WIDTH, HEIGHT, NOISE, JPEG_QUALITY = 4000, 3000, 4.0, 92
 SIZES = (60, 120, 240, 480, 960, 1800)  # px: a face's longer side
 GROUP, GROUP_SIZE = (12, 7), 43  # columns and rows of faces, px
 TILE = 1.9  # of the face's longer side: what is cut around it
 
-NAIVE = OpenCvNetwork(weights.read_verified(weights.find_detector()))
+NAIVE = OpenCvNetwork(registry.read_verified(registry.find_detector()))
 Seen = tuple[View, tuple[Face, ...]]
 
 
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="lfw-dev")
     parser.add_argument("--photos", type=int, default=20, help="of each face size")
     args = parser.parse_args()
-    extractor = Extractor.load(weights.find_embedder())
+    extractor = Extractor.load(registry.find_embedder())
     paths = sorted(args.root.glob("photos/*/*.jpg"))
     step = len(paths) // (2 * max(args.photos, GROUP[0] * GROUP[1]))
     tiles = [tile for p in paths[::step] if (tile := cut(extractor, p)) is not None]
@@ -173,7 +174,7 @@ def at(seen: Seen, centre: np.ndarray) -> Face | None:
 
 
 def template(extractor: Extractor, view: View, face: Face) -> np.ndarray:
-    return extractor.embedder.embed(align.crop(view.image, face.landmarks)[None])[0]
+    return extractor.embedder.embed(alignment.crop(view.image, face.landmarks)[None])[0]
 
 
 def row(name: str, trials: Sequence[Trial]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The loop most people write first: default settings, OpenCV's own detector, a photo at a time.
 
-    python tools/convert_mobilefacenet.py --keep-prelu SOURCE.tflite plain.onnx
+    python models/make/convert_mobilefacenet.py --keep-prelu SOURCE.tflite plain.onnx
     python benchmarks/naive.py plain.onnx PEOPLE.csv GALLERY.npz [--one-thread]
 
 PEOPLE.csv has the columns path,subject. The reference that enrolment is compared with: the same
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from facecli import weights
+from facecli.recognition.model_zoo import registry
 
 TEMPLATE = np.float32(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
@@ -32,7 +32,7 @@ def main(model: str, people: Path, gallery: Path, one_thread: bool) -> None:
         options.intra_op_num_threads = 1
         cv2.setNumThreads(1)
     session = onnxruntime.InferenceSession(model, options)
-    detector = cv2.FaceDetectorYN.create(str(weights.find_detector().path), "", (320, 320), 0.6)
+    detector = cv2.FaceDetectorYN.create(str(registry.find_detector().path), "", (320, 320), 0.6)
     names, vectors = [], []
     for row in csv.DictReader(people.open(encoding="utf-8")):
         image = cv2.imread(row["path"])

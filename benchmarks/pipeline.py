@@ -28,10 +28,11 @@ from typing import Any, TypeVar
 
 from timing import Cost, Row, cost, table
 
-from facecli import align, images, quality, weights
-from facecli.extract import Extractor, prominence
-from facecli.threads import processors
-from facecli.types import Face, FailureToAcquire, Image
+from facecli.common.parallel import processors
+from facecli.common.types import Face, FailureToAcquire, Image
+from facecli.recognition import alignment, images, quality
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor, prominence
 
 HERE = Path(__file__).parent
 RUNS, SAMPLE = 3, 300
@@ -85,7 +86,7 @@ def row(what: str, ours: float, other: float, unit: str, name: str) -> Row:
 def plain_graph(source: Path, folder: Path) -> Path:
     """The embedder as it was published, PReLU and all."""
     target = folder / "plain.onnx"
-    tool = HERE.parent / "tools" / "convert_mobilefacenet.py"
+    tool = HERE.parent / "models" / "make" / "convert_mobilefacenet.py"
     subprocess.run(
         (sys.executable, tool, "--keep-prelu", source, target),
         check=True,
@@ -116,7 +117,7 @@ def looped(plain: Path, people: Path, folder: Path, *settings: str) -> Cost:
 
 def stage_costs(photos: Sequence[Path]) -> dict[str, float]:
     """CPU ms a photo of each stage on this one thread; the most prominent face of each."""
-    extractor = Extractor.load(weights.find_embedder())
+    extractor = Extractor.load(registry.find_embedder())
     spent: dict[str, float] = {}
 
     def stage(name: str, work: Callable[..., T], *inputs: Sequence[Any]) -> list[T]:
@@ -131,7 +132,7 @@ def stage_costs(photos: Sequence[Path]) -> dict[str, float]:
     faces = stage("detect and landmarks", extractor.detector.detect, seen)
     shown = [(image, some) for image, some in zip(seen, faces, strict=True) if some]
     whose = [_foremost(image, some) for image, some in shown]
-    crops = stage("align", lambda seen, face: align.crop(seen[0], face.landmarks), shown, whose)
+    crops = stage("align", lambda seen, face: alignment.crop(seen[0], face.landmarks), shown, whose)
     stage("quality", quality.assess, whose, crops)
     stage("embed", lambda crop: extractor.embedder.embed(crop[None]), crops)
     return spent

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli import weights
-from facecli.extract import Extractor
-from facecli.records import mean_template
-from facecli.types import Photo
+from facecli.common.types import Photo
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
+from facecli.storage.records import mean_template
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ def load(root: Path, model: str | None, cache: Path | None = None) -> People:
     not another detector's: empty it after changing how faces are found.
     """
     dropped, renamed = corrections(root / "label-corrections.csv")
-    spec = weights.find_embedder(model)
+    spec = registry.find_embedder(model)
     kept = cache / f"{spec.name}.npz" if cache else None
     if kept and kept.exists() and (data := np.load(kept))["embedder_id"] == spec.embedder_id:
         vectors, names, boxes = data["vectors"], data["names"], data["boxes"]
@@ -88,7 +88,7 @@ def load(root: Path, model: str | None, cache: Path | None = None) -> People:
 
 
 def extract(
-    paths: Sequence[Path], spec: weights.EmbedderSpec
+    paths: Sequence[Path], spec: registry.EmbedderSpec
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(n, d) templates of the most prominent faces, (n,) `<Name>/<file>`, (n, 4) boxes."""
     extractor = Extractor.load(spec)

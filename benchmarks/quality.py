@@ -21,11 +21,12 @@ import cv2
 import numpy as np
 import protocol
 
-from facecli import images, weights
-from facecli.extract import Extractor
-from facecli.quality import DEFAULT_BAR, eye_distance
-from facecli.threads import ordered
-from facecli.types import Face, FaceTemplate, FailureToAcquire, Image
+from facecli.common.parallel import ordered
+from facecli.common.types import Face, FaceTemplate, FailureToAcquire, Image
+from facecli.recognition import images
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
+from facecli.recognition.quality import DEFAULT_BAR, eye_distance
 
 FMR, REJECTED = 1e-3, np.linspace(0, 0.5, 51)
 LFW_FACE = 95.0  # px: how wide LFW's faces are
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=250)
     parser.add_argument("--model")
     args = parser.parse_args()
-    extractor = Extractor.load(weights.find_embedder(args.model))
+    extractor = Extractor.load(registry.find_embedder(args.model))
     curves(measured(extractor, args.root, args.subjects))
     refused(extractor, args.root)
 

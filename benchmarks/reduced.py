@@ -16,10 +16,11 @@ import protocol
 from rules import Gallery, Realised, realised
 from tables import table_without
 
-from facecli import images, weights
-from facecli.extract import Extractor
-from facecli.threads import ordered
-from facecli.types import FailureToAcquire, Photo
+from facecli.common.parallel import ordered
+from facecli.common.types import FailureToAcquire, Photo
+from facecli.recognition import images
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
 
 SIDE = 16  # px
 ENROLLED, STRANGERS, SPLITS = 150, 300, 20
@@ -48,7 +49,7 @@ def cached(
 ) -> np.ndarray:
     """`templates`, kept between runs in a folder."""
     kept = cache / f"{people.model}-{SIDE}px.npz" if cache else None
-    embedder_id = weights.find_embedder(people.model).embedder_id
+    embedder_id = registry.find_embedder(people.model).embedder_id
     if kept and kept.exists():
         data = np.load(kept)
         if data["embedder_id"] == embedder_id and np.array_equal(data["rows"], rows):
@@ -61,7 +62,7 @@ def cached(
 
 def templates(people: protocol.People, rows: np.ndarray, photos: Path) -> np.ndarray:
     """(len(rows), d) templates of the reduced photos, NaN where no face is found any more."""
-    extractor = Extractor.load(weights.find_embedder(people.model))
+    extractor = Extractor.load(registry.find_embedder(people.model))
     vectors = np.full((len(rows), people.vectors.shape[1]), np.nan, np.float32)
 
     def work(row: int) -> Photo:

@@ -7,10 +7,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from facecli import fit, operating
-from facecli.metrics import Scores, threshold_for_fpir
-from facecli.records import mean_template
-from facecli.reference_table import ReferenceTable
+from facecli.metrics import gallery_fit
+from facecli.metrics.identification import threshold_for_fpir
+from facecli.metrics.rates import Scores
+from facecli.metrics.reference_table import ReferenceTable
+from facecli.storage.records import mean_template
+from facecli.threshold import operating_point
 
 TARGET = 0.01
 
@@ -56,10 +58,10 @@ class Realised:
 def thresholds(table: ReferenceTable, gallery: Gallery) -> dict[Rule, float]:
     """Each rule's cosine for a target FPIR of 1 %; facecli's through `operating`, as shipped."""
     n = len(gallery.templates)
-    observed = fit.observe(gallery.vectors, gallery.owners, gallery.templates)
-    situation = operating.Situation("benchmark", n, built_in=table, observed=observed)
+    observed = gallery_fit.observe(gallery.vectors, gallery.owners, gallery.templates)
+    situation = operating_point.Situation("benchmark", n, built_in=table, observed=observed)
     return {
-        Rule.FACECLI: operating.at_fpir(situation, TARGET).threshold,
+        Rule.FACECLI: operating_point.at_fpir(situation, TARGET).threshold,
         Rule.TABLE: table.threshold(TARGET, n),
         Rule.FMR: table.score(TARGET),
         Rule.L2: 1 - 1.5**2 / 2,

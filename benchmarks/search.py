@@ -29,11 +29,14 @@ import numpy as np
 import synthetic
 from tabulate import tabulate
 
-from facecli import scans, sidecar, situation, weights
-from facecli.local import LocalVault
-from facecli.ranking import Ranking
-from facecli.records import NewReference
-from facecli.types import Face, FaceTemplate, Float32, Template
+from facecli.common.types import Face, FaceTemplate, Float32, Template
+from facecli.recognition.model_zoo import registry
+from facecli.storage.records import NewReference
+from facecli.storage.search import candidates
+from facecli.storage.search.ranker import Ranking
+from facecli.storage.sqlite import sidecar
+from facecli.storage.sqlite.local import LocalVault
+from facecli.threshold import situation
 
 FPIR = 0.01
 COLD_RUNS = 7
@@ -76,7 +79,7 @@ def rows(
 ) -> list[Row]:
     """All figures as rows of a table; galleries are written into `folder` and deleted."""
     found: list[Row] = []
-    spec = weights.find_embedder(weights.DEFAULT_EMBEDDER)
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     made = spec.embedder_id if spec.dimension == dimension else synthetic.EMBEDDER
     smallest = folder / f"{sizes[0]}.facecli"
     for size in sizes:
@@ -95,13 +98,13 @@ def rows(
 def _of_one(path: Path, size: int, dimension: int, probes: int) -> list[Row]:
     store, name = LocalVault.open(path), f"{size:,} x {dimension}"
     observed, _ = timed(lambda: situation.observed(store))
-    built, _ = timed(lambda: scans.keep_in_step(store))
+    built, _ = timed(lambda: candidates.keep_in_step(store))
     found = [(f"{name}: prepared once", f"{observed + built:.1f} s", "", "fit and sidecar", "")]
     everybody = synthetic.templates(size, dimension)
     asked = made_probes(everybody, probes)
     found += [
         row
-        for exact in ((False, True) if scans.wanted(store) else (False,))
+        for exact in ((False, True) if candidates.wanted(store) else (False,))
         for row in search(store, name, everybody, asked, exact)
     ]
     del everybody
@@ -186,7 +189,7 @@ def enrolling(store: LocalVault, name: str, dimension: int) -> Row:
         for start in range(0, len(new), BATCH):
             store.add(new[start : start + BATCH])
         situation.observed(store)
-        scans.keep_in_step(store)
+        candidates.keep_in_step(store)
         store.counts()
 
     seconds, _ = timed(all_of_it)
@@ -197,8 +200,8 @@ SEARCHER = """
 import sys
 from pathlib import Path
 import numpy as np
-from facecli.ranking import Ranking
-from facecli.local import LocalVault
+from facecli.storage.search.ranker import Ranking
+from facecli.storage.sqlite.local import LocalVault
 store = LocalVault.open(Path(sys.argv[1]))
 ranking = Ranking.open(store)
 probe = np.random.default_rng(0).normal(size=store.dimension)

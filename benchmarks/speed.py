@@ -32,7 +32,7 @@ import search
 from timing import Row, cost, table
 
 from facecli import __version__
-from facecli.threads import processors
+from facecli.common.parallel import processors
 
 FACECLI = (sys.executable, "-m", "facecli")
 HERE = Path(__file__).parent

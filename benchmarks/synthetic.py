@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli.store import Store
-from facecli.types import Float32
+from facecli.common.types import Float32
+from facecli.storage.sqlite.store import Store
 
 BLOCK = 10_000
 EMBEDDER = "synthetic:0000000000000000:p1-00000000"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import protocol
 
-from facecli import reference_table
+from facecli.metrics import reference_table
 
 
 def table_without(people: protocol.People, subjects: np.ndarray) -> reference_table.ReferenceTable:

@@ -26,9 +26,9 @@ import numpy as np
 from tabulate import tabulate
 
 from facecli import Gallery
-from facecli.decide import accepts
-from facecli.demo import portrait
-from facecli.layouts import LabelledPhoto
+from facecli.cli.demo_run import portrait
+from facecli.common.decision import accepts
+from facecli.datasets.labels import LabelledPhoto
 
 ENROLLED, STRANGERS, SHOTS = 200, 600, 12
 L2_RULE = "L2 below 1.5"

@@ -18,33 +18,33 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME_OF = {
-    "Gallery": "facecli.gallery",
-    "Decision": "facecli.types",
-    "Device": "facecli.terms",
-    "FacecliError": "facecli.errors",
-    "FacesRule": "facecli.terms",
-    "LabelledPhoto": "facecli.layouts",
-    "OperatingPoint": "facecli.types",
-    "Outcome": "facecli.terms",
-    "Target": "facecli.terms",
-    "labelled": "facecli.layouts",
-    "read_pairs": "facecli.trials",
-    "read_people": "facecli.strangers",
+    "Gallery": "facecli.gallery.gallery",
+    "Decision": "facecli.common.types",
+    "Device": "facecli.common.enums",
+    "FacecliError": "facecli.common.errors",
+    "FacesRule": "facecli.common.enums",
+    "LabelledPhoto": "facecli.datasets.labels",
+    "OperatingPoint": "facecli.common.types",
+    "Outcome": "facecli.common.enums",
+    "Target": "facecli.common.enums",
+    "labelled": "facecli.datasets.labels",
+    "read_pairs": "facecli.datasets.pairs",
+    "read_people": "facecli.threshold.from_strangers",
 }
 
 if TYPE_CHECKING:
-    from facecli.errors import FacecliError as FacecliError
-    from facecli.gallery import Gallery as Gallery
-    from facecli.layouts import LabelledPhoto as LabelledPhoto
-    from facecli.layouts import labelled as labelled
-    from facecli.strangers import read_people as read_people
-    from facecli.terms import Device as Device
-    from facecli.terms import FacesRule as FacesRule
-    from facecli.terms import Outcome as Outcome
-    from facecli.terms import Target as Target
-    from facecli.trials import read_pairs as read_pairs
-    from facecli.types import Decision as Decision
-    from facecli.types import OperatingPoint as OperatingPoint
+    from facecli.common.enums import Device as Device
+    from facecli.common.enums import FacesRule as FacesRule
+    from facecli.common.enums import Outcome as Outcome
+    from facecli.common.enums import Target as Target
+    from facecli.common.errors import FacecliError as FacecliError
+    from facecli.common.types import Decision as Decision
+    from facecli.common.types import OperatingPoint as OperatingPoint
+    from facecli.datasets.labels import LabelledPhoto as LabelledPhoto
+    from facecli.datasets.labels import labelled as labelled
+    from facecli.datasets.pairs import read_pairs as read_pairs
+    from facecli.gallery.gallery import Gallery as Gallery
+    from facecli.threshold.from_strangers import read_people as read_people
 
 
 def __getattr__(name: str) -> Any:

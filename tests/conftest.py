@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from facecli import images, weights
-from facecli.detect import YuNet
-from facecli.extract import Extractor
-from facecli.types import Image
+from facecli.common.types import Image
+from facecli.recognition import images
+from facecli.recognition.detector import YuNet
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
 
 SHARED = Path(__file__).parents[2] / "shared"
 PORTRAITS = {
@@ -55,13 +56,13 @@ def collins(pictures: dict[str, Image]) -> Image:
 @pytest.fixture(scope="session")
 def detector() -> YuNet:
     """The shipped detector, for tests on one thread."""
-    return YuNet(weights.read_verified(weights.find_detector()))
+    return YuNet(registry.read_verified(registry.find_detector()))
 
 
 @pytest.fixture(scope="session")
 def extractor() -> Extractor:
     """The shipped path with the default embedder, whatever FACECLI_MODEL says."""
-    return Extractor.load(weights.find_embedder(weights.DEFAULT_EMBEDDER))
+    return Extractor.load(registry.find_embedder(registry.DEFAULT_EMBEDDER))
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / place) for place in ("tests", "tests/hostile", "tools", "")]
+sys.path[:0] = [str(ROOT / place) for place in ("tests", "")]
 
-import corpus  # noqa: E402
-import fuzz_images  # noqa: E402
-import galleries  # noqa: E402
-from networks import network  # noqa: E402
-from sandbox import Sandbox  # noqa: E402
+from support import corpus, fuzz_images, galleries  # noqa: E402
+from support.networks import network  # noqa: E402
+from support.sandbox import Sandbox  # noqa: E402
 
 FUZZ_RUNS = int(os.environ.get("FUZZ_RUNS", "200000"))
 FUZZ_SECONDS = 600

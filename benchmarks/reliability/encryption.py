@@ -15,14 +15,14 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / place) for place in ("tests", "benchmarks", "")]
 
-import galleries  # noqa: E402
 import synthetic  # noqa: E402
+from support import galleries  # noqa: E402
 
-from facecli import sealing  # noqa: E402
-from facecli.keys import Key  # noqa: E402
-from facecli.ranking import Ranking  # noqa: E402
-from facecli.store import Store  # noqa: E402
-from facecli.types import Float32  # noqa: E402
+from facecli.common.types import Float32  # noqa: E402
+from facecli.storage.keys import Key  # noqa: E402
+from facecli.storage.maintenance import encryption  # noqa: E402
+from facecli.storage.search.ranker import Ranking  # noqa: E402
+from facecli.storage.sqlite.store import Store  # noqa: E402
 
 KEY = Key("0123456789abcdef" * 4)
 SIZE, DIMENSION = 10_000, 192
@@ -39,7 +39,7 @@ def rows() -> list[tuple[str, str]]:
         synthetic.gallery(plain, SIZE, DIMENSION)
         sealed.write_bytes(plain.read_bytes())
         start = time.perf_counter()
-        sealing.convert(sealed, None, KEY)
+        encryption.convert(sealed, None, KEY)
         converting = time.perf_counter() - start
         probe = synthetic.people(1, DIMENSION, 10**6)[0]
         return [

@@ -1,4 +1,4 @@
-"""Whoever changes a gallery is killed, at random moments: see tests/killing.py."""
+"""Whoever changes a gallery is killed, at random moments: see tests/support/killing.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parents[2] / "tests"
+SCRIPT = TESTS / "support" / "killing.py"
 KILLS = int(os.environ.get("KILLS", "300"))
 SEED = 0
 
@@ -18,7 +19,7 @@ def rows() -> list[tuple[str, str]]:
     paths = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, TESTS / "killing.py", Path(folder) / "k", str(KILLS), str(SEED)],
+            [sys.executable, SCRIPT, Path(folder) / "k", str(KILLS), str(SEED)],
             env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
         )  # fmt: skip
     if done.returncode:

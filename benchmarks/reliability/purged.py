@@ -12,10 +12,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2] / place) for place in ("tests", "")]
 
-from galleries import new_store, reference, unit_vector  # noqa: E402
+from support.galleries import new_store, reference, unit_vector  # noqa: E402
 
-from facecli import Gallery, scans  # noqa: E402
-from facecli.local import LocalVault  # noqa: E402
+from facecli import Gallery  # noqa: E402
+from facecli.storage.search import candidates  # noqa: E402
+from facecli.storage.sqlite.local import LocalVault  # noqa: E402
 
 PEOPLE, GONE = 3000, 300
 PIECE = 16  # bytes of a template that nothing else can hold by chance
@@ -28,7 +29,7 @@ def rows() -> list[tuple[str, str]]:
         with closing(new_store(path)) as store:
             store.add([reference(f"Somebody {i:04}", i) for i in range(PEOPLE)])
         with closing(LocalVault.open(path)) as vault:
-            scans.SIDECAR_FROM = 1  # as in a gallery of 100,000
+            candidates.SIDECAR_FROM = 1  # as in a gallery of 100,000
             vault.settle()
         before = _found(Path(folder))
         with Gallery.open(path) as gallery:

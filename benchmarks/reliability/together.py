@@ -1,4 +1,4 @@
-"""Writers and readers of one gallery at once: see tests/company.py."""
+"""Writers and readers of one gallery at once: see tests/support/company.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2] / place) for place in ("tests", "")]
 
-import company  # noqa: E402
+from support import company  # noqa: E402
 
 WRITERS, READERS = 4, 6
 SECONDS = float(os.environ.get("TOGETHER_SECONDS", "60"))

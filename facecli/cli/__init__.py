@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from facecli import __version__
 from facecli.cli.lean import App
 from facecli.cli.options import fail
-from facecli.errors import FacecliError
+from facecli.common.errors import FacecliError
+from facecli.common.version import __version__
 
 EPILOG = (
     "Exit codes: 0 answered ('unknown' included), 1 only with --check, 2 usage, 3 input, "
@@ -46,8 +46,9 @@ def facecli(
     """What goes before a command."""
 
 
-for name in ("enroll", "identify", "verify", "threshold", "evaluate", "demo", "doctor"):
+for name in ("enroll", "identify", "verify", "threshold", "evaluate", "demo"):
     app.add(name, f"facecli.cli.{name}", name)
+app.add("doctor", "facecli.cli.doctor.command", "doctor")
 for name in ("gallery", "models"):
     app.add(name, f"facecli.cli.{name}", "app")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from facecli.cli.options import GalleryOption, JsonOption, KeyOption, ModelOption, key, note
-from facecli.errors import InputError, UsageError
+from facecli.common.errors import InputError, UsageError
 
 
 def audit(
@@ -31,8 +31,8 @@ def audit(
 
     The most certain first. Nothing is changed.
     """
-    from facecli import report
-    from facecli.gallery import Gallery
+    from facecli.gallery.gallery import Gallery
+    from facecli.report import formats
     from facecli.report.audit import audit_page, audit_row, audit_text, proposals
 
     if fix and as_json:
@@ -51,4 +51,4 @@ def audit(
     if fix:
         typer.echo(proposals(found, top, gallery))
     else:
-        typer.echo(report.as_json(audit_row(found, top)) if as_json else audit_text(found, top))
+        typer.echo(formats.as_json(audit_row(found, top)) if as_json else audit_text(found, top))

@@ -28,12 +28,12 @@ def copy(
     """
     from tqdm import tqdm
 
-    from facecli import report
-    from facecli.gallery import Gallery
+    from facecli.gallery.gallery import Gallery
+    from facecli.report import copying, formats
 
     with (
         Gallery.open(source, key=key(key_file)) as opened,
         tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
     ):
         done = opened.copy_to(target, key=key(to_key_file), progress=bar.update)
-    typer.echo(report.as_json(report.copied_row(done)) if as_json else report.copied_text(done))
+    typer.echo(formats.as_json(copying.copied_row(done)) if as_json else copying.copied_text(done))

@@ -17,11 +17,11 @@ from facecli.cli.options import (
     done,
     key,
 )
-from facecli.errors import GalleryError, UsageError
+from facecli.common.errors import GalleryError, UsageError
 
 if TYPE_CHECKING:
-    from facecli.gallery import Gallery
-    from facecli.vault import Erasure
+    from facecli.gallery.gallery import Gallery
+    from facecli.storage.interface import Erasure
 
 
 def undo(
@@ -39,18 +39,18 @@ def undo(
     Exit code 4 when it cannot be undone: its name was enrolled again, or a later change came on
     top.
     """
-    from facecli import report
+    from facecli.report import custody, formats
 
     with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         if show:
-            rows = [report.change_row(found) for found in opened.changes()]
-            typer.echo(report.as_json(rows) if as_json else report.changes_table(rows))
+            rows = [custody.change_row(found) for found in opened.changes()]
+            typer.echo(formats.as_json(rows) if as_json else custody.changes_table(rows))
             return
-        row = report.change_row(opened.undo(change))
+        row = custody.change_row(opened.undo(change))
     if as_json:
-        typer.echo(report.as_json({**row, "dry_run": dry_run}))
+        typer.echo(formats.as_json({**row, "dry_run": dry_run}))
     else:
-        done(f"undone: {report.change_text(row)}", dry_run)
+        done(f"undone: {custody.change_text(row)}", dry_run)
 
 
 def purge(
@@ -80,24 +80,24 @@ def purge(
     Backups, exports and what the disk keeps by itself are yours to erase. The audit log stays: it
     holds no faces and no names.
     """
-    from facecli import report
+    from facecli.report import custody, formats
 
     if [subject is not None, removed, all_].count(True) != 1:
         raise UsageError("name a SUBJECT to erase, or choose one of --removed and --all")
     if names and receipt is None:
         raise UsageError("--names goes with --receipt")
     with _open(gallery, key_file) as opened:
-        planned = report.doomed_text(opened.doomed(subject, enrolled=all_))
+        planned = custody.doomed_text(opened.doomed(subject, enrolled=all_))
         if dry_run:
             done(f"would erase {planned}", dry_run)
             return
         if not yes:
-            confirm(report.printable(f"erase {planned} for good?"))
+            confirm(formats.printable(f"erase {planned} for good?"))
         result = _erase(opened, subject, all_)
         if receipt is not None:
             opened.write_receipt(result, receipt, names=names)
-    row = report.erasure_row(result)
-    typer.echo(report.as_json(row) if as_json else report.erasure_text(result))
+    row = custody.erasure_row(result)
+    typer.echo(formats.as_json(row) if as_json else custody.erasure_text(result))
     if result.failed:
         raise typer.Exit(GalleryError.exit_code)
 
@@ -109,7 +109,7 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
 ) -> None:
     """Copy the gallery as it is now, checked, while others may use it. It is biometric data."""
-    from facecli.report import printable
+    from facecli.report.formats import printable
 
     with _open(gallery, key_file) as opened:
         size = opened.backup(file, replace=force)
@@ -136,25 +136,26 @@ def check(
     --repair works templates and indices out anew and sets references without a template aside,
     for `undo`. Where the file itself is damaged, what can be read goes to a new one.
     """
-    from facecli import engines, report
-    from facecli.gallery import default_path
-    from facecli.repair import repair as mend
+    from facecli.gallery.gallery import default_path
+    from facecli.report import custody, people
+    from facecli.storage import opening
+    from facecli.storage.maintenance.repair import repair as mend
 
     if not repair and (drop_orphans or dry_run):
         raise UsageError("--drop-orphans and --dry-run go with --repair")
     if repair:
         result = mend(
-            engines.file(gallery or default_path(), "repair"),
+            opening.file(gallery or default_path(), "repair"),
             key=key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
         )  # fmt: skip
-        done(report.repair_text(result), dry_run)
+        done(custody.repair_text(result), dry_run)
         if not result.sound:
             raise typer.Exit(GalleryError.exit_code)
         return
     with _open(gallery, key_file) as opened:
         if faults := opened.check():
             raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
-        typer.echo("sound: " + report.people(opened.info()))
+        typer.echo("sound: " + people.people(opened.info()))
 
 
 def log(
@@ -170,22 +171,22 @@ def log(
 
     Entries are only ever added; `check` sees one changed or missing. `purge` keeps them.
     """
-    from facecli import report
+    from facecli.report import custody, formats
 
     with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         if on is not None:
             opened.keep_log(on)
             done(f"the audit log is {'on' if on else 'off'}", dry_run)
             return
-        rows = [report.log_row(entry) for entry in opened.log()]
-    typer.echo(report.as_json(rows) if as_json else report.log_table(rows))
+        rows = [custody.log_row(entry) for entry in opened.log()]
+    typer.echo(formats.as_json(rows) if as_json else custody.log_table(rows))
 
 
 COMMANDS = (undo, purge, backup, check, log)
 
 
 def _open(path: Path | None, key_file: str | None) -> Gallery:
-    from facecli.gallery import Gallery
+    from facecli.gallery.gallery import Gallery
 
     return Gallery.open(path, key=key(key_file))
 

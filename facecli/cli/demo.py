@@ -18,7 +18,7 @@ def demo(
 
     Needs the photos of `pip install 'facecli[demo]'`. Run it again to start over.
     """
-    from facecli.demo import prepare
+    from facecli.cli.demo_run import prepare
 
     photos = prepare(folder)
     gallery = ["--gallery", str(photos.gallery)]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facecli.cli.options import DryRunOption, GalleryOption, JsonOption, KeyOption, done, key
-from facecli.errors import UsageError
+from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
-    from facecli.keys import Key
-    from facecli.sealing import Sealed
+    from facecli.storage.keys import Key
+    from facecli.storage.maintenance.encryption import Sealed
 
 _NEEDED = "give the key with --key-file FILE; `facecli gallery key FILE` makes one"
 
@@ -25,8 +25,8 @@ def make_key(
 
     Keep a copy elsewhere: without it nobody can read what is encrypted with it.
     """
-    from facecli.keys import make
-    from facecli.report import printable
+    from facecli.report.formats import printable
+    from facecli.storage.keys import make
 
     make(where)
     typer.echo(printable(f"a new key is in {where}; keep a copy of it elsewhere"))
@@ -70,20 +70,20 @@ COMMANDS = (encrypt, decrypt)
 
 
 def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: bool) -> Sealed:
-    from facecli import engines
-    from facecli.gallery import default_path
-    from facecli.sealing import convert
+    from facecli.gallery.gallery import default_path
+    from facecli.storage import opening
+    from facecli.storage.maintenance.encryption import convert
 
-    path = engines.file(gallery or default_path(), "encryption of its own")
+    path = opening.file(gallery or default_path(), "encryption of its own")
     return convert(path, old, new, dry_run=dry_run)
 
 
 def _tell(result: Sealed, encrypted: bool, dry_run: bool, as_json: bool) -> None:
-    from facecli import report
+    from facecli.report import formats
     from facecli.report.sealing import sealed_row, sealed_text
 
     if as_json:
-        typer.echo(report.as_json({**sealed_row(result, encrypted), "dry_run": dry_run}))
+        typer.echo(formats.as_json({**sealed_row(result, encrypted), "dry_run": dry_run}))
     elif dry_run:
         done(
             f"would {'encrypt' if encrypted else 'decrypt'} {result.references} references", dry_run

@@ -23,7 +23,7 @@ from facecli.cli.options import (
     progress,
     scratch,
 )
-from facecli.terms import DetectorName, Device, FacesRule
+from facecli.common.enums import DetectorName, Device, FacesRule
 
 
 def enroll(
@@ -67,10 +67,10 @@ def enroll(
 
     A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
     """
-    from facecli import report
-    from facecli.gallery import Gallery
-    from facecli.layouts import labelled
-    from facecli.quality import DEFAULT_BAR
+    from facecli.datasets.labels import labelled
+    from facecli.gallery.gallery import Gallery
+    from facecli.recognition.quality import DEFAULT_BAR
+    from facecli.report import formats, people
 
     layout, secret = labelled(photos, subject), key(key_file)
     with (
@@ -93,9 +93,9 @@ def enroll(
         except KeyboardInterrupt:
             note("interrupted; what was enrolled is kept, run the same command to go on")
             raise typer.Exit(130) from None
-        row = report.enrol_row(result, layout.problems)
+        row = people.enrol_row(result, layout.problems)
         info = None if dry_run else opened.info()
-        typer.echo(report.as_json(row) if as_json else report.enrol_text(row, info))
+        typer.echo(formats.as_json(row) if as_json else people.enrol_text(row, info))
     if not row["enrolled"] and not row["already_there"]:
         note("no photo could be enrolled", quiet)
         raise typer.Exit(3)

@@ -17,8 +17,8 @@ from facecli.cli.options import (
     note,
     progress,
 )
-from facecli.errors import InputError
-from facecli.terms import DetectorName, Device
+from facecli.common.enums import DetectorName, Device
+from facecli.common.errors import InputError
 
 
 def evaluate(
@@ -61,23 +61,26 @@ def evaluate(
 
     Writes no gallery. Photos without a face stay in every denominator.
     """
-    from facecli import evaluation, report, weights
-    from facecli.extract import Extractor
+    from facecli.evaluation import run
+    from facecli.evaluation.plan import read
+    from facecli.recognition.model_zoo import registry
+    from facecli.recognition.pipeline import Extractor
+    from facecli.report import formats
     from facecli.report.evaluation import evaluation_row, evaluation_text
 
     if page is not None or plots is not None:
         # Here, so that a missing extra shows before the work is done.
         import facecli.report.evaluation_page as evaluation_page
         from facecli.report.html import save
-    plan = evaluation.read(path, references, seed)
-    extractor = Extractor.load(weights.find_embedder(model), device, detector)
+    plan = read(path, references, seed)
+    extractor = Extractor.load(registry.find_embedder(model), device, detector)
     with progress(len(plan.photos), quiet) as step:
-        result = evaluation.evaluate(
+        result = run.evaluate(
             extractor, plan, target_fpir, seed=seed, workers=workers, progress=step
         )
     for problem in (*plan.problems, *result.remarks):
         note(problem, quiet)
-    typer.echo(report.as_json(evaluation_row(result)) if as_json else evaluation_text(result))
+    typer.echo(formats.as_json(evaluation_row(result)) if as_json else evaluation_text(result))
     try:
         if plots is not None:
             written = list(evaluation_page.write_plots(result, plots))

@@ -24,7 +24,7 @@ from facecli.cli.options import (
 from facecli.cli.reembed import re_embed
 
 if TYPE_CHECKING:
-    from facecli.gallery import Gallery
+    from facecli.gallery.gallery import Gallery
 
 app = App("gallery", help="Who is enrolled, and keeping it in order.")
 
@@ -34,7 +34,7 @@ app.command()(audit)
 
 
 def _open(path: Path | None, key_file: str | None) -> Gallery:
-    from facecli.gallery import Gallery
+    from facecli.gallery.gallery import Gallery
 
     return Gallery.open(path, key=key(key_file))
 
@@ -44,11 +44,11 @@ def info(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """Counts, embedder and operating point."""
-    from facecli import report
+    from facecli.report import formats, people
 
     with _open(gallery, key_file) as opened:
         found = opened.info()
-    typer.echo(report.as_json(report.info_row(found)) if as_json else report.info_text(found))
+    typer.echo(formats.as_json(people.info_row(found)) if as_json else people.info_text(found))
 
 
 @app.command("list")
@@ -56,14 +56,14 @@ def list_(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """Everyone enrolled."""
-    from facecli import report
+    from facecli.report import formats, people
 
     with _open(gallery, key_file) as opened:
-        rows = [report.subject_row(s) for s in opened.subjects()]
+        rows = [people.subject_row(s) for s in opened.subjects()]
     if as_json:
-        typer.echo(report.as_json(rows))
+        typer.echo(formats.as_json(rows))
     else:
-        typer.echo(report.subjects_table(rows))
+        typer.echo(people.subjects_table(rows))
 
 
 @app.command()
@@ -74,14 +74,14 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """One subject's references: photo, box, quality, when."""
-    from facecli import report
+    from facecli.report import formats, people
 
     with _open(gallery, key_file) as opened:
-        rows = [report.reference_row(r) for r in opened.references(subject)]
+        rows = [people.reference_row(r) for r in opened.references(subject)]
     if as_json:
-        typer.echo(report.as_json(rows))
+        typer.echo(formats.as_json(rows))
     else:
-        typer.echo(report.references_table(rows))
+        typer.echo(people.references_table(rows))
 
 
 @app.command()
@@ -107,7 +107,7 @@ def merge(
     dry_run: DryRunOption = False,
 ) -> None:
     """Make two subjects one: SUBJECT's references become INTO's. `undo` takes it back."""
-    from facecli.report import counted
+    from facecli.report.formats import counted
 
     with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         moved = opened.merge(subject, into)
@@ -130,7 +130,7 @@ def remove(
 
     Nobody finds them any more, but their templates stay in the file: `purge` erases them.
     """
-    from facecli.report import counted
+    from facecli.report.formats import counted
 
     with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         if reference is None:
@@ -149,7 +149,7 @@ def export(
     key_file: KeyOption = None,
 ) -> None:
     """Write every reference, templates included, to a portable file. It is biometric data."""
-    from facecli.report import counted, printable
+    from facecli.report.formats import counted, printable
 
     with _open(gallery, key_file) as opened:
         count = opened.export(file)
@@ -165,8 +165,8 @@ def import_(
     dry_run: DryRunOption = False,
 ) -> None:
     """Add what another gallery exported; a damaged file is refused whole."""
-    from facecli.gallery import Gallery
-    from facecli.report import counted
+    from facecli.gallery.gallery import Gallery
+    from facecli.report.formats import counted
 
     secret = key(key_file)
     with (

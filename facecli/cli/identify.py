@@ -24,12 +24,12 @@ from facecli.cli.options import (
     key,
     note,
 )
-from facecli.errors import InputError, UsageError
-from facecli.files import private_folder
-from facecli.terms import DetectorName, Device, Outcome
+from facecli.common.enums import DetectorName, Device, Outcome
+from facecli.common.errors import InputError, UsageError
+from facecli.common.files import private_folder
 
 if TYPE_CHECKING:
-    from facecli.types import Decision
+    from facecli.common.types import Decision
 
 
 def identify(
@@ -93,12 +93,12 @@ def identify(
     listed = _listed(from_list) if from_list else iter(())
     if annotate is not None:
         _make(annotate)
-    from facecli.extract import ahead
+    from facecli.recognition.pipeline import ahead
 
     # A photo by itself is decoded while the gallery's code, which takes as long, is imported.
     lone = [ahead(named[0])] if len(named) == 1 and from_list is None else None
-    from facecli.gallery import Gallery
-    from facecli.quality import DEFAULT_BAR
+    from facecli.gallery.gallery import Gallery
+    from facecli.recognition.quality import DEFAULT_BAR
 
     emit = _emitter(as_json, as_jsonl, as_csv)
     outcomes: set[Outcome] = set()
@@ -130,7 +130,7 @@ def identify(
 
 def _named(arguments: list[Path], quiet: bool) -> list[Path | bytes]:
     """Files and folders in the order given; what cannot be used is answered with a failed row."""
-    from facecli.layouts import photos
+    from facecli.datasets.labels import photos
 
     sources: list[Path | bytes] = []
     for argument in arguments:
@@ -159,7 +159,7 @@ def _listed(file: Path) -> Iterator[Path]:
 
 
 def _stdin() -> bytes:
-    from facecli.images import MAX_BYTES
+    from facecli.recognition.images import MAX_BYTES
 
     # None where the shell closed it
     data = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
@@ -178,15 +178,16 @@ class _Lines:
         self._header = True
 
     def photo(self, faces: list[Decision]) -> None:
-        from facecli import report
+        from facecli.report import formats
+        from facecli.report.decisions import decision_row
 
-        rows = [report.decision_row(d) for d in faces]
+        rows = [decision_row(d) for d in faces]
         if self._as_csv:
-            typer.echo(report.as_csv(rows, header=self._header))
+            typer.echo(formats.as_csv(rows, header=self._header))
             self._header = False
         else:
             for row in rows:
-                typer.echo(report.as_json_line(row))
+                typer.echo(formats.as_json_line(row))
 
     def close(self) -> None:
         """Nothing is held back."""
@@ -203,12 +204,13 @@ class _Whole:
         self._faces += faces
 
     def close(self) -> None:
-        from facecli import report
+        from facecli.report import formats
+        from facecli.report.decisions import decision_row, decisions_table
 
         if self._as_json:
-            typer.echo(report.as_json([report.decision_row(d) for d in self._faces]))
+            typer.echo(formats.as_json([decision_row(d) for d in self._faces]))
         else:
-            typer.echo(report.decisions_table(self._faces))
+            typer.echo(decisions_table(self._faces))
 
 
 def _emitter(as_json: bool, as_jsonl: bool, as_csv: bool) -> _Lines | _Whole:
@@ -226,9 +228,9 @@ def _picture(
     folder: Path, path: str, sources: list[Path | bytes], faces: list[Decision], quiet: bool
 ) -> None:
     """Draw one photo's decisions into `folder`, under the photo's own name."""
-    from facecli import images
-    from facecli.annotate import annotate, save
-    from facecli.types import FailureToAcquire
+    from facecli.common.types import FailureToAcquire
+    from facecli.recognition import images
+    from facecli.report.annotate import annotate, save
 
     from_stdin = next((s for s in sources if isinstance(s, bytes)), b"")
     data = from_stdin if path == "-" else images.read(Path(path))

@@ -12,7 +12,7 @@ import typer
 from facecli.cli.lean import App
 
 if TYPE_CHECKING:
-    from facecli.weights import DetectorSpec, EmbedderSpec, KnownModel
+    from facecli.recognition.model_zoo.registry import DetectorSpec, EmbedderSpec, KnownModel
 
 SCHEMA = 1
 
@@ -27,8 +27,8 @@ AcceptLicence = Annotated[
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """The embedders on this machine, and known ones that can be fetched."""
+    from facecli.recognition.model_zoo.registry import chosen_name, embedders, known_models
     from facecli.report.formats import table
-    from facecli.weights import chosen_name, embedders, known_models
 
     here, chosen = embedders(), chosen_name()
     names = {spec.name for spec in here}
@@ -48,8 +48,8 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Everything that is recorded about an embedder."""
+    from facecli.recognition.model_zoo.registry import find_embedder
     from facecli.report.formats import pairs
-    from facecli.weights import find_embedder
 
     spec = find_embedder(name)
     if as_json:
@@ -64,9 +64,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare model files with their sha256. Ends with code 5 where one is damaged."""
-    from facecli.errors import ModelError
+    from facecli.common.errors import ModelError
+    from facecli.recognition.model_zoo.registry import embedders, find_detector, find_embedder
     from facecli.report.formats import pairs
-    from facecli.weights import embedders, find_detector, find_embedder
 
     every: tuple[EmbedderSpec | DetectorSpec, ...] = (find_detector(), *embedders())
     specs = (find_embedder(name),) if name else every
@@ -97,12 +97,13 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add an embedder from a file. For a known file, nothing more need be said."""
-    from facecli import install
-    from facecli.weights import ChannelOrder
+    from facecli.recognition.model_zoo import add as add_text
+    from facecli.recognition.model_zoo.add import Preprocessing
+    from facecli.recognition.model_zoo.registry import ChannelOrder
 
     order = ChannelOrder(channel_order) if channel_order else None
-    given = install.Preprocessing(order, mean, std, flip)
-    _report(install.add(file, name, given, licence, accept_licence), as_json)
+    given = Preprocessing(order, mean, std, flip)
+    _report(add_text.add(file, name, given, licence, accept_licence), as_json)
 
 
 @app.command()
@@ -117,12 +118,12 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a known embedder from its publisher. An interrupted download resumes."""
-    from facecli import install
-    from facecli.weights import find_known
+    from facecli.recognition.model_zoo import pull as pull_text
+    from facecli.recognition.model_zoo.registry import find_known
 
     accepted = accept_licence or _consents(find_known(name).spec)
     with _progress(quiet) as progress:
-        spec = install.pull(name, accepted, url, sha256, progress)
+        spec = pull_text.pull(name, accepted, url, sha256, progress)
     _report(spec, as_json)
 
 
@@ -166,11 +167,11 @@ def _report(spec: EmbedderSpec, as_json: bool) -> None:
 
 def _fault(spec: EmbedderSpec | DetectorSpec) -> str:
     """What is wrong with a model's file, empty where nothing is."""
-    from facecli import weights
-    from facecli.errors import ModelError
+    from facecli.common.errors import ModelError
+    from facecli.recognition.model_zoo import registry
 
     try:
-        weights.verify(spec)
+        registry.verify(spec)
     except ModelError as error:
         return str(error)
     return ""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facecli.errors import UsageError
-from facecli.terms import DetectorName, Device
+from facecli.common.enums import DetectorName, Device
+from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
-    from facecli.keys import Key
+    from facecli.storage.keys import Key
 
 GalleryOption = Annotated[
     Path | None,
@@ -70,7 +70,7 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 def key(source: str | None) -> Key | None:
     """The key that --key-file names."""
-    from facecli.keys import read
+    from facecli.storage.keys import read
 
     return None if source is None else read(source)
 
@@ -86,11 +86,11 @@ def scratch(gallery: Path | None, dry_run: bool, key: Key | None = None) -> Iter
     """The gallery to open: for a dry run a temporary one where there is none yet."""
     from tempfile import TemporaryDirectory
 
-    from facecli import engines
-    from facecli.gallery import default_path
+    from facecli.gallery.gallery import default_path
+    from facecli.storage import opening
 
     path = gallery or default_path()
-    if not dry_run or engines.of(path).present(path, key):
+    if not dry_run or opening.of(path).present(path, key):
         yield gallery
     else:
         with TemporaryDirectory(prefix="facecli-") as folder:
@@ -117,7 +117,7 @@ def fail(error: Exception) -> None:
 
 
 def _shown(text: str) -> str:
-    from facecli.report import printable
+    from facecli.report.formats import printable
 
     return "\n".join(printable(line) for line in text.split("\n"))
 

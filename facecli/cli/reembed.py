@@ -23,10 +23,10 @@ from facecli.cli.options import (
     note,
     progress,
 )
-from facecli.terms import Device
+from facecli.common.enums import Device
 
 if TYPE_CHECKING:
-    from facecli.reembed import LeftOut
+    from facecli.gallery.re_embed import LeftOut
 
 
 def re_embed(
@@ -53,13 +53,13 @@ def re_embed(
     listed and left out, once you agree. A copy of the old gallery stays beside it. The threshold
     is the old embedder's and stays there, with what could be undone.
     """
-    from facecli import report
-    from facecli.gallery import Gallery
+    from facecli.gallery.gallery import Gallery
+    from facecli.report import formats, reembedding
 
     def agree(left_out: Sequence[LeftOut]) -> None:
-        note(report.left_out_text(left_out))
+        note(reembedding.left_out_text(left_out))
         if not yes:
-            confirm(f"leave {report.counted(len(left_out), 'reference')} out?")
+            confirm(f"leave {formats.counted(len(left_out), 'reference')} out?")
 
     with Gallery.open(gallery, key=key(key_file), device=device) as opened:
         try:
@@ -71,8 +71,8 @@ def re_embed(
             note("interrupted; run the same command to go on")
             raise typer.Exit(130) from None
     if as_json:
-        typer.echo(report.as_json({**report.re_embedding_row(result), "dry_run": dry_run}))
+        typer.echo(formats.as_json({**reembedding.re_embedding_row(result), "dry_run": dry_run}))
         return
     if dry_run and result.left_out:
-        note(report.left_out_text(result.left_out))
-    done(report.re_embedding_text(result), dry_run)
+        note(reembedding.left_out_text(result.left_out))
+    done(reembedding.re_embedding_text(result), dry_run)

@@ -19,13 +19,13 @@ from facecli.cli.options import (
     key,
     note,
 )
-from facecli.errors import UsageError
-from facecli.terms import DetectorName, Device, Target
+from facecli.common.enums import DetectorName, Device, Target
+from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
-    from facecli.calibrate import Calibration
-    from facecli.gallery import Gallery
-    from facecli.strangers import StrangerCalibration
+    from facecli.gallery.gallery import Gallery
+    from facecli.threshold.from_pairs import Calibration
+    from facecli.threshold.from_strangers import StrangerCalibration
 
 
 def threshold(
@@ -90,9 +90,17 @@ def threshold(
 
     Exit code 6 when your photos cannot support a threshold.
     """
-    from facecli import report
-    from facecli.gallery import Gallery
-    from facecli.operating import DEFAULT_FPIR
+    from facecli.gallery.gallery import Gallery
+    from facecli.report import formats
+    from facecli.report.threshold import (
+        calibration_row,
+        calibration_text,
+        point_row,
+        point_text,
+        strangers_row,
+        strangers_text,
+    )
+    from facecli.threshold.operating_point import DEFAULT_FPIR
 
     pairs = calibrate if folder is None else folder
     if sum(given is not None for given in (calibrate, folder, strangers, set_)) > 1:
@@ -118,14 +126,14 @@ def threshold(
         if pairs is not None:
             aim = (Target.FPIR, fpir) if target_fmr is None else (Target.FMR, target_fmr)
             measured = _pairs(opened, pairs, aim, workers, not dry_run, quiet)
-            row, text = report.calibration_row(measured), report.calibration_text(measured)
+            row, text = calibration_row(measured), calibration_text(measured)
         elif strangers is not None:
             seen = _strangers(opened, strangers, fpir, assure, workers, not dry_run, quiet)
-            row, text = report.strangers_row(seen), report.strangers_text(seen)
+            row, text = strangers_row(seen), strangers_text(seen)
         else:
             point = opened.operating_point() if set_ is None else opened.set_threshold(set_)
-            row, text = report.point_row(point), report.point_text(point)
-    typer.echo(report.as_json(row) if as_json else text)
+            row, text = point_row(point), point_text(point)
+    typer.echo(formats.as_json(row) if as_json else text)
 
 
 def _pairs(
@@ -136,8 +144,8 @@ def _pairs(
     store: bool,
     quiet: bool,
 ) -> Calibration:
-    from facecli.calibrate import enrolled_among
-    from facecli.trials import read_pairs
+    from facecli.datasets.pairs import read_pairs
+    from facecli.threshold.from_pairs import enrolled_among
 
     pairs = read_pairs(path)
     for problem in pairs.problems:
@@ -161,7 +169,7 @@ def _strangers(
     store: bool,
     quiet: bool,
 ) -> StrangerCalibration:
-    from facecli.strangers import read_people
+    from facecli.threshold.from_strangers import read_people
 
     found = read_people(folder)
     for problem in found.problems:

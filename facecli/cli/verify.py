@@ -16,7 +16,7 @@ from facecli.cli.options import (
     ModelOption,
     key,
 )
-from facecli.terms import DetectorName, Device
+from facecli.common.enums import DetectorName, Device
 
 
 def verify(
@@ -40,9 +40,9 @@ def verify(
 
     At the gallery's operating point; without a gallery, at the embedder's own for FMR 1e-4.
     """
-    from facecli import report
-    from facecli.gallery import Gallery, default_path
-    from facecli.verification import verify_without_gallery
+    from facecli.gallery.gallery import Gallery, default_path
+    from facecli.gallery.verify import verify_without_gallery
+    from facecli.report import decisions, formats
 
     if gallery is None and not default_path().exists():
         result = verify_without_gallery(
@@ -54,9 +54,9 @@ def verify(
         ) as opened:
             result = opened.verify(first, second, threshold=threshold)
     typer.echo(
-        report.as_json(report.verification_row(result))
+        formats.as_json(decisions.verification_row(result))
         if as_json
-        else report.verification_text(result)
+        else decisions.verification_text(result)
     )
     if check and not result.accepted:
         raise typer.Exit(1)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.extract import Extractor
-from facecli.quality import DEFAULT_BAR, fault
-from facecli.types import Face, FailureToAcquire, Float32
+from facecli.common.types import Face, FailureToAcquire, Float32
+from facecli.recognition.pipeline import Extractor
+from facecli.recognition.quality import DEFAULT_BAR, fault
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facecli.common.names import key
+from facecli.common.types import Float32
+from facecli.datasets.labels import LabelledPhoto
+from facecli.datasets.pairs import Pair
 from facecli.evaluation.acquire import Acquired
-from facecli.layouts import LabelledPhoto, key
-from facecli.metrics import (
+from facecli.metrics.rates import Scores
+from facecli.metrics.reference_table import ReferenceTable
+from facecli.metrics.verification import (
     Curve,
     EqualErrorRate,
-    Scores,
     VerificationRates,
     det,
     eer,
@@ -22,9 +26,6 @@ from facecli.metrics import (
     fnmr_at_fmr,
     tenfold_accuracy,
 )
-from facecli.reference_table import ReferenceTable
-from facecli.trials import Pair
-from facecli.types import Float32
 
 MOST_COMPARISONS = 1_000_000  # of each kind; where there are more, a sample with the seed
 SHOWN_FMR = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.decide import accepts
+from facecli.common.decision import accepts
 from facecli.evaluation.acquire import Acquired
 from facecli.evaluation.comparisons import Comparisons
 from facecli.evaluation.searches import Found, Identification

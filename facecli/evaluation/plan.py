@@ -9,10 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from facecli.errors import InputError, UsageError
-from facecli.layouts import LabelledPhoto, key, labelled
-from facecli.terms import Reason
-from facecli.trials import Pair, read_pairs
+from facecli.common.enums import Reason
+from facecli.common.errors import InputError, UsageError
+from facecli.common.names import key
+from facecli.datasets.labels import LabelledPhoto, labelled
+from facecli.datasets.pairs import Pair, read_pairs
 
 MOST_PROBES = 10  # photos of one person that are searched for: nobody outweighs the others
 STRANGERS_SHARE = 3  # at least one person in three is a stranger

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from facecli import operating, reference_table
-from facecli.errors import CalibrationError, UsageError
+from facecli.common.enums import Basis, Target
+from facecli.common.errors import CalibrationError, UsageError
+from facecli.common.names import key
+from facecli.common.types import FailureToAcquire, OperatingPoint
+from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation import comparisons, mistakes, searches
 from facecli.evaluation.acquire import Acquired, acquire
 from facecli.evaluation.comparisons import Verification
 from facecli.evaluation.mistakes import Mistake
 from facecli.evaluation.plan import Plan
 from facecli.evaluation.searches import Enrolled, Identification
-from facecli.extract import Extractor
-from facecli.layouts import LabelledPhoto, key
-from facecli.operating import Situation
-from facecli.reference_table import ReferenceTable
-from facecli.terms import Basis, Target
-from facecli.types import FailureToAcquire, OperatingPoint
+from facecli.metrics import reference_table
+from facecli.metrics.reference_table import ReferenceTable
+from facecli.recognition.pipeline import Extractor
+from facecli.threshold import operating_point
+from facecli.threshold.operating_point import Situation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +50,7 @@ class Evaluation:
 def evaluate(
     extractor: Extractor,
     plan: Plan,
-    target_fpir: float = operating.DEFAULT_FPIR,
+    target_fpir: float = operating_point.DEFAULT_FPIR,
     seed: int = 0,
     workers: int | None = None,
     progress: Callable[[], object] | None = None,
@@ -157,4 +159,6 @@ def _comparison_point(embedder_id: str, table: ReferenceTable | None) -> Operati
     if table is None:
         return None
     situation = Situation(embedder_id, 1, table)
-    return operating.at(situation, Target.FMR, operating.DEFAULT_FMR, Basis.REFERENCE_TABLE)
+    return operating_point.at(
+        situation, Target.FMR, operating_point.DEFAULT_FMR, Basis.REFERENCE_TABLE
+    )

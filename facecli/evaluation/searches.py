@@ -8,27 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli import operating
-from facecli.errors import CalibrationError
+from facecli.common.enums import Basis, Target
+from facecli.common.errors import CalibrationError
+from facecli.common.names import key
+from facecli.common.types import Float32, Interval, OperatingPoint
+from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation.acquire import Acquired
-from facecli.fit import observe
-from facecli.layouts import LabelledPhoto, key
-from facecli.metrics import (
-    Curve,
+from facecli.metrics.gallery_fit import observe
+from facecli.metrics.identification import (
     IdentificationRates,
-    Scores,
     Searches,
     cmc,
     fnir_fpir_curve,
     identification_rates,
     threshold_for_fpir,
-    trials_for_rule_of_three,
 )
-from facecli.operating import Situation
-from facecli.records import mean_template
-from facecli.reference_table import ReferenceTable
-from facecli.terms import Basis, Target
-from facecli.types import Float32, Interval, OperatingPoint
+from facecli.metrics.intervals import trials_for_rule_of_three
+from facecli.metrics.rates import Scores
+from facecli.metrics.reference_table import ReferenceTable
+from facecli.metrics.verification import Curve
+from facecli.storage.records import mean_template
+from facecli.threshold import operating_point
+from facecli.threshold.operating_point import Situation
 
 SMALLER_N = (10, 50, 200, 1000, 5000)  # galleries drawn from a larger one
 SHOWN_FPIR = (0.1, 0.03, 0.01, 0.003, 0.001)
@@ -183,7 +184,7 @@ def _ranks(grid: Float32, right: Rows) -> Rows:
 
 def _point(situation: Situation, fpir: float) -> tuple[OperatingPoint | None, str]:
     try:
-        return operating.at(situation, Target.FPIR, fpir, Basis.REFERENCE_TABLE), ""
+        return operating_point.at(situation, Target.FPIR, fpir, Basis.REFERENCE_TABLE), ""
     except CalibrationError as error:
         return None, str(error)
 

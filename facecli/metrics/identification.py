@@ -11,14 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.errors import CalibrationError
-from facecli.metrics.intervals import (
-    assurable_rate,
-    assured_errors,
-    complement,
-    trials_to_assure,
-)
-from facecli.metrics.people import search_interval, with_strangers
+from facecli.common.errors import CalibrationError
+from facecli.common.types import Interval
+from facecli.metrics.by_subject import search_interval, with_strangers
+from facecli.metrics.intervals import assurable_rate, assured_errors, complement, trials_to_assure
 from facecli.metrics.rates import (
     Mask,
     Scores,
@@ -29,7 +25,6 @@ from facecli.metrics.rates import (
     threshold_for_errors,
 )
 from facecli.metrics.verification import Curve, det
-from facecli.types import Interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,8 @@ from bisect import bisect_right
 
 from scipy.special import betainc, betaincinv, ndtri
 
+from facecli.common.types import Interval
 from facecli.metrics.rates import check_rate
-from facecli.types import Interval
 
 
 def clopper_pearson(errors: int, trials: int, level: float = 0.95) -> Interval:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facecli.decide import accepts
+from facecli.common.decision import accepts
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facecli.decide import accepts
-from facecli.errors import CalibrationError
+from facecli.common.decision import accepts
+from facecli.common.errors import CalibrationError
+from facecli.common.types import Float64, Interval
+from facecli.metrics.by_subject import Ids, dyadic_design_effect, pair_interval, with_strangers
 from facecli.metrics.intervals import complement, trials_for_rule_of_three
-from facecli.metrics.people import Ids, dyadic_design_effect, pair_interval, with_strangers
 from facecli.metrics.rates import (
     Floats,
     Mask,
@@ -31,7 +32,6 @@ from facecli.metrics.rates import (
     just_above,
     threshold_for_errors,
 )
-from facecli.types import Float64, Interval
 
 
 @dataclass(frozen=True, slots=True)

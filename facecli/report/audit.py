@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from facecli.audit import Audit, Finding, Kind
-from facecli.records import ReferenceRow
+from facecli.evaluation.audit.findings import Audit, Finding, Kind
 from facecli.report.formats import SCHEMA, counted, printable, rounded, significant, table
 from facecli.report.html import data_uri, render
 from facecli.report.people import reference_row
 from facecli.report.thumbnails import thumbnail
+from facecli.storage.records import ReferenceRow
 
 MEANING = {
     Kind.SAME_PHOTO: "The same photograph stands under several names.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from facecli.report.formats import SCHEMA, counted
 
 if TYPE_CHECKING:
-    from facecli.copying import Copied
+    from facecli.storage.copying import Copied
 
 
 def copied_row(done: Copied) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from facecli.common.enums import ChangeKind
 from facecli.report.formats import SCHEMA, Row, counted, printable, table
-from facecli.terms import ChangeKind
 
 if TYPE_CHECKING:
-    from facecli.purge import Deleted
-    from facecli.records import Change, LogEntry
-    from facecli.repair import Recovered, Repair
-    from facecli.vault import Erasure
+    from facecli.storage.interface import Erasure
+    from facecli.storage.maintenance.repair import Recovered, Repair
+    from facecli.storage.records import Change, LogEntry
+    from facecli.storage.sqlite.deletion import Deleted
 
 _YOURS = (
     "backups, exports and copies elsewhere are yours to erase, and what an SSD, a snapshot or a "

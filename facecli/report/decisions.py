@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from facecli.common.enums import Outcome
 from facecli.report.formats import (
     SCHEMA,
     failure_line,
@@ -15,11 +16,10 @@ from facecli.report.formats import (
     table,
 )
 from facecli.report.threshold import aim, point_row
-from facecli.terms import Outcome
 
 if TYPE_CHECKING:
-    from facecli.types import Decision, Face, Probe
-    from facecli.verification import Verification
+    from facecli.common.types import Decision, Face, Probe
+    from facecli.gallery.verify import Verification
 
 FACE_FIELDS = ("x1", "y1", "x2", "y2", "detection_score", "quality")
 

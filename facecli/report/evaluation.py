@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from facecli.report.evaluation_tables import Table, summary, tables
-from facecli.report.formats import (
-    SCHEMA,
-    failure_line,
-    printable,
-    rounded,
-    significant,
-    table,
-)
+from facecli.report.formats import SCHEMA, failure_line, printable, rounded, significant, table
 from facecli.report.rates import interval_row
 from facecli.report.threshold import point_row
 
 if TYPE_CHECKING:  # metrics cost scipy's import
-    from facecli.evaluation import Evaluation, Identification, Mistake, Verification
-    from facecli.metrics import IdentificationRates, VerificationRates
+    from facecli.evaluation.comparisons import Verification
+    from facecli.evaluation.mistakes import Mistake
+    from facecli.evaluation.run import Evaluation
+    from facecli.evaluation.searches import Identification
+    from facecli.metrics.identification import IdentificationRates
+    from facecli.metrics.verification import VerificationRates
 
 MOST_FAILURES = 20  # lines of text; JSON has them all
 

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli import plots
-from facecli.evaluation import Evaluation, Identification, Kind, Mistake, Shown
-from facecli.files import private_folder, save_private
-from facecli.fit import fitted
-from facecli.metrics import Scores
-from facecli.plots import Drawing, Values
+from facecli.common.files import private_folder, save_private
+from facecli.evaluation.mistakes import Kind, Mistake, Shown
+from facecli.evaluation.run import Evaluation
+from facecli.evaluation.searches import Identification
+from facecli.metrics.gallery_fit import fitted
+from facecli.metrics.rates import Scores
+from facecli.report import plots
 from facecli.report.evaluation_tables import summary, tables
 from facecli.report.formats import failure_line, printable, rate, short_path
 from facecli.report.html import data_uri, render
+from facecli.report.plots import Drawing, Values
 from facecli.report.thumbnails import thumbnail
 
 PATH_WIDTH = 28  # columns below a face

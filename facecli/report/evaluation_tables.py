@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from facecli.common.types import Interval
 from facecli.report.formats import counted, rate
 from facecli.report.rates import NOT_ESTIMABLE, in_words, interval_cells
-from facecli.types import Interval
 
 if TYPE_CHECKING:  # metrics cost scipy's import
-    from facecli.evaluation import Evaluation, Identification, Verification
-    from facecli.metrics import VerificationRates
+    from facecli.evaluation.comparisons import Verification
+    from facecli.evaluation.run import Evaluation
+    from facecli.evaluation.searches import Identification
+    from facecli.metrics.verification import VerificationRates
 
 SHOWN_RANKS = (1, 2, 3, 5, 10)
 RULE_OF_3 = 3  # no errors in n trials show a rate of at most 3/n at 95 %

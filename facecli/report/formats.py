@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facecli.types import FailureToAcquire
+    from facecli.common.types import FailureToAcquire
 
 SCHEMA = 1  # of every JSON object and CSV row; rises when a field changes its meaning
 

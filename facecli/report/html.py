@@ -9,8 +9,8 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 
-from facecli.errors import UsageError
-from facecli.files import save_private
+from facecli.common.errors import UsageError
+from facecli.common.files import save_private
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined

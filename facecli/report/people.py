@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from facecli.common.enums import IndexKind
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
@@ -17,12 +18,11 @@ from facecli.report.formats import (
     table,
 )
 from facecli.report.threshold import aim, point_row
-from facecli.terms import IndexKind
 
 if TYPE_CHECKING:
-    from facecli.enrol import EnrolReport
-    from facecli.records import GalleryInfo, IndexInfo, ReferenceRow, SubjectRow
-    from facecli.types import FailureToAcquire
+    from facecli.common.types import FailureToAcquire
+    from facecli.gallery.enroll import EnrolReport
+    from facecli.storage.records import GalleryInfo, IndexInfo, ReferenceRow, SubjectRow
 
 
 def enrol_row(report: EnrolReport, problems: Sequence[FailureToAcquire]) -> dict[str, Any]:

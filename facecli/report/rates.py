@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from facecli.report.formats import rate, significant
 
 if TYPE_CHECKING:
-    from facecli.types import Interval
+    from facecli.common.types import Interval
 
 NOT_ESTIMABLE = "not estimable"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from facecli.report.formats import SCHEMA, counted, failure_line, printable
 
 if TYPE_CHECKING:
-    from facecli.reembed import LeftOut, ReEmbedding
+    from facecli.gallery.re_embed import LeftOut, ReEmbedding
 
 
 def re_embedding_row(result: ReEmbedding) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from facecli.report.formats import SCHEMA, counted, printable
-from facecli.sealing import Sealed
+from facecli.storage.maintenance.encryption import Sealed
 
 _REST = (
     "Backups and exports made before, what the disk keeps of the old file by itself, swap and "

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from facecli.common.enums import Target
 from facecli.report.formats import (
     SCHEMA,
     counted,
@@ -17,13 +18,12 @@ from facecli.report.formats import (
     table,
 )
 from facecli.report.rates import interval_row
-from facecli.terms import Target
 
 if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
-    from facecli.calibrate import Calibration
-    from facecli.metrics import VerificationRates
-    from facecli.strangers import StrangerCalibration, StrangerSearch
-    from facecli.types import FailureToAcquire, GalleryFit, OperatingPoint
+    from facecli.common.types import FailureToAcquire, GalleryFit, OperatingPoint
+    from facecli.metrics.verification import VerificationRates
+    from facecli.threshold.from_pairs import Calibration
+    from facecli.threshold.from_strangers import StrangerCalibration, StrangerSearch
 
 SHOWN = 20  # lines of a list of photos
 

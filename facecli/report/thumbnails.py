@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
-from facecli import images
-from facecli.types import FailureToAcquire, Image
+from facecli.common.types import FailureToAcquire, Image
+from facecli.recognition import images
 
 MARGIN = 0.25  # of the box's longer side, all round: hair and chin tell people apart, too
 LARGEST = 4  # times the photo's longer side: no sound box asks for more

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import galleries
 import pytest
-from sandbox import Facecli, Sandbox
+from support import galleries
+from support.sandbox import Facecli, Sandbox
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A short run of tools/fuzz_images.py, and that it would find what it looks for."""
+"""A short run of tests/support/fuzz_images.py, and that it would find what it looks for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from facecli import images
-from facecli.terms import Reason
-from facecli.types import FailureToAcquire
+from facecli.common.enums import Reason
+from facecli.common.types import FailureToAcquire
+from facecli.recognition import images
 
 RUNS = 4_000
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL")
 
 @pytest.fixture(scope="module")
 def fuzz() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "fuzz_images.py"
+    path = Path(__file__).parents[1] / "support" / "fuzz_images.py"
     spec = importlib.util.spec_from_file_location("fuzz_images", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -9,13 +9,13 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-import galleries
 import pytest
-from sandbox import Facecli
 from sqlite_utils import Database
+from support import galleries
+from support.sandbox import Facecli
 
-from facecli import database
-from facecli.schema import migrations
+from facecli.storage.sqlite import connection
+from facecli.storage.sqlite.schema import migrations
 
 STEPS = [migration.name for migration in migrations.pending(Database(memory=True))]
 
@@ -91,7 +91,7 @@ REFUSED = {
     "text": lambda path: path.write_text("path,subject\na.jpg,Ada\n"),
     "another application's": foreign,
     "header only": lambda path: path.write_bytes(path.read_bytes()[:100] + bytes(50_000)),
-    "newer": altered(f"PRAGMA user_version = {database.SCHEMA_VERSION + 1}"),
+    "newer": altered(f"PRAGMA user_version = {connection.SCHEMA_VERSION + 1}"),
     "no reference table": altered("PRAGMA foreign_keys=OFF; DROP TABLE reference"),
     "no gallery row": altered("DELETE FROM gallery"),
     "a dimension of text": altered("UPDATE gallery SET dimension = 'many'"),
@@ -167,7 +167,7 @@ def test_every_older_schema_is_brought_up_to_date(
         "INSERT INTO reference (subject_id, vector, x1, y1, x2, y2, landmarks, detection_score, "
         f"quality, photo_sha256, face, path, enrolled_at) VALUES (1, {marks})", face,
     )  # fmt: skip
-    old.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
+    old.execute(f"PRAGMA application_id = {connection.APPLICATION_ID}")
     old.execute(f"PRAGMA user_version = {step}")
     old.close()
     rows = json.loads(facecli("identify", good, "-g", tmp_path / "g", "--json").out)

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from networks import network
 from onnx import TensorProto, helper, numpy_helper
-from sandbox import Facecli
+from support.networks import network
+from support.sandbox import Facecli
 
-from facecli.errors import ModelError
-from facecli.install.unpack import take
+from facecli.common.errors import ModelError
+from facecli.recognition.model_zoo.unpack import take
 
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip")
 

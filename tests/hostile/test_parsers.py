@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from galleries import DIMENSION, EMBEDDER, new_store, reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.galleries import DIMENSION, EMBEDDER, new_store, reference
 
-from facecli import exchange, images, reference_table, weights
-from facecli.errors import FacecliError, GalleryError, InputError, ModelError
-from facecli.layouts import Layout, key, labelled, name_fault
-from facecli.report import printable
-from facecli.store import Store
-from facecli.terms import Reason
-from facecli.trials import Pairs, read_pairs
-from facecli.types import FailureToAcquire
+from facecli.common.enums import Reason
+from facecli.common.errors import FacecliError, GalleryError, InputError, ModelError
+from facecli.common.names import key, name_fault
+from facecli.common.types import FailureToAcquire
+from facecli.datasets.labels import Layout, labelled
+from facecli.datasets.pairs import Pairs, read_pairs
+from facecli.metrics import reference_table
+from facecli.recognition import images
+from facecli.recognition.model_zoo import registry
+from facecli.report.formats import printable
+from facecli.storage import export as portable
+from facecli.storage.sqlite.store import Store
 
 T = TypeVar("T")
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL")
@@ -124,7 +128,7 @@ json_values = st.recursive(
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, object]:
-    spec = weights.find_embedder(weights.DEFAULT_EMBEDDER)
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     assert spec.table
     return json.loads(spec.table.read_text("utf-8"))
 
@@ -144,7 +148,7 @@ def test_a_reference_table(table: dict[str, object], data: st.DataObject) -> Non
 def export(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     store = new_store(tmp_path_factory.mktemp("export") / "g")
     store.add([reference("Ada", 1), reference("Bob", 2)])
-    exchange.export(store, store.path.with_name("out"))
+    portable.export(store, store.path.with_name("out"))
     store.close()
     return store.path.with_name("out").read_bytes()
 
@@ -167,7 +171,7 @@ def test_an_export(target: Store, export: bytes, tmp_path: Path, data: st.DataOb
     else:
         content = mutated(export, random.Random(data.draw(st.integers(0, 2**32))))
     (tmp_path / "x").write_bytes(content)
-    added = answered(lambda: exchange.import_(target, tmp_path / "x"), GalleryError)
+    added = answered(lambda: portable.import_(target, tmp_path / "x"), GalleryError)
     if added is None:
         assert target.counts() == before
     assert target.check() == []
@@ -195,11 +199,11 @@ def test_a_model_s_description(tmp_path: Path, wrong: dict[str, str], junk: byte
     path = tmp_path / "model.toml"
     for content in (f"[embedder.x]\n{facts}\n".encode(), junk, b"embedder = " + b"[" * 9999):
         path.write_bytes(content)
-        for spec in answered(lambda: weights.described(path), ModelError) or ():
+        for spec in answered(lambda: registry.described(path), ModelError) or ():
             assert spec.embedder_id.startswith("x:")
             assert spec.std > 0 and spec.dimension > 0 and spec.input_size > 0
             with pytest.raises(ModelError):
-                weights.read_verified(spec)
+                registry.read_verified(spec)
 
 
 @given(st.sampled_from(sorted(images._MAGIC)), st.binary(max_size=300), st.binary(max_size=8))

@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from sandbox import Facecli
+from support.sandbox import Facecli
 
 NAMES = (
     "Ada", "Žofie Šťastná", "Дмитрий", "Ελένη", "محمد", "שרה", "हिन्दी नाम", "தமிழ்", "ไทย ชื่อ",

@@ -6,15 +6,15 @@ import json
 import os
 from pathlib import Path
 
-import corpus
-import galleries
 import pytest
-from sandbox import Facecli
+from support import corpus, galleries
+from support.sandbox import Facecli
 
-from facecli import Gallery, images
-from facecli.enrol import EnrolStatus
-from facecli.layouts import labelled
-from facecli.terms import Reason
+from facecli import Gallery
+from facecli.common.enums import Reason
+from facecli.datasets.labels import labelled
+from facecli.gallery.enroll import EnrolStatus
+from facecli.recognition import images
 
 MEMORY = 1 << 30  # bytes that a run over the corpus may take
 

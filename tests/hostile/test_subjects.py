@@ -9,9 +9,9 @@ import json
 import shutil
 from pathlib import Path
 
-import galleries
 import pytest
-from sandbox import Facecli
+from support import galleries
+from support.sandbox import Facecli
 
 TAKEN = (
     "'); DROP TABLE subject;--",

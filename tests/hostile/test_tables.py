@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from sandbox import Facecli
+from support.sandbox import Facecli
 
-from facecli.errors import InputError
-from facecli.layouts import labelled
-from facecli.trials import read_pairs
+from facecli.common.errors import InputError
+from facecli.datasets.labels import labelled
+from facecli.datasets.pairs import read_pairs
 
 MANY = 1_000_000
 PEOPLE = MANY if "FACECLI_SLOW" in os.environ else MANY // 10

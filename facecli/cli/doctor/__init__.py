@@ -1,0 +1,1 @@
+"""Is everything in order? `examine` looks; what fails is a finding, never an exception."""

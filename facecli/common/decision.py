@@ -1,0 +1,50 @@
+"""Policy: candidates and an operating point make a decision. Retrieval ranks; this accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecli.common.enums import Outcome
+from facecli.common.types import Candidate, Decision, FailureToAcquire, OperatingPoint, Probe
+
+
+@overload
+def accepts(score: float, threshold: float) -> bool: ...
+@overload
+def accepts(score: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]: ...
+def accepts(score: float | NDArray[np.floating], threshold: float) -> bool | NDArray[np.bool_]:
+    """True where a score is at or above the threshold: the only place that compares the two.
+
+    NaN is never accepted.
+    """
+    return score >= threshold
+
+
+def decide(
+    probe: Probe,
+    candidates: Sequence[Candidate],
+    point: OperatingPoint,
+    false_alarm: float = float("nan"),
+    flaw: FailureToAcquire | None = None,
+) -> Decision:
+    """Accept the best candidate, or say unknown; of low quality where a flaw may be to blame.
+
+    candidates: best first. false_alarm: see `types.Decision`. flaw: what is wrong with the face;
+    one that is identified all the same stays so.
+    """
+    best = candidates[0] if candidates else None
+    identified = best is not None and accepts(best.score, point.threshold)
+    rejected = Outcome.UNKNOWN if flaw is None else Outcome.LOW_QUALITY
+    return Decision(
+        probe=probe,
+        outcome=Outcome.IDENTIFIED if identified else rejected,
+        candidates=tuple(candidates),
+        operating_point=point,
+        subject=best.subject if best is not None and identified else None,
+        false_alarm=false_alarm,
+        failure=None if identified else flaw,
+    )

@@ -1,0 +1,186 @@
+"""The results that travel between modules: frozen, slotted, and nothing but data.
+
+Coordinates are pixels of the upright photo, x to the right, y down, (0, 0) the centre of
+the top left pixel. Scores are cosines of two unit vectors in [-1, 1]; higher is more alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecli.common.enums import Basis, Outcome, Reason, Target
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureToAcquire:
+    """A photo that gave no template. `detail` says what to do, in a line."""
+
+    path: str
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One detected face.
+
+    box: (x1, y1, x2, y2) px, may reach over the photo's edge.
+    landmarks: (5, 2) float32 px: the eye on the photo's left, the other eye, nose tip, the
+        mouth corner on the photo's left, the other corner.
+    detection_score: the detector's, in [0, 1].
+    quality: in [0, 1], see `quality.Quality`. sharpness: one of its measures, in [0, 1]; NaN where
+        the face was read from a gallery.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: Float32
+    detection_score: float
+    quality: float = 0.0
+    sharpness: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """vector: (d,) float32 of unit norm. embedder_id: what made it; others cannot be compared."""
+
+    vector: Float32
+    embedder_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceTemplate:
+    """A face of a photo with its template: what the one extraction path yields."""
+
+    face: Face
+    template: Template
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A photo that was read. sha256: hex digest of its bytes. faces: most prominent first (see
+    `extract.prominence`), may be empty.
+
+    failures: faces that were found but gave no template.
+    """
+
+    path: str
+    sha256: str
+    faces: tuple[FaceTemplate, ...]
+    failures: tuple[FailureToAcquire, ...] = ()
+
+    def without_face(self) -> FailureToAcquire:
+        """Why this photo gave no template, where `faces` is empty."""
+        if self.failures:
+            return self.failures[0]
+        return FailureToAcquire(self.path, Reason.NO_FACE, "give a photo that shows the face")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A subject ranked by score. Ranked is not matched: a match is a decision."""
+
+    rank: int
+    subject: str
+    reference_id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An observed rate with its counts and a confidence interval, all rates in [0, 1].
+
+    `rate` is NaN where `trials` is 0: undefined is never 0.
+    """
+
+    rate: float
+    low: float
+    high: float
+    errors: int
+    trials: int
+    level: float = 0.95
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryFit:
+    """How a gallery of n subjects differs from the reference set its embedder's table is of.
+
+    mean (m), expected_mean (mu): the best non-mated score of its references among the other
+        subjects, cosine; as observed, and as the table expects among n - 1.
+    ratio (r): the spread of those scores over the table's.
+    shift, scale: what the table's scores are moved and stretched by; see `fit`.
+    references: how many were searched for it.
+    """
+
+    n: int
+    mean: float
+    expected_mean: float
+    ratio: float
+    shift: float
+    scale: float
+    references: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A threshold with the error rate it was chosen for.
+
+    threshold: cosine; a candidate is accepted at or above it (`decide.accepts`).
+    target, target_rate: the aim, a rate in (0, 1); NaN for `Target.NONE`.
+    expected_fpir, expected_fpir_10n: the estimate at n subjects and at ten times as many, were
+        the threshold to stay; NaN where no table supports one.
+    fmr: the estimate per comparison, NaN likewise.
+    n: enrolled subjects it was computed for.
+    made_from: a line for people. made_at: ISO 8601 UTC, empty for the built-in.
+    fit: what the gallery's own people did to it; None where it was not adjusted.
+    """
+
+    threshold: float
+    basis: Basis
+    target: Target
+    target_rate: float
+    expected_fpir: float
+    expected_fpir_10n: float
+    fmr: float
+    n: int
+    embedder_id: str
+    made_from: str
+    made_at: str = ""
+    fit: GalleryFit | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """A face asked about. `index` counts its photo's faces from 0; None where there is none."""
+
+    path: str
+    index: int | None = None
+    face: Face | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """The answer for one probe.
+
+    candidates: best first, one per subject, whatever their scores; empty without a template.
+    subject: the identified subject, None unless `outcome` is IDENTIFIED.
+    failure: why there is no template, or what keeps a face of low quality from an answer.
+    false_alarm: the estimated chance that a stranger scores as high against this gallery,
+        NaN where no table supports one.
+    """
+
+    probe: Probe
+    outcome: Outcome
+    candidates: tuple[Candidate, ...]
+    operating_point: OperatingPoint
+    subject: str | None = None
+    false_alarm: float = float("nan")
+    failure: FailureToAcquire | None = None

@@ -1,0 +1,200 @@
+"""Photos into the gallery: idempotent by content, resumable, one bad photo never stops a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from facecli.common.enums import FacesRule, Reason
+from facecli.common.names import key
+from facecli.common.parallel import batches
+from facecli.common.types import FailureToAcquire, Photo
+from facecli.datasets.labels import LabelledPhoto
+from facecli.recognition import images, quality
+from facecli.recognition.pipeline import Extractor, Opened, Run, decoded
+from facecli.storage.interface import Vault
+from facecli.storage.records import NewReference
+
+COMMIT_EVERY = 32  # photos: a commit costs milliseconds, a lost photo costs an embedding
+
+UNSEEN = "it is here, but a worker does not see it: workers need it under the same path"
+
+
+class EnrolStatus(StrEnum):
+    """What became of a photo."""
+
+    ENROLLED = "enrolled"
+    ALREADY = "already there"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolItem:
+    """One photo's outcome. faces: references it added.
+
+    failure: why it was skipped, or what was wrong with a face of it that was.
+    """
+
+    path: str
+    subject: str
+    status: EnrolStatus
+    faces: int = 0
+    failure: FailureToAcquire | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolReport:
+    """Every photo's outcome, in the order given."""
+
+    items: tuple[EnrolItem, ...]
+
+    def count(self, status: EnrolStatus) -> int:
+        """How many photos came to this."""
+        return sum(item.status is status for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A photo to look at, perhaps on another machine.
+
+    file: where it lies, absolute. known: sha256 of the photos its subject has in the gallery.
+    """
+
+    photo: LabelledPhoto
+    file: Path
+    known: Set[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A photo on its way: its outcome so far, and the references to be written."""
+
+    item: EnrolItem
+    new: tuple[NewReference, ...] = ()
+
+
+def enrol(
+    store: Vault,
+    run: Run,
+    photos: Sequence[LabelledPhoto],
+    faces: FacesRule,
+    progress: Callable[[EnrolItem], object] | None,
+    bar: float = quality.DEFAULT_BAR,
+    store_them: bool = True,
+) -> EnrolReport:
+    """Extract where `run` does, write here in groups; a photo is reported once it is committed.
+
+    bar: faces of a lower quality are refused. store_them: False only says what would be enrolled.
+    """
+    written: set[tuple[str, str]] = set()
+    done: list[EnrolItem] = []
+    waiting: list[_Prepared] = []
+
+    def commit() -> None:
+        if store_them:
+            store.add([new for prepared in waiting for new in prepared.new])
+        for prepared in waiting:
+            done.append(prepared.item)
+            if progress:
+                progress(prepared.item)
+        waiting.clear()
+
+    tasks = batches(_tasks(store, photos), lambda task: task.file)
+    for prepared in run(partial(_prepare, faces, bar), tasks):
+        waiting.append(_once(_located(prepared), written))
+        if len(waiting) >= COMMIT_EVERY:
+            commit()
+    commit()
+    return EnrolReport(tuple(done))
+
+
+def _tasks(store: Vault, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for subject, sha256 in store.enrolled_photos(photo.subject for photo in photos):
+        known[subject].add(sha256)
+    for photo in photos:
+        yield _Task(photo, photo.path.absolute(), known.get(key(photo.subject), frozenset()))
+
+
+def _prepare(
+    rule: FacesRule, bar: float, extractor: Extractor, tasks: Sequence[_Task]
+) -> Iterator[_Prepared]:
+    most = 1 if rule is FacesRule.LARGEST else None
+    results: Iterator[Photo | FailureToAcquire | _Prepared]
+    results = extractor.several(map(_opened, tasks), most)
+    for task in tasks:
+        found = next(results)
+        yield found if isinstance(found, _Prepared) else _judged(rule, bar, task.photo, found)
+
+
+def _opened(task: _Task) -> Opened | FailureToAcquire | _Prepared:
+    path = str(task.photo.path)
+    data = images.read(task.file)
+    if isinstance(data, FailureToAcquire):
+        return replace(data, path=path)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 in task.known:
+        return _Prepared(EnrolItem(path, task.photo.subject, EnrolStatus.ALREADY))
+    return decoded(data, path, sha256)
+
+
+def _judged(
+    rule: FacesRule, bar: float, labelled: LabelledPhoto, photo: Photo | FailureToAcquire
+) -> _Prepared:
+    """The references that a photo gives, or why it gives none."""
+    path, subject = str(labelled.path), labelled.subject
+    if isinstance(photo, FailureToAcquire):
+        return _skipped(path, subject, photo)
+    if failure := _refused(photo, rule):
+        return _skipped(path, subject, failure)
+    chosen = photo.faces if rule is FacesRule.ALL else photo.faces[:1]
+    faults = [quality.fault(found.face, bar) for found in chosen]
+    worst = next(filter(None, faults), None)
+    flaw = FailureToAcquire(path, Reason.LOW_QUALITY, worst) if worst else None
+    new = tuple(
+        NewReference(subject, found, photo.sha256, index, path)
+        for index, (found, fault) in enumerate(zip(chosen, faults, strict=True))
+        if fault is None
+    )
+    if flaw and not new:
+        return _skipped(path, subject, flaw)
+    return _Prepared(EnrolItem(path, subject, EnrolStatus.ENROLLED, len(new), flaw), new)
+
+
+def _refused(photo: Photo, rule: FacesRule) -> FailureToAcquire | None:
+    if not photo.faces:
+        return photo.without_face()
+    if rule is FacesRule.ONLY_ONE and len(photo.faces) > 1:
+        return FailureToAcquire(
+            photo.path, Reason.SEVERAL_FACES, f"{len(photo.faces)} faces; crop it to the one meant"
+        )
+    return None
+
+
+def _once(prepared: _Prepared, written: set[tuple[str, str]]) -> _Prepared:
+    """Count a photo that stands twice in one run as already there the second time."""
+    if not prepared.new:
+        return prepared
+    mark = (key(prepared.item.subject), prepared.new[0].photo_sha256)
+    if mark in written:
+        return _Prepared(replace(prepared.item, status=EnrolStatus.ALREADY, faces=0))
+    written.add(mark)
+    return prepared
+
+
+def _located(prepared: _Prepared) -> _Prepared:
+    """Say so where a photo that was not found is here, only not for the worker that looked."""
+    failure = prepared.item.failure
+    if failure is None or failure.reason is not Reason.NOT_FOUND or not Path(failure.path).exists():
+        return prepared
+    unseen = replace(failure, detail=UNSEEN)
+    return replace(prepared, item=replace(prepared.item, failure=unseen))
+
+
+def _skipped(path: str, subject: str, failure: FailureToAcquire) -> _Prepared:
+    return _Prepared(EnrolItem(path, subject, EnrolStatus.SKIPPED, 0, failure))

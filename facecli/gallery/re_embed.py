@@ -1,0 +1,269 @@
+"""A gallery moved to another embedder, from the photos that it was enrolled from.
+
+    every photo, unchanged -> its faces -> the one where the reference's was -> the file of the
+    work so far, beside the gallery -> all at once, in one transaction, into the gallery or a copy
+
+The work is kept when it is interrupted, and the gallery is in use as it was until the last step.
+Subjects, names, dates and the audit log stay. The threshold belongs to the old embedder, and what
+could be undone holds its templates: both stay behind, in the old gallery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from facecli.common import atomic
+from facecli.common.enums import Reason
+from facecli.common.errors import GalleryError, UsageError
+from facecli.common.parallel import batches
+from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
+from facecli.recognition import images
+from facecli.recognition.model_zoo.registry import EmbedderSpec
+from facecli.recognition.pipeline import Extractor, Opened, decoded
+from facecli.storage.records import NewReference, ReferenceRow
+from facecli.storage.sqlite import sidecar, switch
+from facecli.storage.sqlite.connection import beside, explained
+from facecli.storage.sqlite.store import Store
+
+COMMIT_EVERY = 32  # photos
+SAME_FACE = 0.5  # overlap of two boxes: neighbours in a crowd share less, another detector's more
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A reference without a template of the new embedder, and why."""
+
+    reference: int
+    subject: str
+    failure: FailureToAcquire
+
+
+@dataclass(frozen=True, slots=True)
+class ReEmbedding:
+    """What was moved. gallery: the new one; old: the copy of it as it was, None where it still is
+    where it was, or after a dry run.
+    """
+
+    embedder_id: str
+    references: int
+    left_out: tuple[LeftOut, ...]
+    gallery: Path
+    old: Path | None
+
+
+@dataclass(slots=True)
+class _Shot:
+    """A photo's content, where it was seen, and the references to re-embed: those of its faces."""
+
+    sha256: str
+    paths: dict[str, None] = field(default_factory=dict)
+    faces: list[ReferenceRow] = field(default_factory=list)
+
+
+_Made = tuple[list[NewReference], list[LeftOut]]
+
+
+def survey(store: Store, spec: EmbedderSpec) -> ReEmbedding:
+    """What re-embedding would come to, as far as the photos' bytes tell; loads no model."""
+    _require_another(store, spec)
+    shots = list(_shots(store, {}))
+    missing = [out for shot in shots if isinstance(found := _bytes(shot), FailureToAcquire)
+               for out in _all_out(shot, found)]  # fmt: skip
+    count = sum(len(shot.faces) for shot in shots) - len(missing)
+    return ReEmbedding(spec.embedder_id, count, tuple(missing), store.path, None)
+
+
+def re_embed(
+    store: Store,
+    extractor: Extractor,
+    to: Path | None,
+    accept: Callable[[Sequence[LeftOut]], object],
+    workers: int | None,
+    progress: Callable[[], object],
+) -> ReEmbedding:
+    """Move the gallery to the extractor's embedder; what an interrupted call did is not redone.
+
+    to: a new file for it, and the old stays as it is; None switches the gallery itself, once a
+    copy of it as it was lies beside it. accept: called with what would be left out, before
+    anything is changed; may raise. progress: called once a reference.
+    Raises UsageError when the embedder is the gallery's own, GalleryError when nothing could be
+    re-embedded, or others enrolled meanwhile: then the work is kept for another call.
+    """
+    spec = extractor.spec
+    _require_another(store, spec)
+    if to is not None and to.exists():
+        raise GalleryError(f"{to} is there already: name another file")
+    at = switch.work_path(store.path, spec.name)
+    with closing(Store.create(at, spec.embedder_id, spec.dimension, store.key)) as work:
+        left_out = _work(store, work, extractor, workers, progress)
+        if left_out:
+            accept(left_out)
+        put = partial(_put, work, frozenset(out.reference for out in left_out))
+        old = None if to else _copied(store)
+        try:
+            count = _elsewhere(store, to, put) if to else put(store)
+        except BaseException:
+            if old is not None:
+                old.unlink()
+            raise
+    with explained(at):
+        if to is None:
+            sidecar.discard(store.path)
+        for end in ("", "-wal", "-shm"):
+            at.with_name(at.name + end).unlink(missing_ok=True)
+    return ReEmbedding(spec.embedder_id, count, tuple(left_out), to or store.path, old)
+
+
+def _require_another(store: Store, spec: EmbedderSpec) -> None:
+    if store.embedder_id == spec.embedder_id:
+        raise UsageError(f"{store.path} is {spec.name}'s already: name another --model")
+
+
+# the work ------------------------------------------------------------------------------------
+
+
+def _work(
+    store: Store,
+    work: Store,
+    extractor: Extractor,
+    workers: int | None,
+    progress: Callable[[], object],
+) -> list[LeftOut]:
+    """Make the templates that are still to be made; returns the references that get none."""
+    done = {int(row.subject): row.photo_sha256 for row in work.references()}
+    left_out: list[LeftOut] = []
+    waiting: list[NewReference] = []
+    shots = list(_shots(store, done))
+    # the first path tells how large a photo is: the others are copies of it
+    several = batches(shots, lambda shot: _on_disk(next(iter(shot.paths))))
+    for number, (made, out) in enumerate(extractor.on(workers)(_make, several), 1):
+        waiting += made
+        left_out += out
+        if number % COMMIT_EVERY == 0 or number == len(shots):
+            work.add(waiting)
+            waiting.clear()
+        for _ in (*made, *out):
+            progress()
+    return left_out
+
+
+def _shots(store: Store, done: dict[int, str]) -> Iterator[_Shot]:
+    """Every photo with references that are not done, in the order they were enrolled."""
+    shots: dict[str, _Shot] = {}
+    with store.snapshot():
+        for row in store.references():
+            shot = shots.setdefault(row.photo_sha256, _Shot(row.photo_sha256))
+            shot.paths[row.path] = None
+            if done.get(row.id) != row.photo_sha256:
+                shot.faces.append(row)
+    return (shot for shot in shots.values() if shot.faces)
+
+
+def _make(extractor: Extractor, shots: Sequence[_Shot]) -> Iterator[_Made]:
+    for shot, photo in zip(shots, extractor.several(map(_opened, shots)), strict=True):
+        if isinstance(photo, FailureToAcquire):
+            yield [], _all_out(shot, photo)
+        else:
+            yield _matched(shot, photo)
+
+
+def _matched(shot: _Shot, photo: Photo) -> _Made:
+    made: list[NewReference] = []
+    out: list[LeftOut] = []
+    for row in shot.faces:
+        face = _at(row.face.box, photo.faces)
+        if face is None:
+            why = FailureToAcquire(row.path, Reason.NO_FACE, "none where the reference's was")
+            out.append(LeftOut(row.id, row.subject, why))
+        else:
+            made.append(NewReference(str(row.id), face, shot.sha256, row.face_index, row.path))
+    return made, out
+
+
+def _all_out(shot: _Shot, failure: FailureToAcquire) -> list[LeftOut]:
+    return [LeftOut(row.id, row.subject, failure) for row in shot.faces]
+
+
+def _opened(shot: _Shot) -> Opened | FailureToAcquire:
+    found = _bytes(shot)
+    if isinstance(found, FailureToAcquire):
+        return found
+    path, data = found
+    return decoded(data, path, shot.sha256)
+
+
+def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:
+    """The photo's bytes from the first of its paths where they are what was enrolled."""
+    failures = []
+    for path in shot.paths:
+        data = images.read(_on_disk(path))
+        if isinstance(data, FailureToAcquire):
+            where = "" if Path(path).is_absolute() else "looked for from the folder you are in"
+            failures.append(FailureToAcquire(path, data.reason, data.detail or where))
+        elif hashlib.sha256(data).hexdigest() != shot.sha256:
+            failures.append(FailureToAcquire(path, Reason.CHANGED))
+        else:
+            return path, data
+    return failures[0]
+
+
+def _on_disk(path: str) -> Path:
+    r"""The file that a stored path names; bytes that are no UTF-8 are stored as `\udcXX`."""
+    if Path(path).exists():
+        return Path(path)
+    return Path(re.sub(r"\\u(dc[89a-f][0-9a-f])", lambda m: chr(int(m[1], 16)), path))
+
+
+def _at(box: Box, faces: Sequence[FaceTemplate]) -> FaceTemplate | None:
+    """The face that was detected there, whatever its place among the photo's faces."""
+    best = max(faces, key=lambda found: _overlap(box, found.face.box), default=None)
+    return best if best and _overlap(box, best.face.box) >= SAME_FACE else None
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """What two boxes share over what they cover together, in [0, 1]."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(0.0, width) * max(0.0, height)
+    whole = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - shared
+    return shared / whole if whole > 0 else 0.0
+
+
+# the switch ----------------------------------------------------------------------------------
+
+
+def _put(work: Store, left_out: frozenset[int], store: Store) -> int:
+    with work.snapshot():
+        return store.switch(work.embedder_id, work.dimension, work.references(), left_out)
+
+
+def _copied(store: Store) -> Path:
+    """The gallery as it is, in a new file beside it."""
+    old = beside(store.path, "before-re-embed")
+    with explained(old), atomic.draft(old) as draft:
+        draft.touch(0o600)
+        store.copy_to(draft)
+        atomic.place(draft, old)
+    return old
+
+
+def _elsewhere(store: Store, to: Path, put: Callable[[Store], int]) -> int:
+    """Switch a copy, and put it at `to` once it is whole."""
+    with explained(to), atomic.draft(to) as draft:
+        draft.touch(0o600)
+        store.copy_to(draft)
+        with closing(Store.open(draft, store.key)) as copy:
+            count = put(copy)
+            copy.compact()
+        try:
+            atomic.place(draft, to)
+        except FileExistsError:
+            raise GalleryError(f"{to} is there already: name another file") from None
+    return count

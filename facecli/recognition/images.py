@@ -1,0 +1,264 @@
+"""A photo's bytes -> upright pixels. The only place that reads and decodes photos.
+
+One decoder, Pillow, for every format. OpenCV's `imdecode` is quicker, but it lets libjpeg and
+libpng write on stderr, drops alpha so that hidden pixels show, ignores AVIF's orientation, and
+up to 4.10 hands out a grey tail for a JPEG whose end was overwritten with zeros.
+
+Not handled: colour profiles (a Display P3 photo is read as sRGB; embedders do not mind),
+frames after the first, a JPEG that was cut and then closed again by a "repair" tool, and a
+lossy WebP whose end was overwritten: its code has no check of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import stat
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+
+from facecli.common.enums import Reason
+from facecli.common.types import FailureToAcquire, Image
+
+MAX_PIXELS = 178_956_970
+"""Width x height at most: Pillow's own hard limit, about 0.5 GB of pixels. Only lower it."""
+
+MAX_BYTES = 1 << 29
+"""File size at most, in bytes (512 MiB)."""
+
+STRIP = 128  # rows that are converted at once: they stay in the processor's cache
+
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_ORIENTATION = 0x0112  # EXIF 2.32, tag 274
+_UPRIGHT = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+
+# Pillow warns about corrupt EXIF and large sizes; both are decided here. `catch_warnings` is not
+# thread-safe, so the filter is set once, for Pillow's modules alone.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints them on stderr
+
+
+def read(path: Path) -> bytes | FailureToAcquire:
+    """The bytes of a regular file; links are followed. Never blocks, never raises OSError."""
+    try:
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):  # opening a FIFO would wait for a writer
+            return FailureToAcquire(str(path), Reason.UNREADABLE, f"{_kind(info.st_mode)}")
+        if info.st_size > MAX_BYTES:
+            detail = f"the file has {info.st_size >> 20} MiB, the limit is {MAX_BYTES >> 20}"
+            return FailureToAcquire(str(path), Reason.TOO_LARGE, detail)
+        return path.read_bytes()
+    except FileNotFoundError:
+        return FailureToAcquire(str(path), Reason.NOT_FOUND, "check the path")
+    except OSError as error:
+        return FailureToAcquire(str(path), Reason.UNREADABLE, error.strerror or str(error))
+    except ValueError as error:  # a NUL byte in the path
+        return FailureToAcquire(str(path), Reason.NOT_FOUND, str(error))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A photo's pixels, perhaps fewer than it has.
+
+    image: upright (H, W, 3) uint8 BGR. scale: px of the photo per px of it, 1, 2, 4 or 8. A point
+    at p in the view is at (p + 0.5) * scale - 0.5 in the photo.
+    """
+
+    image: Image
+    scale: int
+
+
+def decode(data: bytes, path: str, max_pixels: int = MAX_PIXELS) -> Image | FailureToAcquire:
+    """Upright pixels, (H, W, 3) uint8 BGR, C-contiguous and writable.
+
+    EXIF orientation is applied, alpha composited over white, 16-bit samples scaled to 8, CMYK
+    converted; of an animation the first frame. `path` only names the photo in a failure.
+    The size is checked against `max_pixels` from the header, before any pixel is decoded.
+    """
+    view = decode_view(data, path, None, max_pixels)
+    return view.image if isinstance(view, View) else view
+
+
+def decode_view(
+    data: bytes, path: str, side: int | None, max_pixels: int = MAX_PIXELS
+) -> View | FailureToAcquire:
+    """As `decode`, but of a large JPEG only every second, fourth or eighth pixel is made.
+
+    side: px that the long side keeps at least; None takes all pixels. libjpeg shrinks in the
+    frequency domain, by averages, in a fraction of the time. Other formats come in full.
+    """
+    form = _format(data)
+    if form is None:
+        return FailureToAcquire(path, Reason.NOT_AN_IMAGE, _NOT_AN_IMAGE)
+    try:
+        with _open(data, form) as picture:
+            width, height = picture.size
+            if width * height > max_pixels:
+                detail = f"{width} x {height}, the limit is {max_pixels:,} pixels; shrink it first"
+                return FailureToAcquire(path, Reason.TOO_LARGE, detail)
+            _check_ending(data, form)
+            scale = 1 if side is None else _reduce(picture, side)
+            picture.load()
+            return View(_to_bgr(_turn(picture)), scale)
+    except _Refused as refusal:
+        return FailureToAcquire(path, refusal.reason, str(refusal))
+    except (Pillow.DecompressionBombError, MemoryError) as error:
+        return FailureToAcquire(path, Reason.TOO_LARGE, str(error))
+    except Exception as error:  # Pillow's plugins raise nearly any type on damaged bytes
+        return FailureToAcquire(path, Reason.TRUNCATED, f"{form}: {_first_line(error)}")
+
+
+_NOT_AN_IMAGE = "not a JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF or HEIC file"
+
+
+class _Refused(Exception):
+    """A readable picture that is not accepted, with the reason and what to do."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def _format(data: bytes) -> str | None:
+    """The format by its first bytes; file names are not believed."""
+    for magic, form in _MAGIC.items():
+        if data.startswith(magic):
+            return form
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":  # ISO/IEC 14496-12: the major brand, a version, then more brands
+        brands = {data[i : i + 4] for i in range(8, min(64, int.from_bytes(data[:4], "big")), 4)}
+        if brands & {b"avif", b"avis"}:
+            return "AVIF"
+        if brands & _HEIF_BRANDS:
+            return "HEIF"
+    return None
+
+
+def _open(data: bytes, form: str) -> Pillow.Image:
+    """The picture with its header read. Raises _Refused where a decoder is missing."""
+    if form == "HEIF":
+        try:
+            from pillow_heif import HeifImageFile  # optional, and slow to import
+        except ImportError:
+            detail = "HEIC needs the extra: pip install 'facecli[heif]'"
+            raise _Refused(Reason.NEEDS_EXTRA, detail) from None
+        opener: Callable[[io.BytesIO], Pillow.Image] = HeifImageFile
+        return opener(io.BytesIO(data))
+    try:
+        if form == "JPEG":  # by its own class: `open` imports the code of five formats first
+            return JpegImageFile(io.BytesIO(data))
+        return Pillow.open(io.BytesIO(data), formats=[form])
+    except (UnidentifiedImageError, SyntaxError):
+        if form == "AVIF" and not _reads_avif():
+            detail = "this Pillow reads no AVIF: pip install --upgrade 'pillow>=11.3'"
+            raise _Refused(Reason.NEEDS_EXTRA, detail) from None
+        raise _Refused(Reason.TRUNCATED, f"begins like {form}, but its header is damaged") from None
+
+
+def _check_ending(data: bytes, form: str) -> None:
+    """Raise where the end was lost but its place is filled, as in an unfinished download.
+
+    Decoders make a picture of any bytes there. What follows a JPEG's end marker is left alone:
+    phones append second pictures.
+    """
+    if form == "PNG":
+        with Pillow.open(io.BytesIO(data), formats=["PNG"]) as chunks:
+            chunks.verify()  # every chunk's CRC, which loading skips; decodes no pixel
+    if form == "JPEG" and data.find(b"\xff\xd9", _scan_start(data)) < 0:
+        raise _Refused(Reason.TRUNCATED, "JPEG: the end is missing; fetch the file again")
+
+
+def _scan_start(data: bytes) -> int:
+    """Where a JPEG's pixels begin; before that, a thumbnail may hold an end marker of its own."""
+    at = 2
+    while at + 3 < len(data) and data[at : at + 2] != b"\xff\xda":
+        if data[at] == 0xFF and data[at + 1] != 0xFF:  # ITU-T T.81 B.1.1: a marker, its length
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        else:  # filler, or junk that decoders skip, too
+            at += 1
+    return at
+
+
+def _reduce(picture: Pillow.Image, side: int) -> int:
+    """Make the picture decode as small as `side` allows; how many times smaller that is."""
+    longest = max(picture.size)
+    scale = next((s for s in (8, 4, 2) if longest // s >= side), 1)
+    if scale == 1:
+        return 1
+    width, height = (max(1, length // scale) for length in picture.size)
+    drafted = picture.draft(None, (width, height))  # None for formats that cannot
+    return round(longest / max(drafted[1][2:])) if drafted else 1
+
+
+def _reads_avif() -> bool:
+    from PIL import features  # only asked after a failure
+
+    return "avif" in features.get_supported_modules()
+
+
+def _turn(picture: Pillow.Image) -> Pillow.Image:
+    """Upright by EXIF orientation. AVIF and HEIC carry theirs as boxes, which Pillow maps to it."""
+    try:
+        orientation = picture.getexif().get(_ORIENTATION)
+    except Exception:  # corrupt EXIF says nothing about the pixels
+        return picture
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _to_bgr(picture: Pillow.Image) -> Image:
+    if picture.mode.startswith("I;16"):
+        wide = np.asarray(picture).astype(np.uint32)
+        picture = Pillow.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        detail = f"32-bit samples ({picture.mode}) have no agreed white; save as 8- or 16-bit"
+        raise _Refused(Reason.UNREADABLE, detail)
+    if picture.has_transparency_data:
+        # White is what viewers and printers show behind a cut-out, so it is what its owner saw.
+        paper = Pillow.new("RGBA", picture.size, "white")
+        picture = Pillow.alpha_composite(paper, picture.convert("RGBA"))
+    if picture.mode != "RGB":
+        picture = picture.convert("RGB")
+    width, height = picture.size
+    image = np.empty((height, width, 3), np.uint8)
+    # In strips: Pillow hands out pixels by way of two more copies of them.
+    for top in range(0, height, STRIP):
+        part = picture.crop((0, top, width, min(top + STRIP, height)))
+        cv2.cvtColor(np.asarray(part), cv2.COLOR_RGB2BGR, image[top : top + STRIP])
+    return image
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder, not a photo"
+    return "a FIFO, not a photo" if stat.S_ISFIFO(mode) else "not a regular file"

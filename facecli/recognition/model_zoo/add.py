@@ -1,0 +1,214 @@
+"""A model file becomes an embedder: its facts, the check of its network, the copy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facecli.common.errors import LicenceError, ModelError, UsageError
+from facecli.common.files import regular
+from facecli.common.places import home, private_folder
+from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
+from facecli.recognition.model_zoo.registry import (
+    SHIPPED,
+    ChannelOrder,
+    EmbedderSpec,
+    described,
+    known_models,
+)
+from facecli.recognition.model_zoo.rewrite import rewritten
+
+UNKNOWN_LICENCE = "unknown"
+_PREPROCESSING = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What the user says of the input; None takes what is known of the file.
+
+    mean, std: (x - mean) / std on 0..255 values. flip: average the crop and its mirror image.
+    """
+
+    channel_order: ChannelOrder | None = None
+    mean: float | None = None
+    std: float | None = None
+    flip: bool | None = None
+
+
+def add(
+    file: Path,
+    name: str | None = None,
+    given: Preprocessing | None = None,
+    licence: str | None = None,
+    accept_licence: bool = False,
+) -> EmbedderSpec:
+    """Check an ONNX file and copy it into `home()`, where it lies as the embedder `name`.
+
+    name: by default the known model's, else the file's. given: goes before what is known of the
+    file and must be complete where nothing is. licence: what to record for an unknown file.
+    Raises UsageError where facts are missing or impossible, ModelError where the file cannot be
+    read or is no embedder, or the name is another model's, LicenceError without consent.
+    """
+    content = _read(file)
+    facts = _facts(content, given or Preprocessing(), licence)
+    if facts_by_sha256(content):
+        require_consent(facts, accept_licence)
+    return install(content, replace(facts, name=name or facts.name or file.stem))
+
+
+def require_consent(facts: EmbedderSpec, accepted: bool) -> None:
+    """Raise LicenceError where a known model's licence is restricted and not accepted."""
+    if not accepted and not facts.commercial_use:
+        raise LicenceError(
+            f"The licence of {facts.name} is: {facts.licence}. If it covers your use, give "
+            "--accept-licence. The embedder that comes with facecli may be used commercially."
+        )
+
+
+def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
+    """Write an embedder that passes `output_of`: the networks first, the description last.
+
+    The publisher's file stays as it is and gives the embedder its identity; where it can be
+    rewritten to run faster, that stands beside it and is what runs. The same model again is
+    written again, which mends a damaged one. Raises ModelError where the
+    name is unusable or another model's, or the network is unfit.
+    """
+    if not _NAME.fullmatch(facts.name):
+        raise ModelError(
+            f"{facts.name!r} cannot be a model's name: give --name with up to 64 ASCII letters, "
+            "digits, dots, hyphens and underscores, a letter or digit first."
+        )
+    folder = home() / "models" / facts.name
+    output = output_of(content, facts.mean, facts.std)
+    spec = replace(facts, path=folder / "model.onnx", dimension=len(output))
+    faster = rewritten(content, facts.mean, facts.std)
+    if faster is not None:
+        sha256 = hashlib.sha256(faster).hexdigest()
+        spec = replace(spec, rewritten=folder / "rewritten.onnx", rewritten_sha256=sha256)
+    _refuse_another(folder / "model.toml", spec)
+    try:
+        private_folder(folder)
+        _write(spec.path, content)
+        if spec.rewritten is not None and faster is not None:
+            _write(spec.rewritten, faster)
+        _write(folder / "model.toml", _as_toml(spec).encode())
+    except OSError as error:
+        raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
+    return described(folder / "model.toml")[0]
+
+
+def facts_by_sha256(content: bytes) -> EmbedderSpec | None:
+    """What is known of a file with this content."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return next((known.spec for known in known_models() if known.spec.sha256 == sha256), None)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return regular(file).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}. Give the path of an ONNX file.") from error
+
+
+def _facts(content: bytes, given: Preprocessing, licence: str | None) -> EmbedderSpec:
+    known = facts_by_sha256(content)
+    base = known or _unknown(content, given, licence)
+    facts = replace(
+        base,
+        channel_order=given.channel_order or base.channel_order,
+        mean=base.mean if given.mean is None else given.mean,
+        std=base.std if given.std is None else given.std,
+        flip=base.flip if given.flip is None else given.flip,
+    )
+    if not math.isfinite(facts.mean) or not math.isfinite(facts.std) or facts.std <= 0:
+        raise UsageError("--mean must be a finite number and --std a finite number above 0.")
+    # A reference table and a mean vector hold only for the input they were made with.
+    return facts if facts == base else replace(facts, table=None, centre=None)
+
+
+def _unknown(content: bytes, given: Preprocessing, licence: str | None) -> EmbedderSpec:
+    if given.channel_order is None or given.mean is None or given.std is None or given.flip is None:
+        raise UsageError(
+            "facecli does not know this file, so it cannot know what to feed it. Give all of "
+            "--channel-order, --mean, --std and --flip or --no-flip, as its publisher states them."
+        )
+    return EmbedderSpec(
+        name="",
+        path=Path(),
+        sha256=hashlib.sha256(content).hexdigest(),
+        input_size=INPUT_SIZE,
+        channel_order=given.channel_order,
+        mean=given.mean,
+        std=given.std,
+        dimension=0,
+        flip=given.flip,
+        preprocessing=_PREPROCESSING,
+        licence=licence or UNKNOWN_LICENCE,
+        commercial_use=False,
+        source="added by the user",
+    )
+
+
+def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
+    taken = {shipped.name.casefold() for shipped in described(SHIPPED / "manifest.toml")}
+    if spec.name.casefold() in taken:
+        raise ModelError(f"{spec.name} comes with facecli: choose another --name.")
+    if not description.exists():
+        return
+    if [old.embedder_id for old in described(description)] != [spec.embedder_id]:
+        raise ModelError(
+            f"Another model, or this one with other preprocessing, is called {spec.name}: choose "
+            f"another --name, or remove {description.parent} (galleries made with it need it)."
+        )
+
+
+def _as_toml(spec: EmbedderSpec) -> str:
+    """The description, in the format of `models/manifest.toml`."""
+    facts: dict[str, str | float | bool] = {
+        "file": spec.path.name,
+        "sha256": spec.sha256,
+        "input_size": spec.input_size,
+        "channel_order": str(spec.channel_order),
+        "mean": spec.mean,
+        "std": spec.std,
+        "dimension": spec.dimension,
+        "flip": spec.flip,
+        "preprocessing": spec.preprocessing,
+        "licence": spec.licence,
+        "commercial_use": spec.commercial_use,
+        "source": spec.source,
+    }
+    files = {"table": spec.table, "centre": spec.centre, "rewritten": spec.rewritten}
+    facts |= {key: path.name for key, path in files.items() if path}
+    if spec.rewritten_sha256:
+        facts["rewritten_sha256"] = spec.rewritten_sha256
+    lines = [f"{key} = {_toml_value(value)}" for key, value in facts.items()]
+    return "\n".join([f'[embedder."{spec.name}"]', *lines, ""])
+
+
+def _toml_value(value: str | float | bool) -> str:
+    """TOML writes strings without control characters, numbers and booleans as JSON does."""
+    if isinstance(value, str):
+        value = "".join(c if c.isprintable() else " " for c in value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All or nothing, 0600: a new file in the same folder, to the disk, then renamed."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

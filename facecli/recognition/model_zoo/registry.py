@@ -1,0 +1,332 @@
+"""Which models there are, what each one wants to be fed, and where its file lies.
+
+Facts stand in TOML with the same keys: `models/manifest.toml` (shipped), `models/known.toml`
+(known, not shipped), `home()/models/<name>/model.toml` (added). Fetching is `install`'s work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from facecli.common.errors import ModelError
+from facecli.common.files import regular
+from facecli.common.places import home
+
+LARGEST_SIDE = 1 << 16  # of a crop in px, and of a template in numbers
+DEFAULT_EMBEDDER = "mobilefacenet-arcface"
+# Installed, the models lie in the package; in a checkout, beside it.
+_PACKAGE = Path(__file__).parents[2]
+SHIPPED = next(
+    (
+        folder
+        for folder in (_PACKAGE / "models", _PACKAGE.parent / "models")
+        if (folder / "manifest.toml").exists()
+    ),
+    _PACKAGE / "models",
+)
+
+
+class ChannelOrder(StrEnum):
+    """The order of the colour planes that a network was trained on."""
+
+    RGB = "RGB"
+    BGR = "BGR"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderSpec:
+    """An embedder: the facts that decide its templates, and where its files lie.
+
+    sha256: of the ONNX file, 64 lower-case hex digits. input_size: side of the crop, px.
+    mean, std: per channel on 0..255 values, (x - mean) / std. dimension: of the template.
+    flip: whether the template averages the crop and its mirror image.
+    preprocessing: version of facecli's own steps before the network.
+    commercial_use: False where the licence forbids it or is not known to allow it.
+    card, table, centre: model card, reference table and mean vector; None where there is none.
+    rewritten, rewritten_sha256: the same network in the form that onnxruntime runs fastest (see
+    `graph`), made of the file when the model was added; None where the file itself is run.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    input_size: int
+    channel_order: ChannelOrder
+    mean: float
+    std: float
+    dimension: int
+    flip: bool
+    preprocessing: int
+    licence: str
+    commercial_use: bool
+    source: str
+    card: Path | None = None
+    table: Path | None = None
+    centre: Path | None = None
+    rewritten: Path | None = None
+    rewritten_sha256: str | None = None
+
+    @property
+    def embedder_id(self) -> str:
+        """`name:sha256:p<version>-<digest>`: two templates compare only if these are equal.
+
+        Reads the small `centre` file where there is one, because its numbers decide, too.
+        """
+        centre = _sha256(self.centre.read_bytes()) if self.centre else "none"
+        facts = (self.input_size, str(self.channel_order), self.mean, self.std, self.flip, centre)
+        digest = _sha256(repr(facts).encode())[:8]
+        return f"{self.name}:{self.sha256[:16]}:p{self.preprocessing}-{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSpec:
+    """The face detector's file. sha256: 64 lower-case hex digits."""
+
+    name: str
+    path: Path
+    sha256: str
+    licence: str
+    commercial_use: bool
+    source: str
+    card: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model that facecli knows but does not ship. `spec.path` need not exist.
+
+    url: the publisher's file, the ONNX itself or a zip that holds a file called `spec.path.name`.
+    url_sha256, url_bytes: of that file.
+    """
+
+    spec: EmbedderSpec
+    aliases: tuple[str, ...]
+    url: str
+    url_sha256: str
+    url_bytes: int
+
+
+def embedders() -> tuple[EmbedderSpec, ...]:
+    """Every embedder on this machine: shipped, added, then those in ~/.insightface/models.
+
+    No file is opened: `read_verified` does that when one is used. A name counts once, where it
+    comes first. Raises ModelError where a description cannot be read.
+    """
+    return tuple(_every_embedder())
+
+
+def chosen_name(name: str | None = None) -> str:
+    """The name to look for: the argument, else FACECLI_MODEL, else the default."""
+    return name or os.environ.get("FACECLI_MODEL") or DEFAULT_EMBEDDER
+
+
+def find_embedder(name: str | None = None) -> EmbedderSpec:
+    """The embedder called `chosen_name(name)`. Raises ModelError, listing the names there are."""
+    wanted = chosen_name(name)
+    # One at a time: a broken description of some other model does not stop this one.
+    for spec in _every_embedder():
+        if spec.name == wanted:
+            return spec
+    there = ", ".join(spec.name for spec in embedders())
+    raise ModelError(f"There is no embedder called {wanted!r}. There are: {there}.{_pull(wanted)}")
+
+
+def find_detector() -> DetectorSpec:
+    """The shipped face detector. Raises ModelError where its description cannot be read."""
+    manifest = SHIPPED / "manifest.toml"
+    try:
+        ((name, facts),) = _tables(manifest, "detector").items()
+        return DetectorSpec(
+            name=name,
+            path=SHIPPED / facts["file"],
+            sha256=facts["sha256"],
+            licence=facts["licence"],
+            commercial_use=facts["commercial_use"],
+            source=facts["source"],
+            card=_beside(SHIPPED, facts.get("card")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _broken(manifest, repr(error)) from error
+
+
+def known_models() -> tuple[KnownModel, ...]:
+    """The models of `known.toml`, which `install.add` recognises and `install.pull` fetches."""
+    path = SHIPPED / "known.toml"
+    return tuple(
+        KnownModel(
+            spec=_embedder(name, facts, path),
+            aliases=tuple(facts.get("aliases", ())),
+            url=facts["url"],
+            url_sha256=facts["url_sha256"],
+            url_bytes=facts["url_bytes"],
+        )
+        for name, facts in _tables(path, "embedder").items()
+    )
+
+
+def find_known(name: str) -> KnownModel:
+    """The known model of this name or publisher's pack. Raises ModelError, listing them."""
+    models = known_models()
+    for known in models:
+        if name in (known.spec.name, *known.aliases):
+            return known
+    names = ", ".join(known.spec.name for known in models)
+    raise ModelError(f"facecli knows no model called {name!r} to fetch. It knows: {names}.")
+
+
+def described(manifest: Path) -> tuple[EmbedderSpec, ...]:
+    """The embedders that a TOML file describes; their files lie in its folder.
+
+    Raises ModelError where the file cannot be read or lacks a fact.
+    """
+    tables = _tables(manifest, "embedder")
+    return tuple(_embedder(name, facts, manifest) for name, facts in tables.items())
+
+
+def read_verified(spec: EmbedderSpec | DetectorSpec) -> bytes:
+    """The bytes of the network to run, read once and checked against their sha256.
+
+    Of an embedder that was rewritten these are the rewritten file's. Make the session from these
+    very bytes: the file cannot change in between.
+    Raises ModelError where the file is missing, unreadable or not the one described.
+    """
+    if isinstance(spec, EmbedderSpec) and spec.rewritten is not None:
+        return _checked(spec, spec.rewritten, spec.rewritten_sha256)
+    return _checked(spec, spec.path, spec.sha256)
+
+
+def verify(spec: EmbedderSpec | DetectorSpec) -> None:
+    """Check all of a model's networks, the publisher's as well where a rewritten one is run.
+
+    Raises ModelError as `read_verified` does.
+    """
+    read_verified(spec)
+    _checked(spec, spec.path, spec.sha256)
+
+
+def _checked(spec: EmbedderSpec | DetectorSpec, path: Path, sha256: str | None) -> bytes:
+    try:
+        content = regular(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}. {_remedy(spec)}") from error
+    found = _sha256(content)
+    if found != sha256:
+        raise ModelError(
+            f"{path} is damaged or not the model {spec.name}: its sha256 is {found}, "
+            f"not {sha256}. {_remedy(spec)}"
+        )
+    return content
+
+
+def _every_embedder() -> Iterator[EmbedderSpec]:
+    """As `embedders`, but each description is read only when it is come to."""
+    seen: set[str] = set()
+    for manifest in (SHIPPED / "manifest.toml", *sorted(home().glob("models/*/model.toml"))):
+        for spec in described(manifest):
+            seen.add(spec.name)
+            yield spec
+    yield from (spec for spec in _from_insightface() if spec.name not in seen)
+
+
+def _from_insightface() -> Iterator[EmbedderSpec]:
+    """Known files, by name, in <pack>/ or <pack>/<pack>/ (antelopev2 unpacks so)."""
+    folder = Path(os.path.expanduser("~/.insightface/models"))  # noqa: PTH111 (never raises)
+    if not folder.is_dir():
+        return
+    for known in known_models():
+        file = known.spec.path.name
+        for path in [*sorted(folder.glob(f"*/{file}")), *sorted(folder.glob(f"*/*/{file}"))][:1]:
+            yield replace(known.spec, path=path)
+
+
+def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSpec:
+    folder = manifest.parent
+    try:
+        _require_kinds(facts)
+        return EmbedderSpec(
+            name=name,
+            path=folder / facts["file"],
+            sha256=facts["sha256"],
+            input_size=facts["input_size"],
+            channel_order=ChannelOrder(facts["channel_order"]),
+            mean=float(facts["mean"]),
+            std=float(facts["std"]),
+            dimension=facts["dimension"],
+            flip=facts["flip"],
+            preprocessing=facts["preprocessing"],
+            licence=facts["licence"],
+            commercial_use=facts["commercial_use"],
+            source=facts["source"],
+            card=_beside(folder, facts.get("card")),
+            table=_beside(folder, facts.get("table")),
+            centre=_beside(folder, facts.get("centre")),
+            rewritten=folder / facts["rewritten"] if "rewritten" in facts else None,
+            rewritten_sha256=facts.get("rewritten_sha256"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _broken(manifest, f"{name}: {error!r}") from error
+
+
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    str: ("file", "sha256", "licence", "source"),
+    bool: ("flip", "commercial_use"),
+    int: ("input_size", "dimension", "preprocessing"),
+}
+
+
+def _require_kinds(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError, KeyError or TypeError where a fact is none of its kind or of no use."""
+    for kind, names in _KINDS.items():
+        for name in names:
+            if type(facts[name]) is not kind:
+                raise ValueError(f"{name} is {facts[name]!r}")
+    if not (0 < facts["input_size"] <= LARGEST_SIDE and 0 < facts["dimension"] <= LARGEST_SIDE):
+        raise ValueError("input_size or dimension is out of range")
+    if not (math.isfinite(float(facts["mean"])) and 0 < float(facts["std"]) < math.inf):
+        raise ValueError("mean or std is not a number to scale by")
+
+
+def _beside(folder: Path, file: str | None) -> Path | None:
+    """`file` beside the description or among the shipped ones (tables of known models)."""
+    places = (folder / file, SHIPPED / file) if file else ()
+    return next((path for path in places if path.is_file()), None)
+
+
+def _tables(path: Path, kind: str) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        with regular(path).open("rb") as file:
+            return dict(tomllib.load(file).get(kind, {}))
+    except (OSError, TypeError, ValueError, RecursionError) as error:
+        raise _broken(path, str(error)) from error
+
+
+def _broken(path: Path, why: str) -> ModelError:
+    cure = "Install facecli again." if path.parent == SHIPPED else f"Remove {path.parent}."
+    return ModelError(f"The model description {path} cannot be used ({why}). {cure}")
+
+
+def _remedy(spec: EmbedderSpec | DetectorSpec) -> str:
+    if spec.path.parent == SHIPPED:
+        return "Install facecli again."
+    return f"Remove {spec.path.parent} and add the model again.{_pull(spec.name)}"
+
+
+def _pull(name: str) -> str:
+    """A hint for models that can be fetched, empty for others."""
+    try:
+        known = find_known(name).spec.name
+    except ModelError:
+        return ""
+    return f" `facecli models pull {known}` fetches {known}."
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

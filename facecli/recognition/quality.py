@@ -1,0 +1,98 @@
+"""How much a face's template can be relied on, from the pixels and landmarks alone.
+
+Chosen by the error-versus-reject curve (Grother & Tabassi, IEEE TPAMI 29, 2007) over clean and
+degraded photos: see benchmarks/quality.py for the figures. Size has no factor of its own: a face
+of few pixels has no fine detail in its crop, so its sharpness is low already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facecli.common.types import Face, Image
+
+DEFAULT_BAR = 0.55
+"""Enrolment refuses below it: 1 of LFW's 3,929 photos (development part), nearly all photos blurred
+or darkened until the embedder misses them. See benchmarks/quality.py."""
+
+INSIDE = (slice(24, 104), slice(20, 92))  # rows, columns of the 112 px crop that are face
+FINE, COARSE = 2.0, 8.0  # px in the crop: blurring by these takes away detail, then features
+DIM = 12.0  # grey levels: where contrast is as low as this, noise and gain pass for detail
+SHARP = 0.24  # the share of detail that three quarters of LFW's photos reach
+DOUBTFUL, CERTAIN = 0.6, 0.95  # the detector reports faces from 0.6, and is seldom surer than 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The measures of one face, all but `eye_distance` in [0, 1], higher is better.
+
+    sharpness: fine detail as a share of the face's contrast. pose: 1 frontal, 0.5 in profile.
+    detection: how sure the detector is, over its range. eye_distance: px in the photo.
+    """
+
+    sharpness: float
+    pose: float
+    detection: float
+    eye_distance: float
+
+    @property
+    def score(self) -> float:
+        """The measures in one: detection * sqrt(sharpness * pose), in [0, 1]."""
+        return self.detection * float(np.sqrt(self.sharpness * self.pose))
+
+
+def assess(face: Face, crop: Image) -> Quality:
+    """Measure a face. crop: its (112, 112, 3) uint8 BGR aligned crop."""
+    detection = (face.detection_score - DOUBTFUL) / (CERTAIN - DOUBTFUL)
+    return Quality(sharpness(crop), pose(face), _unit(detection), eye_distance(face))
+
+
+def sharpness(crop: Image) -> float:
+    """Detail finer than FINE over contrast finer than COARSE, as of a sharp photo; in [0, 1].
+
+    crop: (112, 112, 3) uint8 BGR. Both are standard deviations of the crop less its blurred self,
+    a difference of Gaussians: the Laplacian at one scale, which JPEG's blocks and noise disturb
+    less than the usual one at a pixel's.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    fine, coarse = (
+        float((grey - cv2.GaussianBlur(grey, (0, 0), sigma))[INSIDE].std())
+        for sigma in (FINE, COARSE)
+    )
+    return _unit(fine / (coarse + DIM) / SHARP)
+
+
+def pose(face: Face) -> float:
+    """1 while the nose stands in the middle half between the eyes, 0.5 at an eye or beyond."""
+    left, right, nose = (p.astype(np.float64) for p in face.landmarks[:3])
+    distance = eye_distance(face)
+    if distance < 1e-6:
+        return 0.0
+    along = float((nose - left) @ (right - left)) / distance**2
+    return 0.5 + 0.5 * _unit(2 - 4 * abs(along - 0.5))
+
+
+def eye_distance(face: Face) -> float:
+    """Between the two eyes, px."""
+    return float(np.hypot(*(face.landmarks[1] - face.landmarks[0]).astype(np.float64)))
+
+
+def fault(face: Face, bar: float) -> str | None:
+    """What is wrong with a face of a quality below `bar`, with the numbers and what to do."""
+    if face.quality >= bar:
+        return None
+    parts = [f"eye distance {eye_distance(face):.0f} px"]
+    if not np.isnan(face.sharpness):
+        parts.append(f"sharpness {face.sharpness:.2f}")
+    parts += [f"pose {pose(face):.2f}", f"detection score {face.detection_score:.2f}"]
+    return (
+        f"quality {face.quality:.2f} is below {bar:.2f} ({', '.join(parts)}); "
+        "give a larger, sharper or more frontal one"
+    )
+
+
+def _unit(value: float) -> float:
+    return float(np.clip(value, 0, 1))

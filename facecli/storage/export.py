@@ -1,0 +1,164 @@
+"""A gallery as a portable file, JSON Lines: a header, then one reference a line."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from facecli.common import atomic
+from facecli.common.errors import EmbedderMismatchError, GalleryError
+from facecli.common.files import lines, regular
+from facecli.common.names import name_fault
+from facecli.common.types import Face, FaceTemplate, Float32, Template
+from facecli.storage.interface import Vault
+from facecli.storage.records import NewReference, ReferenceRow
+
+FORMAT = "facecli-gallery"
+VERSION = 1
+# What reading a hostile file may raise; json recurses, and its numbers have no bounds.
+_NOT_OURS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+
+
+def export(store: Vault, path: Path) -> int:
+    """Write all references, templates included; returns how many. Whole or not at all, 0600.
+
+    Raises GalleryError when the file cannot be written.
+    """
+    try:
+        atomic.sweep(path.parent)
+        with atomic.draft(path) as draft:
+            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as out:
+                with store.snapshot():
+                    count = _write(store, out)
+                out.flush()
+                os.fsync(out.fileno())
+            draft.replace(path)
+    except OSError as error:
+        raise GalleryError(f"{path} cannot be written: {error.strerror}") from error
+    return count
+
+
+def _write(store: Vault, out: TextIO) -> int:
+    count = store.counts()[1]
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "embedder": store.embedder_id,
+        "dimension": store.dimension,
+        "references": count,
+    }
+    out.write(json.dumps(header) + "\n")
+    for row in store.references():
+        out.write(json.dumps(_to_line(row), ensure_ascii=False) + "\n")
+    return count
+
+
+def import_(store: Vault, path: Path) -> int:
+    """Add what `export` wrote, in one transaction; returns how many references were new.
+
+    Raises GalleryError for a file that is not whole, of another embedder, or not ours at all;
+    then nothing was added.
+    """
+    try:
+        with regular(path).open(encoding="utf-8") as text:
+            every = lines(text)
+            promised = _promised(next(every, ""), store)
+            new = list(_read(every, store))
+            if len(new) != promised:
+                raise ValueError(f"it promises {promised} references and holds {len(new)}")
+    except OSError as error:
+        raise GalleryError(f"{path} cannot be read: {error.strerror}") from error
+    except EmbedderMismatchError as error:
+        raise EmbedderMismatchError(f"{path} is refused, nothing was imported: {error}") from error
+    except _NOT_OURS as error:
+        raise GalleryError(f"{path} is refused, nothing was imported: {error}") from error
+    return store.add(new)
+
+
+def _promised(line: str, store: Vault) -> object:
+    """How many references the header says there are, once the rest of it fits."""
+    try:
+        header = json.loads(line)
+    except ValueError:
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError("it is not a gallery export")
+    if header.get("version") != VERSION:
+        raise ValueError(f"its version is {header.get('version')}, this facecli reads {VERSION}")
+    store.require(str(header.get("embedder")))
+    return header.get("references")
+
+
+def _to_line(row: ReferenceRow) -> dict[str, Any]:
+    return {
+        "subject": row.subject,
+        "vector": _packed(row.template.vector),
+        "box": row.face.box,
+        "landmarks": _packed(row.face.landmarks),
+        "detection_score": row.face.detection_score,
+        "quality": row.face.quality,
+        "photo_sha256": row.photo_sha256,
+        "face": row.face_index,
+        "path": row.path,
+    }
+
+
+def _read(lines: Iterator[str], store: Vault) -> Iterator[NewReference]:
+    for number, line in enumerate(lines, start=2):
+        try:
+            yield _from_line(json.loads(line), store)
+        except KeyError as error:
+            raise ValueError(f"line {number} has no {error}") from error
+        except _NOT_OURS as error:
+            raise ValueError(f"line {number}: {error}") from error
+
+
+def _from_line(data: dict[str, Any], store: Vault) -> NewReference:
+    vector = _unpacked(data["vector"], (store.dimension,))
+    if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
+        raise ValueError("the vector is not of unit norm")
+    subject, path, index = data["subject"], data["path"], data["face"]
+    if not isinstance(subject, str) or not isinstance(path, str):
+        raise ValueError("a name or path is not text")
+    if fault := name_fault(subject):
+        raise ValueError(fault)
+    sha256 = data["photo_sha256"]
+    if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ValueError("the photo's sha256 is not one")
+    if type(index) is not int or not 0 <= index < 2**31:
+        raise ValueError(f"{index} does not count a face")
+    x1, y1, x2, y2 = (_number(v) for v in data["box"])
+    face = Face(
+        (x1, y1, x2, y2),
+        _unpacked(data["landmarks"], (5, 2)),
+        _number(data["detection_score"]),
+        _number(data["quality"]),
+    )
+    found = FaceTemplate(face, Template(vector, store.embedder_id))
+    return NewReference(subject, found, sha256, index, path)
+
+
+def _packed(values: Float32) -> str:
+    return base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
+
+
+def _unpacked(text: str, shape: tuple[int, ...]) -> Float32:
+    values = np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
+    if values.size != np.prod(shape) or not np.isfinite(values).all():
+        raise ValueError(f"not {'x'.join(map(str, shape))} finite numbers")
+    return values.reshape(shape)
+
+
+def _number(value: object) -> float:
+    number = float(value)  # type: ignore[arg-type]
+    if not np.isfinite(number):
+        raise ValueError("a number is not finite")
+    return number

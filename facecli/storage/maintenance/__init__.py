@@ -1,0 +1,1 @@
+"""Whole gallery files: copied, repaired, erased from, encrypted."""

@@ -1,0 +1,202 @@
+"""A damaged gallery: mended in place after a copy, or what can be read written to a new file.
+
+Nothing that can be read is destroyed. A file whose pages are damaged is not written to at all:
+it is read id by id, by SQL on a read-only connection, around what cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facecli.common import atomic
+from facecli.common.errors import GalleryError
+from facecli.common.types import Face, FaceTemplate, Template
+from facecli.storage.keys import Key
+from facecli.storage.records import CalibrationRow, NewReference
+from facecli.storage.sqlite import consistency, sidecar
+from facecli.storage.sqlite.connection import (
+    beside,
+    connect_to_read,
+    explained,
+    present,
+    sql_errors,
+)
+from facecli.storage.sqlite.consistency import Mended
+from facecli.storage.sqlite.store import Store
+
+_SMALLEST = 512  # bytes: no row of `reference` is smaller, so a file holds no more of them
+_REFERENCE = (
+    "id, subject_id, vector, x1, y1, x2, y2, landmarks, detection_score, quality, "
+    "photo_sha256, face, path"
+)
+_CHOICE = "id, basis, target, target_rate, threshold, scores, made_from, made_at, n"
+Row = tuple[Any, ...]  # as SQLite gives it, of any type where its page is damaged
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What could be read of a damaged file, now in `path`. expected: references it once held.
+
+    None where that cannot be read either. nameless: subjects whose names are lost.
+    """
+
+    path: Path
+    subjects: int
+    references: int
+    expected: int | None
+    nameless: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What was done. copy: the gallery as it was before; None where nothing was changed.
+
+    mended: None where the pages are damaged, and then `recovered` tells what could be read.
+    """
+
+    copy: Path | None
+    mended: Mended | None
+    recovered: Recovered | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong with the gallery now."""
+        return self.mended is not None and not self.mended.faults
+
+
+def repair(
+    path: Path, *, key: Key | None = None, drop_orphans: bool = False, dry_run: bool = False
+) -> Repair:
+    """Mend the gallery at `path`, or recover what can be read into a new file beside it.
+
+    key: that of an encrypted one; what is recovered is encrypted, too. drop_orphans: delete
+    references of nobody, and subjects without a reference. dry_run: change nothing, and recover
+    nothing. Raises GalleryError when it is no gallery, or one of which nothing can be read.
+    """
+    if not present(path, key):
+        raise GalleryError(f"there is no gallery at {path}")
+    try:
+        with closing(Store.open(path, key)) as store:
+            return _mended(store, drop_orphans, dry_run)
+    except GalleryError as error:
+        if not isinstance(error.__cause__, sql_errors()) or _is_passing(error):
+            raise
+        return Repair(None, None, _recover(path, key, dry_run))
+
+
+def _is_passing(error: GalleryError) -> bool:
+    """Whether it says that the file is in use or the disk full, not that it is damaged."""
+    return any(word in str(error) for word in ("locked", "busy", "readonly", "full", "disk I/O"))
+
+
+def _mended(store: Store, drop_orphans: bool, dry_run: bool) -> Repair:
+    if store.key is not None:
+        store.check()  # raises at a damaged page; writing to one, SQLCipher says "read-only"
+    if dry_run:
+        with store.rehearsal():
+            return Repair(None, store.mend(drop_orphans), None)
+    copy = beside(store.path, "before-repair")
+    with explained(copy), atomic.draft(copy) as draft:
+        draft.touch(0o600)
+        store.copy_to(draft)
+        atomic.place(draft, copy)
+    try:
+        mended = store.mend(drop_orphans)
+    except BaseException:
+        copy.unlink()
+        raise
+    with explained(store.path):
+        sidecar.discard(store.path)
+    return Repair(copy, mended, None)
+
+
+# what can be read ----------------------------------------------------------------------------
+
+
+def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
+    with explained(path):
+        unreadable: tuple[type[Exception], ...] = (*sql_errors(), TypeError)
+        try:
+            with closing(connect_to_read(path, key)) as db:
+                embedder_id, dimension = db.execute(
+                    "SELECT embedder_id, dimension FROM gallery"
+                ).fetchone()
+        except unreadable as error:
+            raise GalleryError(
+                f"{path} is damaged where it says what it is, so nothing can be read: use a backup"
+            ) from error
+        names = {row[0]: row[1] for row in _rows(path, key, "subject", "id, name")
+                 if isinstance(row[1], str)}  # fmt: skip
+        rows = [row for row in _rows(path, key, "reference", _REFERENCE) if _sound(row, dimension)]
+        choices = list(_rows(path, key, "calibration", _CHOICE))
+        expected = _count(path, key)
+    new = [_reference(row, names.get(row[1]), embedder_id) for row in rows]
+    target = beside(path, "recovered")
+    if not dry_run:
+        with closing(Store.create(target, embedder_id, dimension, key)) as store:
+            store.add(new)
+            for row in choices:
+                store.calibrate(CalibrationRow(*row[1:]))
+    people = {row[1] for row in rows}
+    return Recovered(target, len(people), len(rows), expected, len(people - names.keys()))
+
+
+def _rows(path: Path, key: Key | None, table: str, columns: str) -> Iterator[Row]:
+    """Every row that can be read, one by one: a scan stops at a damaged page without a word."""
+    last = _last_id(path, key, table) or path.stat().st_size // _SMALLEST
+    db = connect_to_read(path, key)
+    try:
+        for number in range(1, last + 1):
+            try:
+                rows = db.execute(f"SELECT {columns} FROM {table} WHERE id = ?", (number,))
+                row = rows.fetchone()
+            except sql_errors():
+                db.close()  # SQLCipher answers nothing more once it has met a damaged page
+                db = connect_to_read(path, key)
+                continue
+            if row is not None:
+                yield row
+    finally:
+        db.close()
+
+
+def _last_id(path: Path, key: Key | None, table: str) -> int:
+    with suppress(*sql_errors()), closing(connect_to_read(path, key)) as db:
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        return int(row[0]) if row else 0
+    return 0
+
+
+def _count(path: Path, key: Key | None) -> int | None:
+    with suppress(*sql_errors()), closing(connect_to_read(path, key)) as db:
+        return int(db.execute("SELECT count(*) FROM reference").fetchone()[0])
+    return None
+
+
+def _sound(row: Row, dimension: int) -> bool:
+    """Whether a row that SQLite could read holds a face: a damaged page may give anything."""
+    _, _, blob, x1, y1, x2, y2, points, score, quality, sha256, face, path = row
+    return (
+        consistency.vector(blob, dimension) is not None
+        and isinstance(points, bytes)
+        and len(points) == 40
+        and bool(np.isfinite(np.frombuffer(points, np.float32)).all())
+        and all(isinstance(n, float) for n in (x1, y1, x2, y2, score, quality))
+        and isinstance(sha256, str)
+        and isinstance(face, int)
+        and isinstance(path, str)
+    )
+
+
+def _reference(row: Row, name: str | None, embedder_id: str) -> NewReference:
+    _, subject, blob, x1, y1, x2, y2, points, score, quality, sha256, face_index, path = row
+    landmarks = np.frombuffer(points, np.float32).reshape(5, 2)
+    face = Face((x1, y1, x2, y2), landmarks, score, quality)
+    found = FaceTemplate(face, Template(np.frombuffer(blob, np.float32), embedder_id))
+    return NewReference(name or f"recovered subject {subject}", found, sha256, face_index, path)

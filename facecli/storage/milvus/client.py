@@ -1,0 +1,227 @@
+"""Talking to Milvus: every call has a time limit, every failure becomes one clear line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facecli.common.errors import GalleryError
+from facecli.storage.milvus import collections
+from facecli.storage.milvus.address import Address
+from facecli.storage.milvus.collections import Table
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+Row = dict[str, Any]
+
+CONNECT_WITHIN, ANSWER_WITHIN, READY_WITHIN = 10.0, 30.0, 600.0  # s
+PAGE = 4096  # rows a message: 8 MB of templates of 512 values; Milvus takes 64 MB
+TOKEN = "FACECLI_MILVUS_TOKEN"
+# A strong read waits until it has seen all that was written before it: 0.2 to 0.4 s on a server.
+STRONG = "Strong"
+
+
+class Client:
+    """The three collections of one gallery. Any thread may read."""
+
+    def __init__(self, address: Address) -> None:
+        """Connect. Raises GalleryError where that fails, or pymilvus is not installed."""
+        self.address = address
+        with self._explained():
+            self._milvus = _connect(address)
+
+    def close(self) -> None:
+        """Hang up."""
+        with self._explained():
+            self._milvus.close()
+
+    def name(self, table: Table) -> str:
+        """The collection that holds it."""
+        return self.address.collection + table.ending
+
+    def has(self, table: Table) -> bool:
+        """Whether the collection is there."""
+        return bool(self._call(self._milvus.has_collection, self.name(table)))
+
+    def make(self, table: Table, dimension: int) -> None:
+        """Make the collection and its index."""
+        schema, index = collections.schema(self._milvus, table, dimension)
+        self._call(
+            self._milvus.create_collection, self.name(table), schema=schema, index_params=index,
+            consistency_level=STRONG,
+        )  # fmt: skip
+
+    def load(self, table: Table) -> None:
+        """Have it in memory, where it can be searched; at once where it is."""
+        self._call(self._milvus.load_collection, self.name(table), within=READY_WITHIN)
+
+    def drop(self, table: Table) -> None:
+        """Take the collection away, if it is there."""
+        self._call(self._milvus.drop_collection, self.name(table))
+
+    def count(self, table: Table, where: str = "") -> int:
+        """How many rows there are, or those `where`."""
+        rows = self._query(table, filter=where, output_fields=["count(*)"])
+        return int(rows[0]["count(*)"])
+
+    def get(
+        self, table: Table, ids: Sequence[int], fields: Sequence[str], level: str = STRONG
+    ) -> list[Row]:
+        """The rows with these ids that are there, in the order of their ids."""
+        found: list[Row] = []
+        for some in _parts(sorted(set(ids))):
+            found += self._query(table, level, ids=list(some), output_fields=[*fields])
+        return sorted(found, key=lambda row: row["id"])
+
+    def never_changed(self, table: Table, ids: Sequence[int], fields: Sequence[str]) -> list[Row]:
+        """`get` for rows known to be there that never change: an eventual read will do, 5 ms.
+
+        Those written a moment ago it may not see yet: then a strong one.
+        """
+        found = self.get(table, ids, fields, level="Eventually")
+        return found if len(found) == len(set(ids)) else self.get(table, ids, fields)
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the gallery as a whole, by key."""
+        rows = self._query(
+            collections.FACTS, filter='id != ""', limit=PAGE, output_fields=["id", "value"]
+        )
+        return {row["id"]: json.loads(row["value"]) for row in rows}
+
+    def keep(self, fact: str, value: Any) -> None:
+        """Note a fact, in the place of what was known."""
+        text = json.dumps(value, ensure_ascii=False)
+        self.upsert(collections.FACTS, [{"id": fact, "value": text, "vector": [0.0, 0.0]}])
+
+    def matching(
+        self, table: Table, field: str, values: Sequence[str], fields: Sequence[str]
+    ) -> list[Row]:
+        """The rows whose `field` is one of these hexadecimal values."""
+        found: list[Row] = []
+        for some in _parts(sorted(set(values))):
+            listed = ", ".join(f'"{value}"' for value in some)
+            found += self._query(table, filter=f"{field} in [{listed}]", output_fields=[*fields])
+        return found
+
+    def pages(self, table: Table, fields: Sequence[str], where: str = "") -> Iterator[list[Row]]:
+        """All rows, or those `where`, in the order of their ids, some thousand at a time."""
+        last = -1
+        condition = f" and {where}" if where else ""
+        while True:
+            page = self._query(
+                table, filter=f"id > {last}{condition}", limit=PAGE, output_fields=[*fields],
+                iterator="True",  # the first ones by id, not any
+            )  # fmt: skip
+            if not page:
+                return
+            page.sort(key=lambda row: row["id"])
+            yield page
+            last = page[-1]["id"]
+
+    def search(
+        self, probes: Sequence[Any], limit: int, fields: Sequence[str], effort: int
+    ) -> list[list[Row]]:
+        """For each probe the `limit` subjects that the index finds most alike, as rows.
+
+        effort: how many it looks at (HNSW's ef), at least `limit`.
+        """
+        found = self._call(
+            self._milvus.search, self.name(collections.SUBJECTS), data=[*probes], limit=limit,
+            anns_field="vector", output_fields=[*fields], consistency_level=STRONG,
+            search_params={"metric_type": "IP", "params": {"ef": max(effort, limit)}},
+        )  # fmt: skip
+        return [[{"id": hit["id"], **hit["entity"]} for hit in hits] for hits in found]
+
+    def insert(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows. They are kept once this returns."""
+        for some in _parts(rows):
+            self._call(self._milvus.insert, self.name(table), data=list(some))
+
+    def upsert(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows, or put them in the place of those with the same id."""
+        for some in _parts(rows):
+            self._call(self._milvus.upsert, self.name(table), data=list(some))
+
+    def delete(self, table: Table, ids: Sequence[Any]) -> None:
+        """No strong read finds them any more once this returns."""
+        for some in _parts(ids):
+            self._call(self._milvus.delete, self.name(table), ids=list(some))
+
+    def flush(self, table: Table) -> None:
+        """Write what is in memory to the engine's segments."""
+        self._call(self._milvus.flush, self.name(table), within=READY_WITHIN)
+
+    def compact(self, table: Table) -> int:
+        """Start writing segments anew without what was deleted; a number to ask after it."""
+        return int(self._call(self._milvus.compact, self.name(table)))
+
+    def compacted(self, job: int) -> bool:
+        """Whether that is done."""
+        return str(self._call(self._milvus.get_compaction_state, job)) == "Completed"
+
+    def _query(self, table: Table, level: str = STRONG, **how: Any) -> list[Row]:
+        rows = self._call(self._milvus.query, self.name(table), consistency_level=level, **how)
+        return [dict(row) for row in rows]
+
+    def _call(
+        self, function: Callable[..., Any], *args: Any, within: float = ANSWER_WITHIN, **named: Any
+    ) -> Any:
+        with self._explained():
+            return function(*args, timeout=within, **named)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what pymilvus and the system raise into one clear line."""
+        try:
+            import grpc
+            from pymilvus.exceptions import MilvusException
+        except ImportError as missing:
+            raise GalleryError(
+                "a gallery in Milvus needs an optional extra: pip install 'facecli[milvus]'"
+            ) from missing
+        try:
+            yield
+        except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
+            raise GalleryError(f"{self.address.shown}: {_reason(error, self.address)}") from error
+
+
+def _connect(address: Address) -> MilvusClient:
+    from pymilvus import MilvusClient
+
+    for name in ("pymilvus", "milvus_lite", "grpc"):  # what they log is raised as well
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    if address.lite:
+        Path(address.uri).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return MilvusClient(uri=address.uri, token=os.environ.get(TOKEN, ""), timeout=CONNECT_WITHIN)
+
+
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[start : start + PAGE] for start in range(0, len(items), PAGE))
+
+
+def _reason(error: Exception, address: Address) -> str:
+    """What is wrong and what to do, in a line."""
+    text = " ".join(str(getattr(error, "message", "") or error).split())[:300]
+    low = text.lower()
+    if address.lite:
+        return (
+            f"{text}: check that no other program has it open, that you may write to the folder, "
+            "and that it is milvus-lite's"
+        )
+    refused = ("auth", "token", "permission", "privilege")
+    if any(word in low for word in refused):
+        return f"the server refuses: {text}; put user:password or a token into {TOKEN}"
+    gone = ("connect", "unavailable", "deadline", "timeout", "unreachable")
+    if any(word in low for word in gone):
+        return (
+            f"no Milvus server answers ({text}): start it, check the address and, where it asks "
+            f"for one, the password in {TOKEN}; what was reported before is kept, run the same "
+            "command again"
+        )
+    return text

@@ -1,0 +1,156 @@
+"""What goes in and out of the gallery file, row by row: frozen, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facecli.common.enums import ChangeKind, IndexKind
+from facecli.common.types import Face, FaceTemplate, Float32, OperatingPoint, Template
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """A subject as listed. created_at: ISO 8601 UTC."""
+
+    id: int
+    name: str
+    references: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceRow:
+    """An enrolled face. face_index counts the faces of its photo, largest first, from 0."""
+
+    id: int
+    subject: str
+    face: Face
+    template: Template
+    photo_sha256: str
+    face_index: int
+    path: str
+    enrolled_at: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewReference:
+    """A face about to be enrolled."""
+
+    subject: str
+    found: FaceTemplate
+    photo_sha256: str
+    face_index: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that can be undone. name: the subject's before it, `subject_id` whose it was.
+
+    other: what it was renamed to, or whom it was merged into. references: how many it moved or
+    took away. at: ISO 8601 UTC.
+    """
+
+    id: int
+    kind: ChangeKind
+    subject_id: int
+    name: str
+    other_id: int | None
+    other: str | None
+    references: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A line of the audit log. subject, photo: keyed hashes, hex; None where it names none."""
+
+    id: int
+    at: str
+    action: str
+    subject: str | None
+    photo: str | None
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRow:
+    """A threshold choice as stored: `threshold` set by hand, or `scores` (JSON) to derive it.
+
+    n: the subjects among whom it was measured by searches; None where it was not.
+    """
+
+    basis: str
+    target: str
+    target_rate: float | None
+    threshold: float | None
+    scores: str | None
+    made_from: str
+    made_at: str
+    n: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subjects:
+    """What a search needs. ids: subject ids; templates: (n, d) float32 unit vectors, row by row."""
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    templates: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A state of the gallery: its templates' revision, and the random token of that revision."""
+
+    revision: int
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What a search starts from. path, bytes: the sidecar and its size; None and 0 where flat.
+
+    tail: subjects that came, went or changed since it was made; they are searched all the same.
+    agreed, asked: for how many probes of how many it proposed brute force's best when made.
+    """
+
+    kind: IndexKind
+    path: Path | None = None
+    bytes: int = 0
+    tail: int = 0
+    agreed: int = 0
+    asked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """What a gallery is. path: where, a file or an address. bytes: size of the file with its
+    write-ahead log; None where it is no file.
+
+    encrypted: then no sidecar lies beside it, whatever its size.
+    """
+
+    path: Path | str
+    subjects: int
+    references: int
+    embedder: str
+    dimension: int
+    created_at: str
+    bytes: int | None
+    operating_point: OperatingPoint | None
+    index: IndexInfo
+    encrypted: bool = False
+
+
+def mean_template(vectors: Sequence[Float32]) -> Float32:
+    """The unit vector of the mean of k (d,) float32 unit vectors."""
+    if len(vectors) == 1:
+        return vectors[0]
+    mean = np.mean(np.stack(vectors).astype(np.float64), axis=0)
+    norm = np.linalg.norm(mean)
+    return vectors[0] if norm < 1e-9 else (mean / norm).astype(np.float32)

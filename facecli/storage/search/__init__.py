@@ -1,0 +1,1 @@
+"""Who is most alike, in a gallery file: all templates, or a sidecar that proposes."""

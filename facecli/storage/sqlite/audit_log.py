@@ -1,0 +1,100 @@
+"""Who was enrolled, removed and searched, as keyed hashes, never faces or names: SQL of the log.
+
+Off until asked for. Entries can only be added (the schema's triggers), and each one's `mac` is
+HMAC-SHA-256 over it and the `mac` before it (RFC 2104), so `gallery check` sees one changed or
+missing. The key lies in the gallery file itself: hashes cannot be told without the file, and
+whoever can write the file and knows this program can write another log. Note the last `mac`
+elsewhere, and even that is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from facecli.common.enums import LogAction
+from facecli.common.names import key
+from facecli.common.timestamp import now
+from facecli.storage.records import LogEntry
+
+
+def append(
+    db: sqlite3.Connection, action: LogAction, subject: str | None = None, photo: str | None = None
+) -> None:
+    """Add an entry, within a transaction; nothing while the log is off.
+
+    subject: a name; photo: the sha256 of a photo. Only their hashes are kept.
+    """
+    if not is_on(db):
+        return
+    hashes = tuple(None if text is None else hashed(db, text) for text in (subject, photo))
+    number = _length(db) + 1
+    row = (number, now(), str(action), *hashes)
+    mac = _mac(_secret(db), row, _last_mac(db))
+    db.execute(
+        "INSERT INTO log (id, at, action, subject, photo, mac) VALUES (?, ?, ?, ?, ?, ?)",
+        (*row, mac),
+    )
+
+
+def is_on(db: sqlite3.Connection) -> bool:
+    """Whether entries are added."""
+    return bool(db.execute("SELECT logging FROM custody").fetchone()[0])
+
+
+def switch(db: sqlite3.Connection, on: bool) -> None:
+    """Turn the log on or off, within a transaction; both leave an entry."""
+    if on != is_on(db):
+        if not on:
+            append(db, LogAction.OFF)
+        db.execute("UPDATE custody SET logging = ?", (on,))
+        if on:
+            append(db, LogAction.ON)
+
+
+def entries(db: sqlite3.Connection) -> tuple[LogEntry, ...]:
+    """The whole log, oldest first."""
+    rows = db.execute("SELECT id, at, action, subject, photo, mac FROM log ORDER BY id")
+    return tuple(LogEntry(*row) for row in rows)
+
+
+def faults(db: sqlite3.Connection) -> Iterator[str]:
+    """Where the chain is broken, a line each."""
+    secret, before, count = _secret(db), "", 0
+    for entry in entries(db):
+        count += 1
+        if entry.id != count:
+            yield f"the audit log lacks what was before entry {entry.id}"
+            count = entry.id
+        row = (entry.id, entry.at, entry.action, entry.subject, entry.photo)
+        if not hmac.compare_digest(_mac(secret, row, before), entry.mac):
+            yield f"entry {entry.id} of the audit log, or what was before it, was changed"
+        before = entry.mac
+    if count < _length(db):
+        yield f"the audit log lacks its last entries, after {count}"
+
+
+def hashed(db: sqlite3.Connection, text: str) -> str:
+    """A name or a photo's sha256 as the log shows it, hex; a name in every spelling of it alike."""
+    return hmac.new(_secret(db), key(text).encode(), hashlib.sha256).hexdigest()
+
+
+def _mac(secret: bytes, row: tuple[object, ...], before: str) -> str:
+    return hmac.new(secret, json.dumps([*row, before]).encode(), hashlib.sha256).hexdigest()
+
+
+def _secret(db: sqlite3.Connection) -> bytes:
+    return bytes(db.execute("SELECT secret FROM custody").fetchone()[0])
+
+
+def _length(db: sqlite3.Connection) -> int:
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _last_mac(db: sqlite3.Connection) -> str:
+    row = db.execute("SELECT mac FROM log ORDER BY id DESC LIMIT 1").fetchone()
+    return "" if row is None else str(row[0])

@@ -1,0 +1,213 @@
+"""The gallery file itself: made, recognised, opened, and its errors in one clear line."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from facecli.common.atomic import draft, place
+from facecli.common.errors import GalleryError
+from facecli.common.files import regular
+from facecli.common.timestamp import now
+from facecli.storage.keys import Key
+
+APPLICATION_ID = 0x66616365  # "face"
+SCHEMA_VERSION = 6
+PAGE_SIZE = 16384  # a 512-d row wastes half of a 4 KB page
+BUSY_SECONDS = 60.0
+_ANY_SIZE = 1 << 62
+_ELSEWHERE = "name another file with --gallery"
+
+
+def connect(path: Path, key: Key | None = None) -> sqlite3.Connection:
+    """Open the file; what is deleted there is overwritten. key: that of an encrypted one.
+
+    Where it may only be read it is opened so, and where programs cannot share memory, as on some
+    network drives, its log is changed for one that does without. Raises GalleryError where it may
+    only be read and a writer's log beside it is not finished, or where the key does not fit.
+    """
+    db = _connect(path, key)
+    try:
+        db.execute("PRAGMA schema_version").fetchone()  # the first look needs the log's files
+    except sql_errors() as error:
+        db.close()
+        name = getattr(error, "sqlite_errorname", "")
+        if not name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+            raise
+        return _connect_without_log(path, key)
+    return db
+
+
+def connect_to_read(path: Path, key: Key | None = None) -> sqlite3.Connection:
+    """Open the file so that nothing can be written to it."""
+    return _connect(path, key, "?mode=ro")
+
+
+def sql_errors() -> tuple[type[Exception], ...]:
+    """What SQLite raises, and SQLCipher where it is in use: its classes are its own."""
+    sqlcipher = sys.modules.get("sqlcipher3.dbapi2")
+    return (sqlite3.DatabaseError, *((sqlcipher.DatabaseError,) if sqlcipher else ()))
+
+
+def _connect(path: Path, key: Key | None, options: str = "") -> sqlite3.Connection:
+    if key is None:
+        where = path.absolute().as_uri() + options
+        db = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+    else:
+        from facecli.storage.sqlite import sqlcipher
+
+        db = sqlcipher.connect(path, options, key, BUSY_SECONDS)
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA secure_delete = ON")
+    return db
+
+
+def _connect_without_log(path: Path, key: Key | None) -> sqlite3.Connection:
+    """Where the files of a write-ahead log cannot be made beside `path`."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        with closing(_connect(path, key)) as alone:
+            alone.execute("PRAGMA locking_mode = EXCLUSIVE")  # then memory need not be shared
+            alone.execute("PRAGMA journal_mode = DELETE")
+        return _connect(path, key)
+    logs = [path.with_name(path.name + end) for end in ("-wal", "-journal")]
+    if any(log.exists() and log.stat().st_size for log in logs):
+        raise GalleryError(
+            f"{path}: a writer's last changes are still in {path.name}-wal or -journal, and here "
+            "they cannot be put in their place: copy these files to a folder where you may write"
+        )
+    return _connect(path, key, "?immutable=1")
+
+
+def beside(path: Path, what: str) -> Path:
+    """A name beside the gallery, with `what` and the time in it, that nothing has yet."""
+    stem = f"{path.name}.{what}-{now().replace(':', '')}"
+    names = (path.with_name(stem + (f"-{i}" if i else "")) for i in range(1000))
+    return next(name for name in names if not name.exists())
+
+
+def present(path: Path, key: Key | None = None) -> bool:
+    """Whether a gallery file lies there, told by its first bytes: other files are not touched.
+
+    An encrypted one looks like noise: with a key it is left to `connect` to tell. Raises
+    GalleryError for anything else at `path`, or where one may not look.
+    """
+    try:
+        with regular(path, _ANY_SIZE).open("rb") as file:
+            header, size = file.read(100), os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return False
+    except IsADirectoryError:
+        raise GalleryError(f"{path} is a folder: give --gallery the name of a file") from None
+    except OSError as error:
+        raise GalleryError(f"{path}: {error.strerror}: {_ELSEWHERE}") from error
+    # SQLite's file format, 1.3: a magic string, and the application id at offset 68.
+    if header[:16] == b"SQLite format 3\0" and header[68:72] == APPLICATION_ID.to_bytes(4, "big"):
+        if key is not None:
+            raise GalleryError(
+                f"{path} is not encrypted, and a key was given: leave --key-file out, or encrypt "
+                "it with `facecli gallery encrypt`"
+            )
+        return True
+    noise = size > 0 and size % PAGE_SIZE == 0 and header[:16] != b"SQLite format 3\0"
+    if noise and key is None:
+        raise GalleryError(
+            f"{path} is not a facecli gallery, or it is an encrypted one: give its key with "
+            f"--key-file, or {_ELSEWHERE}"
+        )
+    if not noise:
+        raise GalleryError(f"{path} is not a facecli gallery: {_ELSEWHERE}")
+    return True
+
+
+def recognise(path: Path, db: sqlite3.Connection) -> None:
+    """Bring an older gallery up to date. Raises GalleryError for one of a newer facecli, or where
+    it shows only now, after decrypting, that this is none.
+    """
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise GalleryError(f"{path} is not a facecli gallery: {_ELSEWHERE}")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise GalleryError(
+            f"{path} was made by a newer facecli (schema {version}; this one knows "
+            f"{SCHEMA_VERSION}): upgrade facecli"
+        )
+    if version < SCHEMA_VERSION:
+        try:
+            _migrate(db)
+        except sql_errors() as error:
+            if "readonly" not in str(error):
+                raise
+            raise GalleryError(
+                f"{path} was made by an older facecli (schema {version}) and must be brought up "
+                "to date, but here it may only be read: copy it to a folder where you may write"
+            ) from error
+
+
+def make(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> None:
+    """Write an empty gallery beside `path` and move it there whole, unless one is there by then."""
+    with draft(path) as made:
+        made.touch(0o600)
+        with closing(connect(made, key)) as db:
+            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            _migrate(db)
+            db.execute(
+                "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)",
+                (embedder_id, dimension, now()),
+            )
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute("PRAGMA journal_mode = WAL")
+        with suppress(FileExistsError):
+            place(made, path)
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    from facecli.storage.sqlite.schema import (
+        migrate,  # sqlite-utils costs 0.2 s; searching does not need it
+    )
+
+    db.execute("BEGIN IMMEDIATE")  # of two processes the second finds it done
+    try:
+        migrate(db)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except BaseException:
+        db.rollback()
+        raise
+    db.commit()
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Turn what values of a wrong kind do, as damage leaves them, into one clear line."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GalleryError(
+            f"{path}: a value is not of its kind ({error}): the file is damaged; "
+            "`facecli gallery check` tells more, or use a copy"
+        ) from error
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the system's errors into one clear line."""
+    try:
+        yield
+    except sql_errors() as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            advice = "another program is writing to it; try again when it is done"
+        elif "readonly" in text or "unable to open" in text:
+            advice = "check that you may write to the file and its folder"
+        elif "full" in text:
+            advice = "free some disk space; what was stored before is safe"
+        elif "disk I/O" in text:  # what a full disk says first, when there is no room for the log
+            advice = "the disk may be full or failing; free some space and try again"
+        else:
+            advice = "the file is damaged; `facecli gallery check` tells more, or use a copy"
+        raise GalleryError(f"{path}: {text}: {advice}") from error
+    except OSError as error:
+        raise GalleryError(f"{path}: {error.strerror or error}: {_ELSEWHERE}") from error

@@ -1,0 +1,111 @@
+"""What is wrong with a gallery's rows, and putting them in order: SQL within a transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from facecli.common.types import Float32
+from facecli.storage.records import mean_template
+from facecli.storage.sqlite import audit_log
+
+_NO_LANDMARKS = "(typeof(landmarks) <> 'blob' OR length(landmarks) <> 40)"  # 5 x 2 float32
+_TOLERANCE = 1e-5  # of a template's values: between machines, a mean differs in its last bits
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What was put in order. faults: what is still wrong, a line each.
+
+    set_aside: (reference, subject) of those without a template; `undo` brings them back.
+    templates: subjects whose template was worked out anew. dropped: orphans deleted.
+    """
+
+    set_aside: tuple[tuple[int, str], ...]
+    templates: int
+    dropped: int
+    faults: tuple[str, ...]
+
+
+def vector(blob: object, dimension: int) -> Float32 | None:
+    """The (dimension,) float32 unit vector that a column holds; None where it holds none."""
+    if not isinstance(blob, bytes) or len(blob) != dimension * 4:
+        return None
+    found = np.frombuffer(blob, np.float32)
+    return found if abs(float(np.linalg.norm(found)) - 1) < 1e-3 else None
+
+
+def faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
+    """What is wrong, a line each: pages, keys, the audit log, an erasure, faces, templates."""
+    yield from (row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok")
+    for table, row_id, parent, _ in db.execute("PRAGMA foreign_key_check"):
+        yield f"row {row_id} of {table} points at no {parent}"
+    yield from audit_log.faults(db)
+    if db.execute("SELECT erasing FROM custody").fetchone()[0]:
+        yield (
+            "an erasure was not finished, and deleted templates may still be on disk: "
+            "`facecli gallery purge --removed` ends it"
+        )
+    for (reference_id,) in db.execute(f"SELECT id FROM reference WHERE {_NO_LANDMARKS}"):
+        yield f"reference {reference_id} has not five landmarks"
+    for row in db.execute("SELECT id, name, template FROM subject ORDER BY id").fetchall():
+        yield from _subject_faults(db, dimension, *row)
+
+
+def _subject_faults(
+    db: sqlite3.Connection, dimension: int, subject_id: int, name: str, template: object
+) -> Iterator[str]:
+    vectors = []
+    for reference_id, blob in db.execute(
+        "SELECT id, vector FROM reference WHERE subject_id = ?", (subject_id,)
+    ):
+        found = vector(blob, dimension)
+        if found is None:
+            yield f"reference {reference_id} of {name!r} is not a unit vector of {dimension} values"
+        else:
+            vectors.append(found)
+    if not vectors:
+        yield f"subject {name!r} has no reference"
+    elif not isinstance(template, bytes) or len(template) != dimension * 4:
+        yield f"subject {name!r} has no template"
+    elif not np.allclose(
+        np.frombuffer(template, np.float32), mean_template(vectors), atol=_TOLERANCE
+    ):
+        yield f"the template of {name!r} is not the mean of its references"
+
+
+def spoilt(db: sqlite3.Connection, dimension: int) -> Iterator[tuple[int, str]]:
+    """(reference, subject) of every enrolled face without a unit vector or its landmarks."""
+    rows = db.execute(
+        f"SELECT r.id, s.name, r.vector, {_NO_LANDMARKS} FROM reference r "
+        "JOIN subject s ON s.id = r.subject_id ORDER BY r.id"
+    )
+    for reference_id, name, blob, faceless in rows:
+        if faceless or vector(blob, dimension) is None:
+            yield reference_id, name
+
+
+def stale(db: sqlite3.Connection, dimension: int) -> Iterator[int]:
+    """Every subject whose template is not the mean of its references, all of which are sound."""
+    for subject_id, template in db.execute("SELECT id, template FROM subject ORDER BY id"):
+        rows = db.execute(
+            "SELECT vector FROM reference WHERE subject_id = ? ORDER BY id", (subject_id,)
+        ).fetchall()
+        kept = vector(template, dimension)
+        mean = mean_template([np.frombuffer(row[0], np.float32) for row in rows]) if rows else None
+        if mean is not None and (kept is None or not np.allclose(kept, mean, atol=_TOLERANCE)):
+            yield subject_id
+
+
+def drop_orphans(db: sqlite3.Connection) -> int:
+    """Delete references of nobody and subjects without a reference; returns how many."""
+    lost = db.execute(
+        "DELETE FROM reference WHERE subject_id NOT IN (SELECT id FROM subject)"
+    ).rowcount
+    empty = db.execute(
+        "DELETE FROM subject WHERE id NOT IN (SELECT subject_id FROM reference)"
+    ).rowcount
+    return int(lost + empty)

@@ -1,0 +1,174 @@
+"""Deleting people for good, from the gallery and its journal: SQL within a transaction of `store`.
+
+What is deleted is handed out first, so that `erasure` can look for it in the files afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from facecli.common.errors import GalleryError
+from facecli.common.names import key
+from facecli.storage.sqlite.byte_search import Needles
+
+MOST_SOUGHT = 20_000  # faces whose bytes are looked for afterwards: 0.1 GB of memory
+_REMOVED = (
+    "SELECT s.key FROM removed_subject s JOIN change c ON c.id = s.change_id "
+    "WHERE c.id = ? AND c.kind <> 'merge'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """Whom to delete. subjects: ids, enrolled or not; changes: ids of the journal's."""
+
+    subjects: frozenset[int]
+    changes: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What was deleted. people: keys of their names, enrolled or removed; references: faces.
+
+    changes: of the journal. vectors: templates as stored; texts: names and paths, but for the
+    names of those who stay. Of more than MOST_SOUGHT faces, every second, third and so on.
+    """
+
+    people: frozenset[str]
+    references: int
+    changes: int
+    vectors: frozenset[bytes]
+    texts: frozenset[str]
+
+
+def one(db: sqlite3.Connection, name: str) -> Doomed:
+    """Everybody who is enrolled as `name` or was removed under it, and who was merged into them.
+
+    Raises GalleryError when that is nobody, or somebody who has another name now.
+    """
+    found = {
+        int(row[0])
+        for row in db.execute(
+            "SELECT id FROM subject WHERE key = :key UNION "
+            "SELECT s.id FROM removed_subject s JOIN change c ON c.id = s.change_id "
+            "WHERE s.key = :key AND c.kind <> 'merge'",
+            {"key": key(name)},
+        )
+    }
+    if not found:
+        raise _nobody(db, name)
+    merges = db.execute("SELECT subject_id, other_id FROM change WHERE kind = 'merge'").fetchall()
+    while more := {source for source, target in merges if target in found} - found:
+        found |= more
+    concerned = db.execute("SELECT id, subject_id, other_id FROM change").fetchall()
+    return Doomed(frozenset(found), frozenset(c[0] for c in concerned if {c[1], c[2]} & found))
+
+
+def removed(db: sqlite3.Connection) -> Doomed:
+    """All that could be undone."""
+    return Doomed(frozenset(), _ids(db, "change"))
+
+
+def everybody(db: sqlite3.Connection) -> Doomed:
+    """All people, enrolled or removed."""
+    return Doomed(_ids(db, "subject"), _ids(db, "change"))
+
+
+def delete(db: sqlite3.Connection, doomed: Doomed) -> Deleted:
+    """Delete them, and what was observed of the gallery with them in it."""
+    gone = _contents(db, doomed)
+    db.executemany("DELETE FROM subject WHERE id = ?", ((i,) for i in doomed.subjects))
+    db.executemany("DELETE FROM change WHERE id = ?", ((i,) for i in doomed.changes))
+    db.execute("DELETE FROM fit")
+    db.execute("DELETE FROM revision")  # no sidecar from before serves any more
+    db.execute("UPDATE custody SET erasing = 1")
+    return gone
+
+
+def held(db: sqlite3.Connection, pieces: Collection[bytes]) -> set[bytes]:
+    """Those of these bytes that something that stayed holds: the same photo, a like name or path.
+
+    A name that lacks the last two letters counts: the byte after it in the file may be anything.
+    """
+    alike = {piece: {piece, piece[:-1], piece[:-2], piece[1:]} for piece in pieces}
+    needles = Needles(set().union(*alike.values()))
+    found = set[bytes]().union(*map(needles.within, _columns(db)))
+    return {piece for piece in pieces if alike[piece] & found}
+
+
+def _columns(db: sqlite3.Connection) -> Iterator[bytes]:
+    """All templates, names and paths there are, some thousand values at a time, NUL between."""
+    templates = (
+        "SELECT vector FROM reference UNION ALL SELECT vector FROM removed_reference "
+        "UNION ALL SELECT template FROM subject"
+    )
+    texts = (
+        "SELECT name FROM subject UNION ALL SELECT key FROM subject "
+        "UNION ALL SELECT path FROM reference UNION ALL SELECT path FROM removed_reference "
+        "UNION ALL SELECT name FROM removed_subject UNION ALL SELECT key FROM removed_subject "
+        "UNION ALL SELECT name FROM change UNION ALL SELECT other FROM change "
+        "UNION ALL SELECT embedder_id FROM gallery UNION ALL SELECT made_from FROM calibration "
+        "UNION ALL SELECT sql FROM sqlite_master"
+    )
+    for rows in (templates, texts):
+        cursor = db.execute(f"WITH held(value) AS ({rows}) SELECT CAST(value AS BLOB) FROM held")
+        while some := cursor.fetchmany(4096):
+            yield b"\0".join(value for (value,) in some if value is not None)
+
+
+def _nobody(db: sqlite3.Connection, name: str) -> GalleryError:
+    rows = db.execute("SELECT kind, name, other FROM change ORDER BY id DESC").fetchall()
+    for kind, before, other in rows:
+        if other is not None and key(before) == key(name):
+            return GalleryError(
+                f"{name!r} is no longer a subject: see {kind} to {other!r} in "
+                "`facecli gallery undo --list`; purge that subject, or undo the change first"
+            )
+    return GalleryError(
+        f"nobody called {name!r} is enrolled or removed: see `facecli gallery list` and "
+        "`facecli gallery undo --list`"
+    )
+
+
+def _contents(db: sqlite3.Connection, doomed: Doomed) -> Deleted:
+    faces = sum(1 for _ in _faces(db, doomed))
+    every = max(1, faces // MOST_SOUGHT)
+    vectors, texts, people = set[bytes](), set[str](), set[str]()
+    for vector, path in islice(_faces(db, doomed), None, None, every):
+        vectors.add(vector)
+        texts.add(path)
+    for i in doomed.subjects:
+        for name, name_key, template in db.execute(
+            "SELECT name, key, template FROM subject WHERE id = ?", (i,)
+        ):
+            people.add(name_key)
+            texts.add(name)
+            vectors |= {template} if template else set()
+    for i in doomed.changes:
+        people |= {row[0] for row in db.execute(_REMOVED, (i,))}
+        for names in db.execute("SELECT name, other FROM change WHERE id = ?", (i,)):
+            texts |= {text for name in names if name for text in (name, key(name))}
+    texts |= people
+    stay = {text for row in db.execute("SELECT id, name, key FROM subject")
+            if row[0] not in doomed.subjects for text in row[1:]}  # fmt: skip
+    return Deleted(
+        frozenset(people), faces, len(doomed.changes),
+        frozenset(vectors), frozenset(texts - stay),
+    )  # fmt: skip
+
+
+def _faces(db: sqlite3.Connection, doomed: Doomed) -> Iterator[tuple[bytes, str]]:
+    for i in doomed.subjects:
+        yield from db.execute("SELECT vector, path FROM reference WHERE subject_id = ?", (i,))
+    for i in doomed.changes:
+        yield from db.execute(
+            "SELECT vector, path FROM removed_reference WHERE change_id = ?", (i,)
+        )
+
+
+def _ids(db: sqlite3.Connection, table: str) -> frozenset[int]:
+    rows: Iterable[tuple[int]] = db.execute(f"SELECT id FROM {table}")
+    return frozenset(row[0] for row in rows)

@@ -1,0 +1,209 @@
+"""A file beside the gallery that a scan starts from: written whole, sealed, never changed.
+
+    gallery.facecli          the truth
+    gallery.facecli.rabitq   a sidecar for each kind of scan; either can be deleted at any time
+    gallery.facecli.eight
+
+The layout, little-endian:
+
+    header    magic "facecli" NUL · format version, kind, dimension u32 · revision u64 ·
+              token 16 bytes · templates, payload bytes u64 · agreed, asked u32 ·
+              CRC-32 of the payload u32 · CRC-32 of the header so far u32
+    payload   the subject ids, i64 each · a FAISS index of their templates, row for row
+
+A sidecar belongs to the gallery whose log holds its revision with its token: a copy from
+elsewhere, or one newer than a restored backup, does not. What is broken, cut short or foreign
+reads as None: it is rebuilt, never an error. No SQL and no FAISS here.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import tempfile
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecli.storage.records import Seal
+
+if sys.platform != "win32":
+    import fcntl
+
+MAGIC = b"facecli\0"
+VERSION = 1
+_FIELDS = struct.Struct("<8sIIIQ16sQQIII")
+_CRC = struct.Struct("<I")
+_HEADER = _FIELDS.size + _CRC.size
+
+
+class Kind(IntEnum):
+    """RABITQ: a bit a dimension, fast. EIGHT: a byte a dimension, with a bound on its error."""
+
+    RABITQ = 1
+    EIGHT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a sidecar says of itself. count: templates. bytes: the whole file's size.
+
+    agreed, asked: for how many probes of how many it was seen to propose brute force's best.
+    """
+
+    kind: Kind
+    dimension: int
+    seal: Seal
+    count: int
+    bytes: int
+    agreed: int
+    asked: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sidecar:
+    """ids: (n,) int64 subject ids, ascending. index: FAISS's own bytes, row i for ids[i]."""
+
+    kind: Kind
+    dimension: int
+    seal: Seal
+    ids: NDArray[np.int64]
+    index: NDArray[np.uint8]
+    agreed: int
+    asked: int
+
+
+def path(gallery: Path, kind: Kind) -> Path:
+    """Where the gallery's sidecar of this kind lies."""
+    return gallery.with_name(f"{gallery.name}.{kind.name.lower()}")
+
+
+def peek(gallery: Path, kind: Kind) -> Header | None:
+    """What the sidecar says of itself; None where there is none that can be read."""
+    try:
+        with path(gallery, kind).open("rb") as file:
+            found = _header(file)
+    except OSError:
+        return None
+    return found[0] if found and found[0].kind is kind else None
+
+
+def read(gallery: Path, kind: Kind, seal: Seal) -> Sidecar | None:
+    """The sidecar with this seal; None where there is none, or it is not sound to the last bit."""
+    try:
+        with path(gallery, kind).open("rb") as file:
+            found = _header(file)
+            # Read plainly: a memory map faults page by page, and took ten times as long when cold.
+            payload = file.read() if found else b""
+    except OSError:
+        return None
+    if not found or (found[0].kind, found[0].seal) != (kind, seal):
+        return None
+    header, crc = found
+    if len(payload) != header.bytes - _HEADER or zlib.crc32(payload) != crc:
+        return None
+    split = header.count * 8
+    ids = np.frombuffer(payload, "<i8", header.count)
+    index = np.frombuffer(payload, np.uint8, offset=split)
+    return Sidecar(kind, header.dimension, seal, ids, index, header.agreed, header.asked)
+
+
+def write(gallery: Path, sidecar: Sidecar) -> None:
+    """Put a sidecar in place, whole or not at all, readable by its owner alone.
+
+    Raises OSError where that cannot be done.
+    """
+    ids = sidecar.ids.astype("<i8").tobytes()
+    fields = _FIELDS.pack(
+        MAGIC, VERSION, sidecar.kind, sidecar.dimension, sidecar.seal.revision,
+        sidecar.seal.token, len(sidecar.ids), len(ids) + len(sidecar.index),
+        sidecar.agreed, sidecar.asked, zlib.crc32(sidecar.index.data, zlib.crc32(ids)),
+    )  # fmt: skip
+    handle, name = tempfile.mkstemp(prefix=_draft(gallery), dir=gallery.parent)  # 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _claim(file)
+            for part in (fields, _CRC.pack(zlib.crc32(fields)), ids, sidecar.index.data):
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+            if sys.platform != "win32":
+                Path(name).replace(path(gallery, sidecar.kind))
+        if sys.platform == "win32":  # where an open file cannot be moved
+            Path(name).replace(path(gallery, sidecar.kind))
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync(gallery.parent)
+
+
+def sweep(gallery: Path) -> None:
+    """Remove what killed writers left: drafts of sidecars that nobody is writing any more."""
+    with suppress(OSError):
+        for draft in gallery.parent.glob(f"{_escaped(_draft(gallery))}*"):
+            with suppress(OSError), draft.open("rb") as file:
+                _claim(file)
+                draft.unlink()
+
+
+def discard(gallery: Path) -> None:
+    """Delete the gallery's sidecars and what killed writers left of them, for an erasure.
+
+    They hold templates, coarsely. Raises OSError where one cannot be deleted.
+    """
+    for kind in Kind:
+        path(gallery, kind).unlink(missing_ok=True)
+    for draft in gallery.parent.glob(f"{_escaped(_draft(gallery))}*"):
+        draft.unlink(missing_ok=True)
+    _sync(gallery.parent)
+
+
+def _header(file: BinaryIO) -> tuple[Header, int] | None:
+    """The header and the payload's CRC; None unless it is sound and the file as long as it says."""
+    head = file.read(_HEADER)
+    if len(head) != _HEADER or _CRC.unpack(head[-4:])[0] != zlib.crc32(head[:-4]):
+        return None
+    magic, version, kind, dimension, revision, token, count, size, agreed, asked, crc = (
+        _FIELDS.unpack(head[:-4])
+    )
+    whole = _HEADER + size
+    if (magic, version) != (MAGIC, VERSION) or os.fstat(file.fileno()).st_size != whole:
+        return None
+    if kind not in list(Kind) or count * 8 > size:
+        return None
+    seal = Seal(revision, token)
+    return Header(Kind(kind), dimension, seal, count, whole, agreed, asked), crc
+
+
+def _draft(gallery: Path) -> str:
+    return f".{gallery.name}.sidecar-"
+
+
+def _escaped(prefix: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in prefix)
+
+
+def _claim(file: BinaryIO) -> None:
+    """Hold the file until it is closed, or raise OSError where another process does.
+
+    Windows needs no lock for it: there an open file cannot be deleted.
+    """
+    if sys.platform != "win32":
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename or a deletion last, where the system lets a folder be synchronised."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

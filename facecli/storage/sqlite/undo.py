@@ -1,0 +1,224 @@
+"""Changes that can be undone: SQL within a transaction of `store`.
+
+Nothing that a rename, merge or removal takes away is lost: it lies in the journal until it is
+undone or purged. Enrolling is not journalled: `remove` undoes it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from facecli.common.enums import ChangeKind
+from facecli.common.errors import GalleryError
+from facecli.common.names import key
+from facecli.common.timestamp import now
+from facecli.storage.records import Change, SubjectRow
+
+_CHANGE = 'id, kind, subject_id, name, other_id, other, "references", at'
+_SUBJECT = "id, name, key, created_at"
+_REFERENCE = (
+    "id, subject_id, vector, x1, y1, x2, y2, landmarks, detection_score, quality, "
+    "photo_sha256, face, path, enrolled_at"
+)
+
+
+def rename(db: sqlite3.Connection, subject: SubjectRow, new: str) -> None:
+    """Give a subject another name. Raises GalleryError when that one is taken."""
+    taken = _named(db, new)
+    if taken not in (None, subject.id):
+        raise GalleryError(
+            f"{new!r} is enrolled already: use `facecli gallery merge` to make them one"
+        )
+    if new != subject.name:
+        _record(db, ChangeKind.RENAME, subject, 0, other=new)
+        _call(db, subject.id, new)
+
+
+def merge(db: sqlite3.Connection, source: SubjectRow, target: SubjectRow) -> int:
+    """Make `source`'s references `target`'s; doubles go to the journal. Returns how many moved.
+
+    A double is a face of a photo that `target` has, too.
+    """
+    change = _record(db, ChangeKind.MERGE, source, 0, target.id, target.name)
+    db.execute(
+        "INSERT INTO moved_reference (change_id, reference_id) SELECT ?, id FROM reference r "
+        "WHERE subject_id = ? AND NOT EXISTS (SELECT 1 FROM reference k WHERE k.subject_id = ? "
+        "AND k.photo_sha256 = r.photo_sha256 AND k.face = r.face)",
+        (change, source.id, target.id),
+    )
+    moved = db.execute(
+        "UPDATE reference SET subject_id = ? "
+        "WHERE id IN (SELECT reference_id FROM moved_reference WHERE change_id = ?)",
+        (target.id, change),
+    ).rowcount
+    db.execute('UPDATE change SET "references" = ? WHERE id = ?', (moved, change))
+    _set_aside(db, change, source.id)
+    return int(moved)
+
+
+def remove(db: sqlite3.Connection, subject: SubjectRow) -> None:
+    """Take a subject out with all references."""
+    _set_aside(db, _record(db, ChangeKind.REMOVE, subject, subject.references), subject.id)
+
+
+def remove_reference(db: sqlite3.Connection, subject: SubjectRow, reference_id: int) -> int:
+    """Take one reference out, and the subject with its last. Returns how many it keeps.
+
+    Raises GalleryError when the subject has no such reference.
+    """
+    found = db.execute(
+        "SELECT 1 FROM reference WHERE id = ? AND subject_id = ?", (reference_id, subject.id)
+    ).fetchone()
+    if not found:
+        raise GalleryError(
+            f"{subject.name!r} has no reference {reference_id}: `facecli gallery show` lists them"
+        )
+    change = _record(db, ChangeKind.REMOVE_REFERENCE, subject, 1)
+    left = subject.references - 1
+    if left:
+        _archive(db, change, "id = ?", reference_id)
+        db.execute("DELETE FROM reference WHERE id = ?", (reference_id,))
+    else:
+        _set_aside(db, change, subject.id)
+    return left
+
+
+def changes(db: sqlite3.Connection) -> tuple[Change, ...]:
+    """Everything that can be undone, newest first."""
+    rows = db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC").fetchall()
+    return tuple(_change(row) for row in rows)
+
+
+def undo(db: sqlite3.Connection, change_id: int | None) -> tuple[Change, set[int]]:
+    """Take a change back, the newest for None; returns it and whose templates it concerns.
+
+    Raises GalleryError when there is none, when its subjects were changed since, or when their
+    name or photo was enrolled again meanwhile.
+    """
+    change = _wanted(db, change_id)
+    _last_of_its_subjects(db, change)
+    touched = {change.subject_id}
+    if change.kind is ChangeKind.RENAME:
+        _free(db, change)
+        _call(db, change.subject_id, change.name)
+        touched = set()
+    elif change.kind is ChangeKind.MERGE and change.other_id is not None:
+        touched |= {change.other_id}
+    _bring_back(db, change)
+    db.execute("DELETE FROM change WHERE id = ?", (change.id,))
+    return change, touched
+
+
+def _record(
+    db: sqlite3.Connection,
+    kind: ChangeKind,
+    subject: SubjectRow,
+    references: int,
+    other_id: int | None = None,
+    other: str | None = None,
+) -> int:
+    row = db.execute(
+        'INSERT INTO change (kind, subject_id, name, other_id, other, "references", at) '
+        "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (kind, subject.id, subject.name, other_id, other, references, now()),
+    ).fetchone()
+    return int(row[0])
+
+
+def _set_aside(db: sqlite3.Connection, change: int, subject_id: int) -> None:
+    """The subject, and what references it still has, go to the journal."""
+    db.execute(
+        f"INSERT INTO removed_subject (change_id, {_SUBJECT}) "
+        f"SELECT ?, {_SUBJECT} FROM subject WHERE id = ?",
+        (change, subject_id),
+    )
+    _archive(db, change, "subject_id = ?", subject_id)
+    db.execute("DELETE FROM subject WHERE id = ?", (subject_id,))  # its references follow
+
+
+def _archive(db: sqlite3.Connection, change: int, which: str, value: int) -> None:
+    db.execute(
+        f"INSERT INTO removed_reference (change_id, {_REFERENCE}) "
+        f"SELECT ?, {_REFERENCE} FROM reference WHERE {which}",
+        (change, value),
+    )
+
+
+def _wanted(db: sqlite3.Connection, change_id: int | None) -> Change:
+    where, values = ("", ()) if change_id is None else ("WHERE id = ?", (change_id,))
+    row = db.execute(
+        f"SELECT {_CHANGE} FROM change {where} ORDER BY id DESC LIMIT 1", values
+    ).fetchone()
+    if row is None:
+        what = "nothing" if change_id is None else f"no change {change_id}"
+        raise GalleryError(f"there is {what} to undo: see `facecli gallery undo --list`")
+    return _change(row)
+
+
+def _last_of_its_subjects(db: sqlite3.Connection, change: Change) -> None:
+    """Raise GalleryError where a later change concerns the same subjects."""
+    ids = (change.subject_id, change.subject_id if change.other_id is None else change.other_id)
+    later = db.execute(
+        f"SELECT {_CHANGE} FROM change WHERE id > ? "
+        "AND (subject_id IN (?, ?) OR other_id IN (?, ?)) ORDER BY id DESC LIMIT 1",
+        (change.id, *ids, *ids),
+    ).fetchone()
+    if later:
+        raise GalleryError(
+            f"{change.name!r} was changed again since: undo change {later[0]} first "
+            f"(`facecli gallery undo {later[0]}`)"
+        )
+
+
+def _bring_back(db: sqlite3.Connection, change: Change) -> None:
+    """Put what the change took away where it was."""
+    if db.execute("SELECT 1 FROM removed_subject WHERE change_id = ?", (change.id,)).fetchone():
+        _free(db, change)
+    db.execute(
+        f"INSERT INTO subject ({_SUBJECT}) SELECT {_SUBJECT} FROM removed_subject "
+        "WHERE change_id = ?",
+        (change.id,),
+    )
+    db.execute(
+        "UPDATE reference SET subject_id = ? "
+        "WHERE id IN (SELECT reference_id FROM moved_reference WHERE change_id = ?)",
+        (change.subject_id, change.id),
+    )
+    again = db.execute(
+        "SELECT r.id FROM removed_reference a JOIN reference r ON r.subject_id = a.subject_id "
+        "AND r.photo_sha256 = a.photo_sha256 AND r.face = a.face WHERE a.change_id = ?",
+        (change.id,),
+    ).fetchone()
+    if again:
+        raise GalleryError(
+            f"change {change.id} cannot be undone: that face of {change.name!r} was enrolled "
+            f"again meanwhile, as reference {again[0]}"
+        )
+    db.execute(
+        f"INSERT INTO reference ({_REFERENCE}) SELECT {_REFERENCE} FROM removed_reference "
+        "WHERE change_id = ?",
+        (change.id,),
+    )
+
+
+def _free(db: sqlite3.Connection, change: Change) -> None:
+    """Raise GalleryError where somebody else has the subject's name now."""
+    if _named(db, change.name) not in (None, change.subject_id):
+        raise GalleryError(
+            f"change {change.id} cannot be undone: another {change.name!r} was enrolled "
+            "meanwhile; rename or remove that one, then "
+            f"`facecli gallery undo {change.id}`"
+        )
+
+
+def _named(db: sqlite3.Connection, name: str) -> int | None:
+    row = db.execute("SELECT id FROM subject WHERE key = ?", (key(name),)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _call(db: sqlite3.Connection, subject_id: int, name: str) -> None:
+    db.execute("UPDATE subject SET name = ?, key = ? WHERE id = ?", (name, key(name), subject_id))
+
+
+def _change(row: tuple[int, str, int, str, int | None, str | None, int, str]) -> Change:
+    return Change(row[0], ChangeKind(row[1]), *row[2:])

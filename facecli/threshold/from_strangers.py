@@ -1,0 +1,261 @@
+"""Photos of people who are not enrolled, searched for in the gallery: its FPIR, measured.
+
+One search a person, with the first photo that shows a face: FPIR is a rate over people who come
+by, so ten photos of one stranger tell little more than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facecli.common.enums import Basis, Reason, Target
+from facecli.common.errors import CalibrationError, UsageError
+from facecli.common.names import key
+from facecli.common.timestamp import now
+from facecli.common.types import FailureToAcquire, Float32, Interval, OperatingPoint, Photo
+from facecli.datasets.labels import SUFFIXES, labelled
+from facecli.metrics.identification import assured_threshold, conformal_threshold
+from facecli.metrics.intervals import clopper_pearson
+from facecli.metrics.rates import Scores
+from facecli.metrics.reference_table import ReferenceTable, from_scores
+from facecli.recognition.pipeline import Extractor
+from facecli.storage.records import CalibrationRow, Subjects
+from facecli.threshold import operating_point
+from facecli.threshold.operating_point import Situation
+
+FEWEST_PEOPLE = 20  # for a shift: its standard error is then about 0.015 of cosine
+SURPRISING = 0.05  # the chance that any of all the strangers scores so high
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is not enrolled. name: for messages. photos: at least one."""
+
+    name: str
+    photos: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Each person once. problems: what was left out below the folder, and why."""
+
+    people: tuple[Person, ...]
+    problems: tuple[FailureToAcquire, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerSearch:
+    """A stranger's search: the photo used, the subject that came first, and its score."""
+
+    person: str
+    path: str
+    subject: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StrangerScores:
+    """What the searches came to.
+
+    searches: one a person who could be searched for. comparisons: (searches, n) float32 scores.
+    people: all of them, `photos` how many photos were read, failures: those without a template.
+    """
+
+    searches: tuple[StrangerSearch, ...]
+    comparisons: Float32
+    people: int
+    photos: int
+    failures: tuple[FailureToAcquire, ...]
+
+    @property
+    def best(self) -> Scores:
+        """The best score of each search; people without a usable photo count as failed."""
+        values = np.array([s.score for s in self.searches], np.float32)
+        return Scores(values, self.people - len(self.searches))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StrangerCalibration:
+    """A threshold with the FPIR that the user's strangers show at it.
+
+    fpir: over all people, those without a usable photo as rejected; observed on the same people
+        that chose the threshold. likely_enrolled: strangers who score as only an enrolled
+        subject should, highest first; they are not left out. choice: as the gallery stores it,
+        the table moved so that it gives this threshold at this N, and another at another N.
+        remarks: what the data can and cannot show.
+    """
+
+    point: OperatingPoint
+    fpir: Interval
+    likely_enrolled: tuple[StrangerSearch, ...]
+    scores: StrangerScores
+    choice: CalibrationRow
+    remarks: tuple[str, ...]
+
+
+def read_people(folder: Path) -> People:
+    """Who is below `folder`: a folder is a person, and a photo directly in it is one, too.
+
+    `Ada_1.jpg` and `Ada_2.jpg` are one person; photos that name nobody (`IMG_1234.jpg`) are
+    taken for a person each. Raises InputError where there is no photo.
+    """
+    layout = labelled([folder])
+    known: dict[str, Person] = {}
+    for photo in layout.photos:
+        person = known.get(key(photo.subject), Person(photo.subject, ()))
+        known[key(photo.subject)] = replace(person, photos=(*person.photos, photo.path))
+    nameless = [p for p in layout.problems if _is_photo(p)]
+    alone = [Person(Path(p.path).name, (Path(p.path),)) for p in nameless]
+    return People((*known.values(), *alone), tuple(p for p in layout.problems if p not in nameless))
+
+
+def _is_photo(problem: FailureToAcquire) -> bool:
+    return problem.reason is Reason.NO_NAME and Path(problem.path).suffix.lower() in SUFFIXES
+
+
+def calibrate_strangers(
+    extractor: Extractor,
+    people: Sequence[Person],
+    subjects: Subjects,
+    situation: Situation,
+    rate: float,
+    assurance: float | None = None,
+    workers: int | None = None,
+) -> StrangerCalibration:
+    """Search for every stranger and choose the threshold for an FPIR of `rate` at this N.
+
+    assurance: None takes the conformal quantile: the next stranger is named with a chance of at
+    most `rate`. A confidence in (0, 1) takes the bound that keeps the gallery's true FPIR there
+    so surely. Where the people are too few for either, the table as the gallery's own people
+    have it is moved by the strangers' mean excess over its expected best score: an estimate.
+    Raises CalibrationError for an empty gallery or where nothing supports a threshold below 1,
+    UsageError for rates outside (0, 1).
+    """
+    for value, name in ((rate, "the target"), (assurance, "the assurance")):
+        if value is not None and not 0 < value < 1:
+            raise UsageError(f"{name} is a rate between 0 and 1, not {value}: 0.01 is 1 %")
+    n = situation.n
+    if n == 0:
+        raise CalibrationError("the gallery is empty, so no stranger can be named: enrol first")
+    scores = search(extractor, people, subjects, workers)
+    base = replace(situation, choice=None).fitted_table()
+    suspects = likely_enrolled(scores.searches, base, n)
+    table, basis, remarks = _table(scores, base, n, rate, assurance)
+    _check_reachable(table.threshold(rate, n), rate, suspects)
+    choice = CalibrationRow(
+        basis, Target.FPIR, rate, None, table.to_json(), table.made_from, now(), n
+    )
+    point = operating_point.in_force(replace(situation, choice=choice))
+    accepted = int(np.count_nonzero(scores.best.accepted(point.threshold)))
+    fpir = clopper_pearson(accepted, scores.people)
+    return StrangerCalibration(point, fpir, suspects, scores, choice, remarks)
+
+
+def search(
+    extractor: Extractor, people: Sequence[Person], subjects: Subjects, workers: int | None = None
+) -> StrangerScores:
+    """Search for everybody with the first photo that gives a template, through the one path."""
+    found: dict[int, Photo] = {}
+    failures: list[FailureToAcquire] = []
+    photos = turn = 0
+    waiting = list(range(len(people)))
+    while waiting:
+        paths = [people[i].photos[turn] for i in waiting]
+        for i, photo in zip(waiting, extractor.photos(paths, workers), strict=True):
+            if isinstance(photo, FailureToAcquire):
+                failures.append(photo)
+            elif photo.faces:
+                found[i] = photo
+            else:
+                failures.append(photo.without_face())
+        photos, turn = photos + len(paths), turn + 1
+        waiting = [i for i in waiting if i not in found and len(people[i].photos) > turn]
+    searched = sorted(found)
+    vectors = [found[i].faces[0].template.vector for i in searched]
+    probes = np.stack(vectors) if vectors else np.empty((0, subjects.templates.shape[1]), "f4")
+    comparisons = probes @ subjects.templates.T
+    first = comparisons.argmax(axis=1)
+    searches = tuple(
+        StrangerSearch(people[i].name, found[i].path, subjects.names[f], float(row[f]))
+        for i, f, row in zip(searched, first, comparisons, strict=True)
+    )
+    return StrangerScores(searches, comparisons, len(people), photos, tuple(failures))
+
+
+def likely_enrolled(
+    searches: Iterable[StrangerSearch], table: ReferenceTable | None, n: int
+) -> tuple[StrangerSearch, ...]:
+    """Who scores so high that it would surprise of any stranger among them; highest first.
+
+    The table is moved to their median first, so that photos unlike the reference set's surprise
+    nobody; then the chance of such a score in any of the searches is below 5 %. Empty without a
+    table or anybody.
+    """
+    ranked = sorted(searches, key=lambda s: s.score, reverse=True)
+    if table is None or not ranked:
+        return ()
+    excess = float(np.median([s.score for s in ranked])) - table.threshold(0.5, n)
+    usual = table.shifted(max(0.0, excess), table.made_from)
+    return tuple(s for s in ranked if len(ranked) * usual.fpir(s.score, n) < SURPRISING)
+
+
+def _table(
+    scores: StrangerScores,
+    base: ReferenceTable | None,
+    n: int,
+    rate: float,
+    assurance: float | None,
+) -> tuple[ReferenceTable, Basis, tuple[str, ...]]:
+    """The non-mated scores to choose from, whose they are, and what is to be said about it."""
+    # Only faces choose: a photo without one must not loosen the threshold.
+    values = scores.best.values
+    who = f"{len(values):,} strangers"
+    try:
+        if assurance is None:
+            threshold, how = conformal_threshold(values, rate), "conformal quantile"
+        else:
+            threshold = assured_threshold(values, rate, assurance)
+            how = f"assured at {100 * assurance:g} % confidence"
+    except CalibrationError as error:
+        table, remark = _estimate(values, base, n, error)
+        return table, Basis.SHIFTED_BY_STRANGERS, (remark,)
+    if base is None:
+        size = scores.comparisons.size
+        base = from_scores(scores.comparisons.ravel(), len(values), f"their {size:,} comparisons")
+    shift = threshold - base.threshold(rate, n)
+    made_from = f"{who}, {how}; {base.made_from}, shifted by {shift:+.4f}"
+    return base.shifted(shift, made_from), Basis.STRANGERS, ()
+
+
+def _estimate(
+    values: Float32, base: ReferenceTable | None, n: int, shortage: CalibrationError
+) -> tuple[ReferenceTable, str]:
+    """The table moved to the mean of too few strangers. Raises CalibrationError for far too few."""
+    if base is None:
+        raise CalibrationError(f"{shortage} This embedder ships no reference table to use instead")
+    if len(values) < FEWEST_PEOPLE:
+        raise CalibrationError(
+            f"{shortage} Even to shift the reference table it takes {FEWEST_PEOPLE} people"
+        )
+    shift = float(np.mean(values)) - base.maximum(n)[0]
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    made_from = f"{len(values):,} strangers; {base.made_from}, shifted by {shift:+.4f}"
+    remark = (
+        f"{shortage} Used instead, an estimate: the reference table, shifted by {shift:+.4f} "
+        f"(standard error {error:.3f}), the strangers' mean excess over what it expects"
+    )
+    return base.shifted(shift, made_from), remark
+
+
+def _check_reachable(threshold: float, rate: float, suspects: Sequence[StrangerSearch]) -> None:
+    if threshold < 1:
+        return
+    who = "; ".join(f"{s.path} as {s.subject} ({s.score:.3f})" for s in suspects[:5])
+    raise CalibrationError(
+        f"FPIR {rate:g} would need a cosine of {threshold:.2f}, and none is above 1: "
+        + (f"take out who is probably enrolled: {who}" if who else "give a larger rate")
+    )

@@ -1,0 +1,84 @@
+"""Make a model's reference table Q(p) from photos of many people, a folder per person.
+
+    python models/make/make_reference_table.py PHOTOS OUT.json --model NAME [--corrections FILE.csv]
+
+Every photo of one person is compared with every photo of every other, weighted so that each
+pair of people counts once. Corrections: `kind,a,b,why` rows, `drop` a photo, `same-subject`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from facecli.common.types import Photo
+from facecli.metrics import reference_table
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--corrections", type=Path)
+    parser.add_argument("--name", default="photos", help="what to call the photos")
+    args = parser.parse_args()
+    dropped, renamed = read_corrections(args.corrections)
+    spec = registry.find_embedder(args.model)
+    vectors, subjects = templates(args.photos, spec, dropped, renamed)
+    table = make(vectors, subjects, args.name)
+    args.out.write_text(table.to_json() + "\n", encoding="utf-8")
+    print(f"{table.subjects} subjects, {table.comparisons} comparisons, mean {table.mean():.4f}")
+    for tail in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        print(f"  Q({tail:g}) = {table.score(tail):.4f}")
+
+
+def read_corrections(path: Path | None) -> tuple[set[str], dict[str, str]]:
+    """File names to leave out, and names that stand for another."""
+    dropped: set[str] = set()
+    renamed: dict[str, str] = {}
+    if path is not None:
+        for row in csv.DictReader(path.open(encoding="utf-8")):
+            if row["kind"] == "drop":
+                dropped.add(Path(row["a"]).name)
+            elif row["kind"] == "same-subject":
+                renamed[row["b"]] = row["a"]
+    return dropped, renamed
+
+
+def templates(
+    folder: Path, spec: registry.EmbedderSpec, dropped: set[str], renamed: dict[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, d) float32 templates of the largest faces, and the (n,) names of their subjects."""
+    extractor = Extractor.load(spec)
+    paths = [p for p in sorted(folder.glob("*/*")) if p.name not in dropped]
+    vectors, names = [], []
+    for path, photo in zip(paths, extractor.photos(paths), strict=True):
+        if isinstance(photo, Photo) and photo.faces:
+            vectors.append(photo.faces[0].template.vector)
+            names.append(renamed.get(path.parent.name, path.parent.name))
+    return np.stack(vectors), np.array(names)
+
+
+def make(vectors: np.ndarray, subjects: np.ndarray, name: str) -> reference_table.ReferenceTable:
+    """The table of all comparisons between different subjects."""
+    _, codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    share = 1 / counts[codes]
+    scores, mass = [], []
+    for i in range(len(vectors) - 1):
+        others = codes[i + 1 :] != codes[i]
+        scores.append((vectors[i + 1 :] @ vectors[i])[others])
+        mass.append((share[i + 1 :] * share[i])[others])
+    text = f"{len(counts)} subjects, {len(vectors)} photos of {name}"
+    return reference_table.from_scores(
+        np.concatenate(scores), len(counts), text, np.concatenate(mass)
+    )
+
+
+if __name__ == "__main__":
+    main()

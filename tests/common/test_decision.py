@@ -1,0 +1,69 @@
+"""The one place that accepts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facecli.common.decision import accepts, decide
+from facecli.common.enums import Basis, Outcome, Reason, Target
+from facecli.common.types import Candidate, FailureToAcquire, OperatingPoint, Probe
+
+PROBE = Probe("a.jpg", 0)
+BEST = (Candidate(1, "Grace Hopper", 7, 0.5), Candidate(2, "Eileen Collins", 3, 0.2))
+
+
+def point(threshold: float) -> OperatingPoint:
+    nan = math.nan
+    return OperatingPoint(threshold, Basis.BY_HAND, Target.NONE, nan, nan, nan, nan, 2, "e", "")
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_at_the_threshold_is_accepted_and_just_below_is_not(score: float, other: float) -> None:
+    assert accepts(score, score)
+    assert not accepts(math.nextafter(score, -2), score)
+    assert accepts(math.nextafter(score, 2), score)
+    assert accepts(np.array([score, other]), other).tolist() == [score >= other, True]
+
+
+def test_nan_is_never_accepted() -> None:
+    assert not accepts(math.nan, -1.0)
+    assert not accepts(1.0, math.nan)
+    assert accepts(np.array([math.nan, 1.0]), -1.0).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("threshold", "subject"), [(0.5, "Grace Hopper"), (0.5000001, None)])
+def test_the_best_candidate_or_nobody(threshold: float, subject: str | None) -> None:
+    decision = decide(PROBE, BEST, point(threshold), 0.03)
+    assert decision.subject == subject
+    assert decision.outcome is (Outcome.IDENTIFIED if subject else Outcome.UNKNOWN)
+    assert decision.candidates == BEST  # shown, whatever their scores
+    assert decision.operating_point.threshold == threshold
+    assert decision.false_alarm == 0.03
+    assert decision.probe is PROBE
+
+
+def test_nobody_to_choose_from() -> None:
+    decision = decide(PROBE, (), point(-1))
+    assert (decision.outcome, decision.subject, decision.candidates) == (Outcome.UNKNOWN, None, ())
+    assert math.isnan(decision.false_alarm)
+
+
+def test_a_score_that_is_not_a_number_identifies_nobody() -> None:
+    decision = decide(PROBE, [Candidate(1, "Grace Hopper", 7, math.nan)], point(-1))
+    assert (decision.outcome, decision.subject) == (Outcome.UNKNOWN, None)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "outcome"), [(0.4, Outcome.IDENTIFIED), (0.6, Outcome.LOW_QUALITY)]
+)
+def test_a_flaw_excuses_a_face_that_is_not_identified(threshold: float, outcome: Outcome) -> None:
+    flaw = FailureToAcquire("a.jpg", Reason.DEGENERATE, "blurred")
+    decision = decide(PROBE, BEST, point(threshold), flaw=flaw)
+    assert decision.outcome is outcome
+    assert decision.failure is (None if outcome is Outcome.IDENTIFIED else flaw)
+    assert decision.candidates == BEST

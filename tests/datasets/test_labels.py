@@ -1,0 +1,365 @@
+"""Folders, flat files and tables as users have them, in real folders."""
+
+from __future__ import annotations
+
+import csv
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facecli.common.enums import Reason
+from facecli.common.errors import InputError, UsageError
+from facecli.common.names import key, name_fault
+from facecli.datasets.csv_tables import Lookup
+from facecli.datasets.labels import labelled, photos
+
+
+def make(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+
+
+def told(root: Path, *paths: Path, subject: str | None = None) -> list[tuple[str, str]]:
+    """(path below root, subject) of a layout that must be without problems."""
+    layout = labelled(paths or [root], subject)
+    assert layout.problems == ()
+    return [(photo.path.relative_to(root).as_posix(), photo.subject) for photo in layout.photos]
+
+
+def test_a_folder_per_subject_at_any_depth(tmp_path: Path) -> None:
+    make(tmp_path, "Bo/2.png", "Ada/IMG_1.jpg", "Ada/2019/summer/x.JPEG", "0042/1.webp")
+    assert told(tmp_path) == [
+        ("0042/1.webp", "0042"),
+        ("Ada/2019/summer/x.JPEG", "Ada"),
+        ("Ada/IMG_1.jpg", "Ada"),
+        ("Bo/2.png", "Bo"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "subject"),
+    [
+        ("Ada.jpg", "Ada"),
+        ("Ada_1.jpg", "Ada"),
+        ("Aaron_Eckhart_0001.jpg", "Aaron_Eckhart"),
+        ("Jean-Luc-2.png", "Jean-Luc"),
+        ("Ada (3).jpg", "Ada"),
+        ("Ada 2.heic", "Ada"),
+        ("Ada_1 (2).jpg", "Ada_1"),
+        ("Imagene.jpg", "Imagene"),
+        ("Abbe.jpg", "Abbe"),
+        ("김민준_2.jpg", "김민준"),
+        ("Nguyễn Thị Ánh.jpg", "Nguyễn Thị Ánh"),
+        ("سارة-1.jpg", "سارة"),
+        ("王芳(2).jpg", "王芳"),
+        ("Ўльга.jpg", "Ўльга"),
+    ],
+)
+def test_a_flat_file_names_its_subject(tmp_path: Path, file: str, subject: str) -> None:
+    make(tmp_path, file)
+    assert told(tmp_path) == [(file, subject)]
+    assert told(tmp_path, tmp_path / file) == [(file, subject)]
+
+
+def test_a_mixed_folder_agrees_with_itself(tmp_path: Path) -> None:
+    make(tmp_path, "Aaron_Eckhart/IMG_7.jpg", "Aaron_Eckhart_0001.jpg", "Bo.jpg")
+    assert {subject for _, subject in told(tmp_path)} == {"Aaron_Eckhart", "Bo"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("IMG_2031", "IMG-20190101-WA0001", "IMG_E1234", "DSC01234", "_DSC1234", "_MG_0042"),
+        *("DSCN0001", "P1010001", "PXL_20230101_123456789.PORTRAIT", "image", "image (2)"),
+        *("photo1", "photo_2023-01-01_12-00-00", "Screenshot 2023-01-01 at 12.00.00"),
+        *("WhatsApp Image 2023-01-01 at 12.00.00", "mmexport1550000000", "微信图片_2019", "사진1"),
+        *("20190101_120000", "12345", "_1", "469823984_1234567890_n", "3f2a9b1c8d"),
+        *("0b0e7a0e-61a5-4f0e-9d0c-0123456789ab", "Person_1", "face-12"),
+    ],
+)
+def test_a_device_names_nobody(tmp_path: Path, file: str) -> None:
+    make(tmp_path, f"{file}.jpg")
+    layout = labelled([tmp_path])
+    assert layout.photos == ()
+    assert [problem.path for problem in layout.problems] == [str(tmp_path / f"{file}.jpg")]
+    assert "--subject" in layout.problems[0].detail
+    assert told(tmp_path, subject="Ada") == [(f"{file}.jpg", "Ada")]
+
+
+@pytest.mark.parametrize("album", ["train", "photos", "DCIM", "100CANON", "Camera Roll"])
+def test_an_album_is_nobody(tmp_path: Path, album: str) -> None:
+    make(tmp_path, f"{album}/Ada/1.jpg")
+    layout = labelled([tmp_path])
+    assert layout.photos == ()
+    assert "--subject" in layout.problems[0].detail
+    assert told(tmp_path, tmp_path / album) == [(f"{album}/Ada/1.jpg", "Ada")]
+
+
+def test_val_is_somebody(tmp_path: Path) -> None:
+    make(tmp_path, "Val/1.jpg")
+    assert told(tmp_path) == [("Val/1.jpg", "Val")]
+
+
+def test_subject_takes_files_and_folders(tmp_path: Path) -> None:
+    make(tmp_path, "IMG_1.jpg", "more/Bo/2.jpg")
+    paths = [tmp_path / "more", tmp_path / "IMG_1.jpg"]
+    assert told(tmp_path, *paths, subject="Ada") == [("more/Bo/2.jpg", "Ada"), ("IMG_1.jpg", "Ada")]
+
+
+@pytest.mark.parametrize("subject", ["", " \t", "..", "a\nb", "Unknown", "Ada\u202e"])
+def test_subject_must_be_a_name(tmp_path: Path, subject: str) -> None:
+    make(tmp_path, "1.jpg")
+    with pytest.raises(UsageError, match="name"):
+        labelled([tmp_path], subject)
+
+
+def test_clutter_is_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "Ada/1.jpg", "Ada/._1.jpg", "Ada/.DS_Store", "Ada/Thumbs.db", "Ada/notes.txt")
+    make(tmp_path, "Ada/@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", ".trash/Bo/1.jpg")
+    assert told(tmp_path) == [("Ada/1.jpg", "Ada")]
+
+
+def test_what_is_named_and_no_photo_is_a_problem(tmp_path: Path) -> None:
+    make(tmp_path, "Ada.jpg", "notes.txt")
+    (tmp_path / "empty").mkdir()
+    given_paths = [tmp_path / name for name in ("notes.txt", "nowhere", "Ada.jpg", "empty")]
+    layout = labelled(given_paths)
+    assert [photo.subject for photo in layout.photos] == ["Ada"]
+    assert [(Path(p.path).name, p.reason) for p in layout.problems] == [
+        ("notes.txt", Reason.NOT_AN_IMAGE),
+        ("nowhere", Reason.NOT_FOUND),
+        ("empty", Reason.NOT_FOUND),
+    ]
+
+
+def test_nothing_usable_is_an_error_that_says_so(tmp_path: Path) -> None:
+    make(tmp_path, "notes.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="nowhere: not found"):
+        labelled([tmp_path / "nowhere", tmp_path / "notes.txt", tmp_path / "empty"])
+    with pytest.raises(InputError, match="no photos"):
+        labelled([])
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    make(tmp_path, "photos/Zoe/1.jpg", "elsewhere/2.jpg")
+    top = tmp_path / "photos"
+    (top / "Zoe" / "loop").symlink_to(top)
+    (top / "Alias").symlink_to(top / "Zoe")
+    (top / "Bo").symlink_to(tmp_path / "elsewhere")
+    (top / "Zoe" / "again.jpg").symlink_to(top / "Zoe" / "1.jpg")
+    assert told(tmp_path, top) == [("photos/Bo/2.jpg", "Bo"), ("photos/Zoe/1.jpg", "Zoe")]
+
+
+def test_a_broken_link_is_a_problem(tmp_path: Path) -> None:
+    make(tmp_path, "Ada/1.jpg")
+    (tmp_path / "Ada" / "2.jpg").symlink_to("gone.jpg")
+    layout = labelled([tmp_path])
+    assert len(layout.photos) == 1
+    assert [(p.path, p.reason) for p in layout.problems] == [
+        (str(tmp_path / "Ada/2.jpg"), Reason.NOT_FOUND)
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may enter every folder")
+def test_a_closed_folder_is_a_problem(tmp_path: Path) -> None:
+    make(tmp_path, "Ada/1.jpg", "Bo/1.jpg")
+    (tmp_path / "Bo").chmod(0)
+    try:
+        layout = labelled([tmp_path])
+    finally:
+        (tmp_path / "Bo").chmod(0o700)
+    assert [photo.subject for photo in layout.photos] == ["Ada"]
+    assert layout.problems[0].reason is Reason.UNREADABLE
+
+
+def test_a_file_reached_twice_counts_once(tmp_path: Path) -> None:
+    make(tmp_path, "Ada/Ada_1.jpg")
+    twice = [tmp_path, tmp_path / "Ada", tmp_path / "Ada" / ".." / "Ada" / "Ada_1.jpg"]
+    assert told(tmp_path, *twice) == [("Ada/Ada_1.jpg", "Ada")]
+
+
+def test_a_file_under_two_names_is_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg")
+    table = tmp_path / "who.csv"
+    table.write_text("path,subject\na.jpg,Ada\nb.jpg,Bo\n./a.jpg,Cy\na.jpg,Ada\n")
+    layout = labelled([table])
+    assert [photo.subject for photo in layout.photos] == ["Bo"]
+    assert len(layout.problems) == 1
+    assert "'Ada' and 'Cy'" in layout.problems[0].detail
+
+
+def test_order_does_not_come_from_the_file_system(tmp_path: Path) -> None:
+    names = ["Zoe/1.jpg", "Ada/2.jpg", "Ada/10.jpg", "A-da/1.jpg", "E\u0301/1.jpg", "\u00c9/1.jpg"]
+    for root, order in ((tmp_path / "x", names), (tmp_path / "y", names[::-1])):
+        make(root, *order)
+    assert told(tmp_path / "x") == told(tmp_path / "y")
+    first = [path for path, _ in told(tmp_path / "x")][:3]
+    assert first == ["A-da/1.jpg", "Ada/10.jpg", "Ada/2.jpg"]
+
+
+@pytest.mark.parametrize("subject", ["unknown", "\u200b", "a\u0007"])
+def test_a_folder_that_is_no_name(tmp_path: Path, subject: str) -> None:
+    make(tmp_path, f"{subject}/1.jpg", "Ada/1.jpg")
+    layout = labelled([tmp_path])
+    assert [photo.subject for photo in layout.photos] == ["Ada"]
+    assert "name" in layout.problems[0].detail
+
+
+def test_names_compare_in_nfc_and_show_as_given(tmp_path: Path) -> None:
+    nfd = unicodedata.normalize("NFD", "José")
+    make(tmp_path, f"{nfd}/1.jpg", "José/2.jpg")
+    layout = labelled([tmp_path])
+    assert {photo.subject for photo in layout.photos} == {"José", nfd}
+    assert {key(photo.subject) for photo in layout.photos} == {"José"}
+
+
+def test_key() -> None:
+    assert key("  Ada \u00a0\t Lovelace ") == "Ada Lovelace"
+    assert key("ada") != key("Ada")
+    assert key("Ö") == key("O\u0308")
+
+
+@given(st.text())
+def test_key_is_its_own_key(name: str) -> None:
+    assert key(key(name)) == key(name) == key(unicodedata.normalize("NFD", name))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,subject\nx/1.jpg,Ada Lovelace\nx/2.jpg,Bo\n",
+        "\ufeffFile Name;Person\r\nx/1.jpg;Ada Lovelace\r\nx/2.jpg; Bo \r\n",
+        "label\timage\nAda Lovelace\tx/1.jpg\n\n\nBo\tx/2.jpg\n",
+        'x/1.jpg, "Ada Lovelace"\n./x/2.jpg, Bo\n',
+        "\ufeffAda Lovelace;x/1.jpg\nBo;x/2.jpg",
+        "id,img,name,note\n7,x\\1.jpg,Ada Lovelace,\n8,x/2.jpg,Bo\n,,,\n",
+        "path,subject\rx/1.jpg,Ada Lovelace\rx/2.jpg,Bo\r",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables(tmp_path: Path, text: str, encoding: str) -> None:
+    make(tmp_path, "x/1.jpg", "x/2.jpg")
+    table = tmp_path / "who.csv"
+    table.write_bytes(text.removeprefix("\ufeff" * (encoding != "utf-8")).encode(encoding))
+    assert told(tmp_path, table) == [("x/1.jpg", "Ada Lovelace"), ("x/2.jpg", "Bo")]
+
+
+def test_a_comma_in_a_name_does_not_mislead(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg")
+    (tmp_path / "who.csv").write_text("1.jpg;Lovelace, Ada\n")
+    assert told(tmp_path, tmp_path / "who.csv") == [("1.jpg", "Lovelace, Ada")]
+
+
+def test_a_table_may_name_folders(tmp_path: Path) -> None:
+    make(tmp_path, "one/IMG_1.jpg", "one/deep/IMG_2.jpg")
+    (tmp_path / "who.csv").write_text("path,subject\none,Ada\n")
+    assert {subject for _, subject in told(tmp_path, tmp_path / "who.csv")} == {"Ada"}
+
+
+def test_rows_that_fail_are_named(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg", "2.jpg")
+    table = tmp_path / "who.csv"
+    table.write_text('path,subject\n1.jpg,Ada\n"gone\nfar.jpg",Bo\n2.jpg,\n,Cy\n2.jpg\n')
+    layout = labelled([table])
+    assert [photo.subject for photo in layout.photos] == ["Ada"]
+    assert [problem.detail.split(" of ")[0] for problem in layout.problems] == [
+        "line 3",
+        "line 5",
+        "line 6",
+        "line 7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"colour,size\nred,1\n", "colour, size; expected the columns path,subject"),
+        (b"", "expected the columns"),
+        ("path,subject\n1.jpg,José\n".encode("latin-1"), "UTF-8"),
+        (b'path,subject\n"1.jpg,Ada\n', "quotes"),
+    ],
+)
+def test_a_table_that_is_not_understood(tmp_path: Path, content: bytes, message: str) -> None:
+    make(tmp_path, "1.jpg")
+    (tmp_path / "who.csv").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        labelled([tmp_path / "who.csv"])
+
+
+FILE_NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="/\0\\"), max_size=20
+).map(lambda text: f"x{text}.jpg")
+SUBJECTS = st.text(max_size=20).filter(lambda name: name_fault(name) is None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    table=st.dictionaries(FILE_NAMES, SUBJECTS, min_size=1, max_size=6),
+    delimiter=st.sampled_from(",;\t|"),
+    ending=st.sampled_from([("\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_MINIMAL)]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_a_table_written_in_any_dialect_reads_the_same(
+    tmp_path_factory: pytest.TempPathFactory,
+    table: dict[str, str],
+    delimiter: str,
+    ending: tuple[str, int],
+    encoding: str,
+) -> None:
+    root = tmp_path_factory.mktemp("dialect")
+    make(root, *table)
+    with (root / "who.csv").open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator=ending[0], quoting=ending[1])
+        writer.writerow(["photo", "name"])
+        writer.writerows(table.items())
+    layout = labelled([root / "who.csv"])
+    assert layout.problems == ()
+    assert {p.path.name: p.subject for p in layout.photos} == {
+        file: subject.strip() for file, subject in table.items()
+    }
+
+
+def test_lookup_tries_the_other_normal_form(tmp_path: Path) -> None:
+    nfd = unicodedata.normalize("NFD", "José.jpg")
+    make(tmp_path, nfd)
+    found = Lookup(tmp_path)("José.jpg")
+    assert found is not None
+    assert found.samefile(tmp_path / nfd)
+
+
+def test_lookup_gives_one_path_a_file(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg")
+    (tmp_path / "b.jpg").symlink_to("a/1.jpg")
+    (tmp_path / "c").symlink_to("a")
+    lookup = Lookup(tmp_path)
+    first = lookup("a/1.jpg")
+    assert first == tmp_path / "a/1.jpg"
+    assert all(lookup(name) is first for name in ("./a/1.jpg", "b.jpg", "c/1.jpg", "a/../a/1.jpg"))
+    assert [lookup(name) for name in ("a", "", "gone.jpg", "a\0b", "n" * 999)] == [None] * 5
+
+
+def test_photos_keep_the_order_given(tmp_path: Path) -> None:
+    make(tmp_path, "z.jpg", "IMG_1.jpg", "album/b/2.jpg", "album/a/1.jpg", "no-suffix")
+    names = ("z.jpg", "album", "no-suffix", "IMG_1.jpg", "z.jpg")
+    found, failures = photos([tmp_path / name for name in names])
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "z.jpg",
+        "album/a/1.jpg",
+        "album/b/2.jpg",
+        "no-suffix",
+        "IMG_1.jpg",
+    ]
+    assert failures == []
+
+
+def test_photos_that_are_not_there_are_failures(tmp_path: Path) -> None:
+    make(tmp_path, "who.csv")
+    found, failures = photos([tmp_path / "gone.jpg", tmp_path / "who.csv"])
+    assert found == []
+    assert [failure.reason for failure in failures] == [Reason.NOT_FOUND, Reason.NOT_AN_IMAGE]

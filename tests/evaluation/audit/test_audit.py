@@ -1,0 +1,516 @@
+"""The gallery audit: planted faults on unit vectors, then real portraits and the real command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.galleries import Command, blank, collins, hopper, new_store, reference, write_variants
+
+from facecli.common.errors import CalibrationError, GalleryError
+from facecli.common.types import Face, Template
+from facecli.evaluation.audit.findings import Audit, Finding, Kind
+from facecli.evaluation.audit.listing import audit
+from facecli.gallery.gallery import Gallery
+from facecli.metrics import reference_table
+from facecli.metrics.reference_table import ReferenceTable
+from facecli.recognition.model_zoo import registry
+from facecli.report.audit import audit_page, audit_row, audit_text, proposals
+from facecli.report.thumbnails import thumbnail
+from facecli.storage.records import ReferenceRow
+from facecli.storage.sqlite.store import Store
+
+DIMENSION = 192
+MATED = 0.75  # cosine of two photos of one made-up person, about LFW's
+
+
+@pytest.fixture(scope="module")
+def table() -> ReferenceTable:
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
+    assert spec.table is not None
+    return reference_table.load(spec.table)
+
+
+class People:
+    """Made-up references: everyone has a direction, every photo of theirs lies near it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self.rows: list[ReferenceRow] = []
+
+    def somebody(self) -> np.ndarray:
+        """(192,) unit: the direction of a new person."""
+        vector = self._rng.normal(size=DIMENSION)
+        return vector / np.linalg.norm(vector)
+
+    def photo(self, person: np.ndarray, cosine: float = MATED) -> np.ndarray:
+        """(192,) unit: another photo; two of them score about `cosine`."""
+        aside = self.somebody()
+        aside -= (aside @ person) * person
+        aside /= np.linalg.norm(aside)
+        return np.sqrt(cosine) * person + np.sqrt(1 - cosine) * aside
+
+    def enrol(
+        self,
+        subject: str,
+        vector: np.ndarray,
+        sha256: str = "",
+        face: int = 0,
+        quality: float = 0.9,
+    ) -> int:
+        """Returns the reference's id."""
+        number = len(self.rows) + 1
+        found = Face((0, 0, 9, 9), np.zeros((5, 2), np.float32), 0.9, quality)
+        template = Template(vector.astype(np.float32), "made-up")
+        sha256 = sha256 or f"{number:064x}"
+        self.rows.append(
+            ReferenceRow(number, subject, found, template, sha256, face, f"{number}.jpg", "")
+        )
+        return number
+
+    def crowd(self, subjects: int, photos: int) -> None:
+        """People with nothing wrong about them."""
+        for i in range(subjects):
+            person = self.somebody()
+            for _ in range(photos):
+                self.enrol(f"Person {i}", self.photo(person))
+
+
+@pytest.fixture
+def people() -> People:
+    made = People()
+    made.crowd(60, 4)
+    return made
+
+
+def ids(finding: Finding) -> set[int]:
+    return {row.id for row in finding.suspects}
+
+
+def only(found: Audit) -> Finding:
+    """The one fault that is told."""
+    assert [f.rank for f in found.findings] == [1], [(f.kind, f.subjects) for f in found.findings]
+    return found.findings[0]
+
+
+def test_a_sound_gallery_has_no_findings(people: People, table: ReferenceTable):
+    found = audit(people.rows, table)
+    assert (found.subjects, found.references, found.mated) == (60, 240, 240)
+    assert found.findings == ()
+    assert audit([], table).findings == ()
+    assert audit(people.rows[:1], table).findings == ()
+
+
+def test_the_same_bytes_under_two_names(people: People, table: ReferenceTable):
+    ada, photo = people.somebody(), "a" * 64
+    vector = people.photo(ada)
+    right = people.enrol("Ada", vector, photo)
+    people.enrol("Ada", people.photo(ada))
+    people.enrol("Ada", people.photo(ada))
+    wrong = people.enrol("Bob", vector, photo)
+    finding = only(audit(people.rows, table))
+    assert finding.kind is Kind.SAME_PHOTO
+    assert finding.expected == 0
+    assert finding.subjects == ("Ada", "Bob"), "Ada's other photos say whose it is"
+    assert [row.id for row in finding.suspects] == [wrong, right]
+
+
+def test_two_faces_of_one_photo_are_not_the_same_photograph(people: People, table: ReferenceTable):
+    people.enrol("Ada", people.somebody(), "a" * 64, face=0)
+    people.enrol("Bob", people.somebody(), "a" * 64, face=1)
+    assert audit(people.rows, table).findings == ()
+
+
+def test_a_copy_saved_anew_under_another_name(people: People, table: ReferenceTable):
+    vector = people.somebody()
+    first = people.enrol("Ada", vector)
+    second = people.enrol("Bob", people.photo(vector, 0.98))
+    finding = only(audit(people.rows, table))
+    assert finding.kind is Kind.SAME_PHOTO
+    assert ids(finding) == {first, second}
+    assert 0 < finding.expected < 0.01
+
+
+def test_two_names_of_one_person(people: People, table: ReferenceTable):
+    ada = people.somebody()
+    for subject in ("Ada", "Ada", "Ada", "Countess", "Countess"):
+        people.enrol(subject, people.photo(ada))
+    finding = only(audit(people.rows, table))
+    assert finding.kind is Kind.ONE_PERSON
+    assert finding.subjects == ("Ada", "Countess"), "the one with more references stays"
+    expected = table.fpir(finding.score, 61)
+    assert finding.false_alarm == pytest.approx(expected, rel=0.5)
+    assert finding.expected == pytest.approx(finding.false_alarm * 31)
+
+
+def test_names_that_share_a_photo_and_a_face_are_told_once(people: People, table: ReferenceTable):
+    ada, photo = people.somebody(), "a" * 64
+    vector = people.photo(ada)
+    for subject in ("Ada", "Countess"):
+        people.enrol(subject, vector, photo)
+        people.enrol(subject, people.photo(ada))
+        people.enrol(subject, people.photo(ada))
+    assert only(audit(people.rows, table)).kind is Kind.ONE_PERSON
+
+
+def test_three_names_of_one_person_take_two_rows(people: People, table: ReferenceTable):
+    ada = people.somebody()
+    for subject in ("Ada", "Countess", "Lovelace"):
+        people.enrol(subject, people.photo(ada))
+    found = audit(people.rows, table).findings
+    assert [f.kind for f in found] == [Kind.ONE_PERSON] * 2
+    assert {s for f in found for s in f.subjects} == {"Ada", "Countess", "Lovelace"}
+
+
+@pytest.mark.parametrize("photos", [2, 4])
+def test_a_reference_that_is_somebody_elses(people: People, table: ReferenceTable, photos: int):
+    ada, bob = people.somebody(), people.somebody()
+    for _ in range(4):
+        people.enrol("Bob", people.photo(bob))
+    for _ in range(photos - 1):
+        people.enrol("Ada", people.photo(ada))
+    wrong = people.enrol("Ada", people.photo(bob))
+    finding = only(audit(people.rows, table))
+    assert finding.kind is Kind.SOMEBODY_ELSE
+    assert finding.subjects == ("Ada", "Bob")
+    assert ids(finding) == {wrong}
+    assert [row.subject for row in finding.beside] == ["Bob"]
+    assert finding.own_score < 0.3 < 0.7 < finding.score
+
+
+def test_an_outlier(people: People, table: ReferenceTable):
+    ada = people.somebody()
+    for _ in range(3):
+        people.enrol("Ada", people.photo(ada))
+    wrong = people.enrol("Ada", people.somebody())
+    finding = only(audit(people.rows, table))
+    assert finding.kind is Kind.OUTLIER
+    assert ids(finding) == {wrong}
+    assert finding.score == finding.own_score < 0.3
+
+
+def test_a_reference_like_another_but_liker_its_own_is_left_alone(
+    people: People, table: ReferenceTable
+):
+    ada, bob = people.somebody(), people.somebody()
+    between = np.sqrt(0.6) * ada + np.sqrt(0.4) * bob  # 0.73 to Ada's others, 0.6 to Bob's
+    for person, subject in ((ada, "Ada"), (bob, "Bob")):
+        for _ in range(3):
+            people.enrol(subject, people.photo(person, 0.9))
+    people.enrol("Ada", between / np.linalg.norm(between))
+    assert audit(people.rows, table).findings == ()
+
+
+@pytest.mark.parametrize(("score", "shown"), [(0.3, True), (0.5, False)])
+def test_the_list_ends_where_chance_explains_it(
+    people: People, table: ReferenceTable, score: float, shown: bool
+):
+    """A photo in a hundred is as unlike its own as 0.5, so among 240 a few such rows are due."""
+    ada = people.somebody()
+    for _ in range(3):
+        people.enrol("Ada", people.photo(ada))
+    people.enrol("Ada", people.photo(ada, score**2 / MATED))
+    found = audit(people.rows, table)
+    assert len(found.findings) == shown
+    script = proposals(found, 60)
+    assert ("gallery remove" in script) == shown
+    assert all(line.startswith("#") for line in script.splitlines()), "not certain enough to run"
+
+
+def test_of_two_references_both_are_in_doubt(people: People, table: ReferenceTable):
+    pair = {people.enrol("Ada", people.somebody()), people.enrol("Ada", people.somebody())}
+    finding = only(audit(people.rows, table))
+    assert finding.kind is Kind.OUTLIER
+    assert ids(finding) == pair
+
+
+def test_low_quality_comes_last_and_the_worst_of_it_first(people: People, table: ReferenceTable):
+    ada = people.somebody()
+    worse = {q: people.enrol("Ada", people.photo(ada), quality=q) for q in (0.54, 0.1, 0.56)}
+    twin = people.somebody()
+    people.enrol("Bob", people.photo(twin))
+    people.enrol("Robert", people.photo(twin))
+    found = audit(people.rows, table).findings
+    kinds = [Kind.ONE_PERSON, Kind.LOW_QUALITY, Kind.LOW_QUALITY]
+    assert [f.kind for f in found] == kinds
+    assert [f.suspects[0].id for f in found[1:]] == [worse[0.1], worse[0.54]]
+
+
+def test_the_order_is_by_what_chance_makes(people: People, table: ReferenceTable):
+    for number, cosine in enumerate((0.7, 0.9, 0.8)):
+        twin = people.somebody()
+        people.enrol(f"A{number}", people.photo(twin, cosine))
+        people.enrol(f"B{number}", people.photo(twin, cosine))
+    people.enrol("Cem", people.somebody(), "c" * 64)
+    people.enrol("Dan", people.rows[-1].template.vector, "c" * 64)
+    found = audit(people.rows, table).findings
+    assert [f.subjects[0] for f in found] == ["Dan", "A1", "A2", "A0"] or [
+        f.subjects[0] for f in found
+    ] == ["Cem", "A1", "A2", "A0"]
+    assert [f.expected for f in found] == sorted(f.expected for f in found)
+
+
+def test_people_who_are_all_alike_are_not_all_one_person(table: ReferenceTable):
+    made = People(1)
+    family = made.somebody()
+    for i in range(80):  # strangers score 0.6 here: three times what the reference set's do
+        person = made.photo(family, 0.6)
+        for _ in range(3):
+            made.enrol(f"Person {i}", made.photo(person, 0.9))
+    alike = audit(made.rows, table).findings
+    assert not [f for f in alike if f.kind in (Kind.ONE_PERSON, Kind.SAME_PHOTO)]
+    twin = made.photo(family, 0.6)
+    made.enrol("Ada", made.photo(twin, 0.9))
+    made.enrol("Countess", made.photo(twin, 0.9))
+    assert only(audit(made.rows, table)).subjects == ("Ada", "Countess")
+
+
+@pytest.mark.parametrize("subjects", [2, 3, 5])
+def test_a_fault_shows_among_a_handful(table: ReferenceTable, subjects: int):
+    made = People(subjects)
+    made.crowd(subjects - 1, 5)
+    person = made.somebody()
+    for _ in range(5):
+        made.enrol("Ada", made.photo(person))
+    assert audit(made.rows, table).findings == ()
+    wrong = made.enrol("Ada", made.somebody())
+    finding = only(audit(made.rows, table))
+    assert finding.kind is Kind.OUTLIER
+    assert ids(finding) == {wrong}
+
+
+def test_two_strangers_somewhat_alike_are_not_one_person(table: ReferenceTable):
+    made = People()
+    ada = made.somebody()
+    bob = made.photo(ada, 0.1)  # 0.3 to her: one stranger in fifty reaches it, no mate does
+    for _ in range(4):
+        made.enrol("Ada", made.photo(ada, 0.95))
+        made.enrol("Bob", made.photo(bob, 0.95))
+    assert audit(made.rows, table).findings == ()
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_two_names_show_among_a_handful(table: ReferenceTable, others: int):
+    made = People(others)
+    made.crowd(others, 3)
+    ada = made.somebody()
+    for subject in ("Ada", "Ada", "Countess", "Countess"):
+        made.enrol(subject, made.photo(ada))
+    finding = only(audit(made.rows, table))
+    assert finding.kind is Kind.ONE_PERSON
+    assert finding.expected < 0.01
+
+
+def test_ten_thousand_subjects_take_seconds(table: ReferenceTable):
+    made = People(2)
+    vectors = np.random.default_rng(0).normal(size=(20_000, DIMENSION))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for i, vector in enumerate(vectors[:10_000]):
+        made.enrol(f"Person {i}", made.photo(vector, 0.9))
+        made.enrol(f"Person {i}", made.photo(vector, 0.9))
+    made.enrol("Ada", made.photo(vectors[17], 0.9))
+    started = time.process_time()
+    found = audit(made.rows, table)
+    assert time.process_time() - started < 20, "about 4 s of one core"
+    assert only(found).subjects == ("Person 17", "Ada")
+
+
+# removing one reference ----------------------------------------------------------------------
+
+
+def test_a_reference_is_removed_and_the_template_follows(tmp_path: Path):
+    path = tmp_path / "g.facecli"
+    store = new_store(path)
+    store.add([reference("Ada", 1), reference("Ada", 2), reference("Bob", 3)])
+    gone = next(row for row in store.references() if row.photo_sha256 == f"{1:064x}")
+    revision = store.observed()[0]
+    assert store.remove_reference("Ada", gone.id) == 1
+    assert store.observed()[0] > revision, "the threshold must be fitted anew"
+    assert [row.photo_sha256 for row in store.references()] == [f"{2:064x}", f"{3:064x}"]
+    assert store.check() == [], "the template follows"
+    with pytest.raises(GalleryError, match="no reference"):
+        store.remove_reference("Ada", 3)  # Bob's
+    assert store.counts() == (2, 2)
+    store.close()
+
+
+def test_a_subject_goes_with_its_last_reference(tmp_path: Path):
+    store = new_store(tmp_path / "g.facecli")
+    store.add([reference("Ada", 1), reference("Bob", 2)])
+    assert store.remove_reference("Ada", min(row.id for row in store.references())) == 0
+    assert [s.name for s in store.subjects()] == ["Bob"]
+    assert store.check() == []
+    store.close()
+
+
+# the report and the command ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Path]:
+    """Grace Hopper's portrait under two names, and once among Eileen Collins's."""
+    folder = tmp_path_factory.mktemp("audited")
+    photos = folder / "photos"
+    write_variants(photos / "Grace Hopper", hopper(), 4)
+    write_variants(photos / "Amazing Grace", hopper(), 2, first=10)
+    write_variants(photos / "Eileen Collins", collins(), 4)
+    (photos / "Eileen Collins" / "wrong.jpg").write_bytes(
+        (photos / "Grace Hopper" / "002.jpg").read_bytes() + b"again"
+    )
+    command = Command(folder / "home")
+    done = command("enroll", photos, "-g", folder / "g.facecli")
+    assert done.returncode == 0, done.stderr
+    return command, folder
+
+
+def test_the_command_finds_what_is_wrong_with_real_photos(audited: tuple[Command, Path]):
+    command, folder = audited
+    done = command("gallery", "audit", "-g", folder / "g.facecli", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["subjects"], result["references"]) == (3, 11)
+    finding = result["findings"][0]
+    assert finding["kind"] == "same photograph", "all of Grace's are shots of one portrait"
+    assert set(finding["subjects"]) == {"Grace Hopper", "Amazing Grace", "Eileen Collins"}
+    assert Path(finding["suspects"][0]["path"]).name == "wrong.jpg"
+    names = {Path(s["path"]).parent.name for s in finding["suspects"][1:]}
+    assert names == {"Grace Hopper", "Amazing Grace"}
+    with Gallery.open(folder / "g.facecli") as gallery:
+        assert audit_row(gallery.audit(), 60) == result
+
+
+def test_fix_proposes_and_does_not_act(audited: tuple[Command, Path], tmp_path: Path):
+    command, folder = audited
+    path = tmp_path / "it's mine.facecli"
+    with sqlite3.connect(folder / "g.facecli") as source, sqlite3.connect(path) as copy:
+        source.backup(copy)
+    before = command("gallery", "export", tmp_path / "before.jsonl", "-g", path)
+    proposed = command("gallery", "audit", "-g", path, "--fix")
+    after = command("gallery", "export", tmp_path / "after.jsonl", "-g", path)
+    assert before.stdout and after.stdout
+    assert (tmp_path / "before.jsonl").read_bytes() == (tmp_path / "after.jsonl").read_bytes()
+    lines = [line for line in proposed.stdout.splitlines() if line.startswith("facecli ")]
+    assert lines
+    for line in lines:
+        done = command(*shlex.split(line)[1:])
+        assert done.returncode == 0, (line, done.stderr)
+    with Gallery.open(path) as gallery:
+        assert len(gallery.subjects()) == 2
+        assert [f for f in gallery.audit().findings if f.kind is not Kind.LOW_QUALITY] == []
+
+
+def test_the_text_names_the_rows(people: People, table: ReferenceTable):
+    ada = people.somebody()
+    people.enrol("Ada", people.photo(ada))
+    people.enrol("Ada\x1b[31m", people.photo(ada))
+    found = audit(people.rows, table)
+    text = audit_text(found, 60)
+    assert "1 finding\n" in text
+    assert "Ada, Ada\\x1b[31m" in text
+    assert "\x1b" not in text
+    assert "nothing found" in audit_text(audit(people.rows[:240], table), 60)
+
+
+def test_proposals_follow_earlier_merges_and_quote_names(people: People, table: ReferenceTable):
+    ada = people.somebody()
+    for subject in ("-Ada", "Countess O'Lovelace", "$(reboot)"):
+        people.enrol(subject, people.photo(ada, 0.85))
+    script = proposals(audit(people.rows, table), 60, Path("my gallery"))
+    commands = [shlex.split(x) for x in script.splitlines() if not x.startswith("#")]
+    assert len(commands) == 2
+    gone = set()
+    for words in commands:
+        assert words[:5] == ["facecli", "gallery", "merge", "--gallery", "my gallery"]
+        name, into = words[-2:]
+        assert not {name, into} & gone, "merged away by the command before"
+        assert ("--" in words) == any(word.startswith("-A") for word in (name, into))
+        gone.add(name)
+
+
+def test_what_chance_may_explain_is_only_a_comment(people: People, table: ReferenceTable):
+    people.enrol("Ada", people.somebody())
+    people.enrol("Ada", people.somebody())
+    script = proposals(audit(people.rows, table), 60)
+    assert "remove --yes --reference 241 Ada" in script
+    assert "remove --yes --reference 242 Ada" in script
+    assert all(line.startswith("#") for line in script.splitlines()), "which one is for you to say"
+
+
+def test_the_page_shows_the_faces(audited: tuple[Command, Path], tmp_path: Path):
+    pytest.importorskip("jinja2")
+    command, folder = audited
+    page = tmp_path / "audit.html"
+    done = command("gallery", "audit", "-g", folder / "g.facecli", "--report", page)
+    assert done.returncode == 0, done.stderr
+    assert page.stat().st_mode & 0o777 == 0o600  # it shows faces
+    html = page.read_text(encoding="utf-8")
+    assert html.count("data:image/jpeg;base64,") >= 4
+    assert "Amazing Grace" in html
+    assert "<script" not in html
+
+
+def test_the_page_escapes_names_and_says_where_a_photo_is_gone(
+    people: People, table: ReferenceTable
+):
+    pytest.importorskip("jinja2")
+    ada = people.somebody()
+    people.enrol("<b>Ada", people.photo(ada))
+    people.enrol("Countess", people.photo(ada))
+    html = audit_page(audit(people.rows, table), 60)
+    assert "&lt;b&gt;Ada" in html
+    assert "<b>Ada" not in html
+    assert html.count("photo not there") == 2
+
+
+def test_without_a_table_nothing_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "g.facecli"
+    Store.create(path, registry.find_embedder(registry.DEFAULT_EMBEDDER).embedder_id, 192).close()
+    with Gallery.open(path) as gallery:
+        gallery.__dict__["built_in_table"] = None  # an embedder of the user's own ships none
+        with pytest.raises(CalibrationError, match="--calibrate"):
+            gallery.audit()
+
+
+# thumbnails ----------------------------------------------------------------------------------
+
+
+def decoded(jpeg: bytes | None) -> np.ndarray:
+    assert jpeg is not None
+    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+
+
+def test_a_thumbnail_shows_the_box_with_a_margin(tmp_path: Path):
+    photo = np.zeros((200, 300, 3), np.uint8)
+    photo[80:120, 140:180] = (0, 0, 255)
+    path = tmp_path / "p.png"
+    cv2.imwrite(str(path), photo)
+    small = decoded(thumbnail(str(path), (140, 80, 180, 120), 90))
+    assert small.shape == (90, 90, 3)
+    red = small[:, :, 2] > 128
+    rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
+    for found in (rows, columns):  # the box fills the middle two thirds
+        assert abs(found[0] - 15) <= 1
+        assert abs(found[-1] - 74) <= 1
+
+
+def test_beyond_the_edge_a_thumbnail_is_grey(tmp_path: Path):
+    path = tmp_path / "p.png"
+    cv2.imwrite(str(path), np.full((100, 100, 3), 255, np.uint8))
+    small = decoded(thumbnail(str(path), (-40, 30, 40, 110), 60))
+    assert small[30, 5].tolist() == pytest.approx([127] * 3, abs=3)
+    assert small[10, 50].tolist() == pytest.approx([255] * 3, abs=3)
+
+
+def test_no_thumbnail_where_there_is_no_photo_or_face(tmp_path: Path):
+    path = str(blank(tmp_path / "p.png"))
+    assert thumbnail(path, (10, 10, 60, 60)) is not None
+    for box in [(900, 900, 950, 950), (-90, 0, -60, 30), (5, 5, 5, 5), (float("nan"),) * 4,
+                (0, 0, 1e9, 1e9)]:  # fmt: skip
+        assert thumbnail(path, box) is None
+    assert thumbnail(str(tmp_path / "gone.jpg"), (10, 10, 60, 60)) is None

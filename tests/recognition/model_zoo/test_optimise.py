@@ -1,0 +1,163 @@
+"""The rewritten graph computes what the original does, and really is rewritten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from facecli.recognition.model_zoo.optimise import rewrite_prelu
+
+SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
+HOPPER = Path(__file__).parents[2] / "data" / "grace_hopper_112.png"
+SLOPES = [0.25, -1.5, 0.0, 1.0, 1.7, 3.0]  # one a channel; exactly 1 and above 1 among them
+CHANNELS = len(SLOPES)
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+def build(
+    nodes: list[onnx.NodeProto], weights: Weights, *, listed: bool = False
+) -> onnx.ModelProto:
+    """A model x (1, C, 8, 8) -> y; `listed` names the constants among the inputs, as of old."""
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, CHANNELS, 8, 8])]
+    if listed:
+        inputs += [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, values.shape)
+            for name, values in weights.items()
+        ]
+    graph = helper.make_graph(
+        nodes,
+        "block",
+        inputs,
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list("nchw"))],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=3 if listed else 8)
+
+
+def node(op_type: str, inputs: str, output: str, **attributes: int | list[int]) -> onnx.NodeProto:
+    return helper.make_node(op_type, inputs.split(), [output], output, **attributes)
+
+
+def random_weights() -> Weights:
+    """Filters w, depthwise filters d, slopes a, and a normalisation's statistics s, b, m, v."""
+    draw = np.random.default_rng(7).normal
+    shapes = {"w": (CHANNELS, CHANNELS, 3, 3), "d": (2 * CHANNELS, 1, 3, 3)}
+    weights = {name: draw(size=shape) for name, shape in shapes.items()}
+    weights |= {name: draw(size=CHANNELS) for name in "sbm"}
+    weights["v"] = np.exp(draw(size=CHANNELS))
+    weights["a"] = np.array(SLOPES).reshape(-1, 1, 1)
+    return {name: values.astype(np.float32) for name, values in weights.items()}
+
+
+def run(model: onnx.ModelProto, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {session.get_inputs()[0].name: image})[0]
+
+
+def kinds(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(n.op_type for n in model.graph.node)
+
+
+def assert_same_outputs(original: onnx.ModelProto, rewritten: onnx.ModelProto) -> None:
+    image = np.random.default_rng(8).normal(size=(1, CHANNELS, 8, 8)).astype(np.float32)
+    expected = run(original, image)
+    error = np.abs(run(rewritten, image) - expected).max()
+    assert error <= 1e-5 * np.abs(expected).max()
+
+
+PAD = [1, 1, 1, 1]
+STEM = [node("Conv", "x w", "c", pads=PAD), node("PRelu", "c a", "p")]
+READERS = {
+    "conv": [node("Conv", "p w", "y", pads=PAD)],
+    "depthwise": [node("Conv", "p d", "y", pads=PAD, group=CHANNELS)],
+    "normalisation": [node("BatchNormalization", "p s b m v", "y")],
+    "two convs that share weights": [
+        node("Conv", "p w", "q", pads=PAD),
+        node("Conv", "p w", "r", pads=PAD),
+        node("Add", "q r", "y"),
+    ],
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("listed", [False, True])
+def test_prelu_is_rewritten_whoever_reads_it(reader: str, listed: bool) -> None:
+    nodes = STEM + READERS[reader]
+    used = {name for n in nodes for name in n.input}
+    weights = {k: v for k, v in random_weights().items() if k in used}
+    original = build(nodes, weights, listed=listed)
+    before = original.SerializeToString()
+    rewritten = rewrite_prelu(original)
+    assert original.SerializeToString() == before, "the argument was changed"
+    assert kinds(rewritten)["PRelu"] == 0
+    assert [value.name for value in rewritten.graph.input] == ["x"]
+    assert_same_outputs(original, rewritten)
+
+
+def test_normalisation_and_dropout_before_prelu_are_folded() -> None:
+    nodes = [
+        node("Conv", "x w", "c", pads=PAD),
+        node("BatchNormalization", "c s b m v", "n"),
+        node("Dropout", "n", "n2"),
+        node("PRelu", "n2 a", "p"),
+        node("Conv", "p w", "y", pads=PAD),
+    ]
+    original = build(nodes, random_weights())
+    rewritten = rewrite_prelu(original)
+    assert kinds(rewritten) == {"Conv": 3, "Relu": 1, "Add": 1}
+    assert_same_outputs(original, rewritten)
+
+
+KEPT = {
+    "a sum cannot take the sign": [*STEM, node("Add", "p x", "y")],
+    "the caller cannot take the sign": [STEM[0], node("PRelu", "c a", "y")],
+    "a sum reads the convolution too": [
+        *STEM,
+        node("Conv", "p w", "q", pads=PAD),
+        node("Add", "q c", "y"),
+    ],
+    "no convolution makes its input": [node("PRelu", "x a", "p"), node("Conv", "p w", "y")],
+}
+
+
+@pytest.mark.parametrize("why", KEPT)
+def test_prelu_stays_where_its_neighbours_cannot_take_the_factors(why: str) -> None:
+    original = build(KEPT[why], random_weights())
+    rewritten = rewrite_prelu(original)
+    assert kinds(rewritten)["PRelu"] == 1
+    assert_same_outputs(original, rewritten)
+
+
+def test_prelu_stays_where_the_caller_reads_the_convolution_too() -> None:
+    original = build([*STEM, node("Conv", "p w", "y")], random_weights())
+    caller_reads = helper.make_tensor_value_info("c", TensorProto.FLOAT, list("nchw"))
+    original.graph.output.insert(0, caller_reads)
+    rewritten = rewrite_prelu(original)
+    assert kinds(rewritten)["PRelu"] == 1
+    assert_same_outputs(original, rewritten)
+
+
+@pytest.mark.skipif(not SFACE.is_file(), reason=f"NOT CHECKED ON SFACE: {SFACE} is not there")
+def test_sface_is_rewritten_with_equal_outputs() -> None:
+    original = onnx.load(SFACE)
+    rewritten = rewrite_prelu(original)
+    assert kinds(original)["PRelu"] == kinds(rewritten)["Relu"] == 27
+    assert kinds(rewritten)["PRelu"] == kinds(rewritten)["Dropout"] == 0
+    crop = cv2.imread(str(HOPPER))[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+    images = [crop, np.ascontiguousarray(crop[..., ::-1])]
+    units = [[v / np.linalg.norm(v) for v in (run(m, i) for i in images)]
+             for m in (original, rewritten)]  # fmt: skip
+    np.testing.assert_allclose(units[1], units[0], rtol=0, atol=1e-5)
+    assert np.sum(units[0][0] * units[0][1]) > 0.8, "these outputs do not see the face"

@@ -1,0 +1,373 @@
+"""Enrolment over Dask workers: the same gallery as on threads, whatever happens to the workers.
+
+Real schedulers and worker processes, on the loopback interface.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.galleries import REPOSITORY, Command, collins, environment, hopper, write_variants
+
+from facecli import Gallery
+from facecli.common.enums import DetectorName, Device, Reason
+from facecli.common.errors import GalleryError, ModelError, SchedulerError, UsageError
+from facecli.common.parallel import BATCH, batches
+from facecli.datasets.labels import LabelledPhoto
+from facecli.gallery.enroll import UNSEEN, EnrolReport, EnrolStatus
+from facecli.recognition import distributed as cluster
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.pipeline import Extractor
+
+distributed = pytest.importorskip("distributed", reason="NOT CHECKED: pip install 'facecli[dask]'")
+psutil = pytest.importorskip("psutil")  # distributed needs it, too
+
+SENT = BATCH * cluster.TOGETHER  # photos that a worker gets at once
+EACH = 40  # photos a subject: more than a batch
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two subjects' photos, and some that cannot be used."""
+    root = tmp_path_factory.mktemp("photos")
+    write_variants(root / "Grace Hopper", hopper(), EACH, width=160)
+    write_variants(root / "Eileen Collins", collins(), EACH, first=EACH, width=160)
+    (root / "Grace Hopper" / "007 text.jpg").write_text("not a photo")
+    shutil.copy(root / "Grace Hopper" / "003.jpg", root / "Grace Hopper" / "020 copy.jpg")
+    return root
+
+
+@pytest.fixture(scope="module")
+def photos(folder: Path) -> list[LabelledPhoto]:
+    return [LabelledPhoto(path, path.parent.name) for path in sorted(folder.glob("*/*"))]
+
+
+@pytest.fixture(scope="module")
+def here(photos: list[LabelledPhoto], tmp_path_factory) -> tuple[EnrolReport, list[tuple]]:
+    """What a run on two threads of this process reports and writes."""
+    path = tmp_path_factory.mktemp("here") / "g.facecli"
+    with opened(path) as gallery:
+        report = gallery.enroll(photos, workers=2)
+    return report, rows(path)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> cluster.Recipe:
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
+    return cluster.Recipe(spec.name, spec.embedder_id, Device.AUTO, DetectorName.YUNET)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path / "home")
+
+
+def opened(path: Path) -> Gallery:
+    return Gallery.open(path, model=registry.DEFAULT_EMBEDDER, create=True)
+
+
+def rows(path: Path) -> list[tuple]:
+    """Everything enrolled, in order, templates to the bit."""
+    with Gallery.open(path) as gallery:
+        return [
+            (r.id, r.subject, r.photo_sha256, r.path, r.face_index, r.template.vector.tobytes())
+            for r in gallery._store.references()
+        ]
+
+
+@contextmanager
+def process(*words: str | Path, cwd: Path, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process in a group of its own; it and its children are killed at the end."""
+    started = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=cwd,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        # A shell's background job is started with SIGINT ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        yield started
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(started.pid).children(recursive=True):
+                child.kill()
+        started.kill()
+        started.communicate()
+
+
+@contextmanager
+def scheduling(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`dask scheduler` as a user starts it, without workers; its address and process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ("-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(port))
+    with process(*words, "--no-dashboard", cwd=folder, home=folder) as started:
+        yield f"tcp://127.0.0.1:{port}", started
+
+
+def working(address: str, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """A `dask worker` with two threads for a scheduler."""
+    words = ("-m", "dask", "worker", address, "--nthreads", "2", "--no-dashboard")
+    return process(*words, cwd=folder, home=folder)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of one worker, which stands in another folder."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with scheduling(folder) as (found, _), working(found, folder):
+        yield found
+
+
+def children() -> list[psutil.Process]:
+    """The workers that this process has started."""
+    mine = psutil.Process().children()
+    return [child for child in mine if "spawn_main" in " ".join(child.cmdline())]
+
+
+# the same gallery ------------------------------------------------------------------------------
+
+
+def test_processes_here_make_the_gallery_that_threads_make(photos, here, tmp_path: Path):
+    seen: list[object] = []
+    with opened(tmp_path / "g") as gallery:
+        report = gallery.enroll(photos, scheduler="local", workers=2, progress=seen.append)
+        assert "extractor" not in vars(gallery)  # the models were loaded by the workers alone
+    assert report == here[0]
+    assert rows(tmp_path / "g") == here[1]
+    assert seen == list(report.items)
+    assert report.count(EnrolStatus.ENROLLED) == 2 * EACH
+    assert report.count(EnrolStatus.ALREADY) == report.count(EnrolStatus.SKIPPED) == 1
+
+
+def test_a_scheduler_makes_the_same_and_a_second_run_skips(photos, here, address, tmp_path: Path):
+    with opened(tmp_path / "g") as gallery:
+        report = gallery.enroll(photos, scheduler=address)
+        again = gallery.enroll(photos, scheduler=address)
+    assert report == here[0]
+    assert rows(tmp_path / "g") == here[1]
+    assert again.count(EnrolStatus.ENROLLED) == 0
+    assert again.count(EnrolStatus.ALREADY) == 2 * EACH + 1
+
+
+def test_relative_paths_stay_though_workers_stand_elsewhere(
+    folder: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(folder)
+    names = ["Grace Hopper/003.jpg", "Grace Hopper/gone.jpg"]
+    with opened(tmp_path / "g") as gallery:
+        report = gallery.enroll([LabelledPhoto(Path(n), "G") for n in names], scheduler=address)
+    assert [item.path for item in report.items] == names
+    assert [row[3] for row in rows(tmp_path / "g")] == names[:1]
+    assert report.items[1].failure.path == names[1]
+    assert report.items[1].failure.detail == "check the path"
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs a path of one process only")
+def test_a_photo_that_only_a_worker_cannot_see_says_so(
+    folder: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(folder / "Grace Hopper")
+    with opened(tmp_path / "g") as gallery:
+        mine = LabelledPhoto(Path("/proc/self/cwd/003.jpg"), "Grace Hopper")
+        (item,) = gallery.enroll([mine], scheduler=address).items
+    assert (item.status, item.failure.reason) == (EnrolStatus.SKIPPED, Reason.NOT_FOUND)
+    assert item.failure.detail == UNSEEN
+
+
+def test_a_bounded_number_of_photos_is_under_way(address: str, recipe: cluster.Recipe):
+    taken: list[Path] = []
+
+    def paths() -> Iterator[Path]:
+        for number in range(20 * SENT):
+            taken.append(Path(f"/nowhere/{number}"))
+            yield taken[-1]
+
+    with cluster.over(address, recipe) as run:
+        results = run(Extractor.batch, batches(paths(), lambda path: path))
+        first = next(results)
+        assert len(taken) <= cluster.AHEAD * 2 * SENT  # the worker has two threads
+        found = [first, *results]
+    assert [failure.path for failure in found] == [str(path) for path in taken]
+
+
+# what happens to workers -----------------------------------------------------------------------
+
+
+def test_workers_killed_in_the_middle_cost_no_photo(photos, here, tmp_path: Path):
+    killed: list[psutil.Process] = []
+
+    def kill_once(_: object) -> None:
+        if not killed:
+            killed.extend(children())
+            for worker in killed:
+                worker.kill()
+
+    with opened(tmp_path / "g") as gallery:
+        report = gallery.enroll(photos, scheduler="local", workers=2, progress=kill_once)
+    assert len(killed) == 2
+    assert report == here[0]
+    assert rows(tmp_path / "g") == here[1]
+
+
+def die(extractor: Extractor, item: int) -> None:
+    """Work that kills whoever does it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_work_that_kills_every_worker_ends_in_an_error(recipe: cluster.Recipe):
+    with (
+        pytest.raises(SchedulerError, match=r"4 workers died .* is kept"),
+        cluster.over("local", recipe, 1) as run,
+    ):
+        list(run(die, [1]))
+    assert children() == []
+
+
+def test_a_scheduler_lost_on_the_way_keeps_what_was_enrolled(photos, here, tmp_path: Path):
+    with scheduling(tmp_path) as (found, scheduler), working(found, tmp_path):
+        with opened(tmp_path / "g") as gallery, pytest.raises(SchedulerError, match="was lost"):
+            gallery.enroll(photos, scheduler=found, progress=lambda _: scheduler.kill())
+        kept = len(rows(tmp_path / "g"))
+        assert 0 < kept < 2 * EACH
+    with opened(tmp_path / "g") as gallery:
+        report = gallery.enroll(photos, workers=2)
+    assert report.count(EnrolStatus.ENROLLED) == 2 * EACH - kept
+    assert rows(tmp_path / "g") == here[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs process groups")
+def test_ctrl_c_keeps_what_was_enrolled(folder: Path, tmp_path: Path):
+    for number in range(20):
+        shutil.copytree(folder / "Grace Hopper", tmp_path / "many" / f"Grace {number}")
+    words = ("-m", "facecli", "enroll", tmp_path / "many", "-g", tmp_path / "g")
+    with process(*words, "--scheduler", "local", cwd=tmp_path, home=tmp_path) as run:
+        while run.poll() is None and not _enrolled(tmp_path / "g"):
+            time.sleep(0.05)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does it: workers get it, too
+        printed = run.communicate(timeout=60)[0].decode()
+    assert run.returncode == 130, printed
+    assert printed == (
+        "facecli: interrupted; what was enrolled is kept, run the same command to go on\n"
+    )
+    assert 0 < _enrolled(tmp_path / "g") < 20 * EACH
+
+
+def _enrolled(path: Path) -> int:
+    with suppress(GalleryError), Gallery.open(path) as gallery:
+        return gallery.info().references
+    return 0
+
+
+# errors ----------------------------------------------------------------------------------------
+
+
+def test_no_scheduler_is_an_error_in_bounded_time(
+    recipe: cluster.Recipe, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster, "ANSWER_WITHIN", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, and never says a word
+        silent = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        for where in ("tcp://127.0.0.1:1", silent, "tls://127.0.0.1:1", "tcp://a b:1"):
+            start = time.monotonic()
+            with (
+                pytest.raises(SchedulerError, match=f"answers at {re.escape(where)}: "),
+                cluster.over(where, recipe),
+            ):
+                raise AssertionError("somebody answered")
+            assert time.monotonic() - start < 10
+
+
+def test_no_scheduler_ends_with_code_5_and_a_line(command: Command, folder: Path, tmp_path: Path):
+    run = command("enroll", folder, "-g", tmp_path / "g", "--scheduler", "nonsense")
+    assert (run.returncode, run.stdout) == (5, "")
+    assert run.stderr.startswith("facecli: error: no Dask scheduler answers at nonsense: ")
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_scheduler_without_workers_is_an_error(
+    recipe: cluster.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster, "WORKERS_WITHIN", 1.0)
+    with (
+        scheduling(tmp_path) as (found, _),
+        pytest.raises(SchedulerError, match="no worker for 1 s"),
+        cluster.over(found, recipe),
+    ):
+        raise AssertionError("it went on without workers")
+
+
+def test_a_worker_with_another_facecli_or_model_is_refused(address: str, recipe: cluster.Recipe):
+    for other, kind, said in (
+        (replace(recipe, facecli="0.0.1"), SchedulerError, "has facecli .* this machine 0.0.1"),
+        (replace(recipe, embedder_id="other:0:p1-0"), ModelError, "has another embedder"),
+        (replace(recipe, model="nobody"), ModelError, "worker on .* no embedder called 'nobody'"),
+    ):
+        with pytest.raises(kind, match=said), cluster.over(address, other) as run:
+            list(run(Extractor.photo, [Path("x")]))
+
+
+def test_how_many_workers_is_not_the_user_s_to_say_for_a_cluster(recipe: cluster.Recipe):
+    with pytest.raises(UsageError, match="--workers"), cluster.over("tcp://host:1", recipe, 2):
+        raise AssertionError("it was accepted")
+
+
+def test_a_missing_extra_is_named(command: Command, folder: Path, tmp_path: Path):
+    (tmp_path / "distributed.py").write_text("raise ImportError('as if it were not installed')")
+    paths = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    words = ("enroll", folder, "-g", tmp_path / "g", "--scheduler", "local")
+    run = command(*words, PYTHONPATH=paths)
+    assert run.returncode == 2
+    assert "pip install 'facecli[dask]'" in run.stderr
+
+
+# who can reach it ------------------------------------------------------------------------------
+
+
+def test_nobody_else_reaches_the_workers_that_are_started_here(recipe: cluster.Recipe):
+    with cluster.over("local", recipe, 1):
+        found = [
+            connection.laddr
+            for process in (psutil.Process(), *children())
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert len(found) >= 3  # a scheduler, a nanny, a worker
+        assert {address.ip for address in found} == {"127.0.0.1"}
+        assert [a.port for a in found if not _refuses(a.port)] == []
+
+
+def _refuses(port: int) -> bool:
+    """Whether a stranger gets no page over HTTP there, and no connection over TLS."""
+    with socket.create_connection(("127.0.0.1", port), 5) as plain, suppress(OSError):
+        plain.sendall(b"GET /info/main/workers.html HTTP/1.0\r\n\r\n")
+        answer = plain.recv(100)
+        if answer.startswith(b"HTTP/"):
+            return b" 404 " in answer
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 5) as raw,
+            context.wrap_socket(raw) as secret,
+        ):
+            return not secret.recv(1)
+    except ssl.SSLError:
+        return True

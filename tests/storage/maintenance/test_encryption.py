@@ -1,0 +1,469 @@
+"""Encrypted galleries: nothing readable without the key, nothing lost on the way in or out."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from support.galleries import (
+    Command,
+    collins,
+    environment,
+    hopper,
+    new_store,
+    reference,
+    unit_vector,
+)
+from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
+
+from facecli import cli
+from facecli.common.errors import GalleryError
+from facecli.storage import export, keys
+from facecli.storage.keys import Key
+from facecli.storage.maintenance import backup, encryption, repair
+from facecli.storage.search import candidates
+from facecli.storage.search.ranker import Ranking
+from facecli.storage.sqlite import sqlcipher
+from facecli.storage.sqlite.sqlcipher import PAGE_SIZE
+from facecli.storage.sqlite.store import Store
+
+pytest.importorskip("sqlcipher3", reason="NOT CHECKED: pip install 'facecli[encrypted]'")
+
+KEY, OTHER = Key("0123456789abcdef" * 4), Key("f" * 64)
+PEOPLE = 120
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A gallery in the clear: people, a removal that can be undone, a merge, a log."""
+    where = tmp_path / "g.facecli"
+    with closing(new_store(where)) as store:
+        store.keep_log(True)
+        store.add([reference(f"Person {seed:03}", seed) for seed in range(PEOPLE)])
+        store.merge("Person 003", "Person 004")
+        store.remove("Person 005")
+    return where
+
+
+def tables(path: Path) -> dict[str, list[Any]]:
+    """Every row of a gallery in the clear, and the SQL that made each table."""
+    with closing(sqlite3.connect(path)) as db:
+        found = db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+        names = [name for kind, name, _ in found if kind == "table"]
+        rows = {name: db.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}
+        settings = ("user_version", "application_id", "page_size", "journal_mode")
+        return {
+            "schema": found,
+            **rows,
+            **{name: db.execute(f"PRAGMA {name}").fetchall() for name in settings},
+        }
+
+
+def traces() -> list[bytes]:
+    """What a readable gallery of those people holds."""
+    return [unit_vector(seed).tobytes()[:32] for seed in range(PEOPLE)] + [b"Person 0", b"photos/"]
+
+
+def test_every_row_comes_back_as_it_was(path: Path) -> None:
+    before = tables(path)
+    encryption.convert(path, None, KEY)
+    encryption.convert(path, KEY, OTHER)
+    encryption.convert(path, OTHER, None)
+    assert tables(path) == before
+    assert len(before["reference"]) == PEOPLE - 1
+
+
+def test_nothing_readable_is_left_beside_an_encrypted_gallery(path: Path) -> None:
+    assert any(trace in path.read_bytes() for trace in traces())
+    done = encryption.convert(path, None, KEY)
+    assert (done.references, done.readable) == (PEOPLE - 1, ())
+    assert done.overwritten >= PEOPLE * 1000
+    with closing(Store.open(path, KEY)) as store:
+        store.add([reference("Person 999", 999)])
+        backup.backup(store, path.with_name("backup"))
+        for file in path.parent.iterdir():  # while it is open: the log is there, too
+            content = file.read_bytes()
+            assert not [trace for trace in traces() if trace in content], file
+        assert (path.with_name(path.name + "-wal")).stat().st_size > 0
+    with closing(Store.open(path.with_name("backup"), KEY)) as copy:
+        assert copy.counts() == (PEOPLE - 1, PEOPLE)
+    assert [file for file in path.parent.iterdir() if file.name.startswith(".")] == []
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_old_file_is_overwritten_and_not_only_unlinked(path: Path) -> None:
+    before = path.read_bytes()
+    other_name = path.with_name("linked")
+    os.link(path, other_name)
+    encryption.convert(path, None, KEY)
+    assert before and other_name.read_bytes() == b""
+
+
+def test_copies_that_stay_readable_are_named(path: Path) -> None:
+    with closing(Store.open(path)) as store:
+        backup.backup(store, path.with_name("backup"))
+        export.export(store, path.with_name("export.jsonl"))
+    path.with_name("notes.txt").write_bytes(b"nothing of it")
+    done = encryption.convert(path, None, KEY)
+    assert [file.name for file in done.readable] == ["backup", "export.jsonl"]
+
+
+def test_who_has_it_open_is_not_cut_off(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encryption, "_SECONDS", 0.2)
+    before = tables(path)
+    code = (
+        "import sys; from pathlib import Path; from facecli.storage.sqlite.store import Store\n"
+        "store = Store.open(Path(sys.argv[1])); store.counts(); print('open', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(path.parent),
+    ) as reader:  # fmt: skip
+        assert reader.stdout and reader.stdout.readline() == b"open\n"
+        with pytest.raises(GalleryError, match="locked: another program"):
+            encryption.convert(path, None, KEY)
+        assert reader.stdin
+        reader.stdin.close()
+    after = tables(path)
+    assert after == before
+    encryption.convert(path, None, KEY)
+
+
+def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from facecli.storage.maintenance import encryption\n"
+        "from facecli.storage.keys import Key\n"
+        "key = Key(sys.argv[2]); print('go', flush=True)\n"
+        "while True:\n"
+        "    encryption.convert(Path(sys.argv[1]), None, key)\n"
+        "    encryption.convert(Path(sys.argv[1]), key, None)\n"
+    )
+    draw, seen = random.Random(5), set()
+    for _ in range(8):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(path), KEY.digits],
+            stdout=subprocess.PIPE, env=environment(path.parent),
+        ) as process:  # fmt: skip
+            assert process.stdout and process.stdout.readline() == b"go\n"
+            time.sleep(draw.uniform(0.05, 0.9))
+            process.send_signal(signal.SIGKILL)
+        plain = path.read_bytes()[:6] == b"SQLite"
+        seen.add(plain)
+        with closing(Store.open(path, None if plain else KEY)) as store:
+            assert store.counts() == (PEOPLE - 2, PEOPLE - 1)
+            assert store.check() == []
+            assert [change.name for change in store.changes()] == ["Person 005", "Person 003"]
+        if not plain:
+            encryption.convert(path, KEY, None)
+    # A kill in the moment SQLite creates its journal leaves that empty: nothing to recover.
+    left = [file for file in path.parent.iterdir() if "facecli-" in file.name]
+    assert [file.name for file in left if file.stat().st_size] == []
+
+
+def test_a_dry_run_tries_the_keys_and_changes_nothing(path: Path) -> None:
+    before = path.read_bytes()
+    would = encryption.convert(path, None, KEY, dry_run=True)
+    assert (would.references, would.overwritten) == (PEOPLE - 1, 0)
+    assert path.read_bytes() == before
+    encryption.convert(path, None, KEY)
+    with pytest.raises(GalleryError, match="does not open with this key"):
+        encryption.convert(path, OTHER, None, dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(None, "encrypted one: give its key with --key-file"), (OTHER, "does not open with this key")],
+)
+def test_without_its_key_it_says_so(path: Path, given: Key | None, words: str) -> None:
+    encryption.convert(path, None, KEY)
+    for attempt in (
+        lambda: Store.open(path, given),
+        lambda: Store.create(path, "made-up:0:p", 192, given),
+        lambda: repair.repair(path, key=given),
+        lambda: encryption.convert(path, given, None),
+    ):
+        with pytest.raises(GalleryError, match=words):
+            attempt()
+    with closing(Store.open(path, KEY)) as store:
+        assert store.check() == []
+
+
+def test_done_twice_it_says_that_it_is_done(path: Path) -> None:
+    with pytest.raises(GalleryError, match="is readable already"):
+        encryption.convert(path, KEY, None)
+    encryption.convert(path, None, KEY)
+    left = path.with_name(".g.facecli.facecli-abcdefgh")  # as a kill leaves it
+    left.mkdir()
+    (left / "old").write_bytes(b"templates")
+    with pytest.raises(GalleryError, match="is encrypted with this key already"):
+        encryption.convert(path, None, KEY)
+    assert not left.exists()
+    with pytest.raises(GalleryError, match="there is no gallery at"):
+        encryption.convert(path.with_name("missing"), None, KEY)
+
+
+def test_a_key_for_what_is_not_encrypted_is_refused(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="not encrypted, and a key was given"):
+        Store.open(path, KEY)
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(random.Random(1).randbytes(3 * PAGE_SIZE))
+    with pytest.raises(GalleryError, match="does not open with this key"):
+        Store.open(foreign, KEY)
+    with pytest.raises(GalleryError, match="or it is an encrypted one"):
+        Store.open(foreign)
+    foreign.write_bytes(b"a diary")
+    for key in (None, KEY):
+        with pytest.raises(GalleryError, match="not a facecli gallery: name another"):
+            Store.open(foreign, key)
+
+
+def test_another_application_s_encrypted_file_is_not_touched(tmp_path: Path) -> None:
+    with closing(sqlcipher.connect(tmp_path / "g", "", KEY, 1)) as db:
+        db.execute("CREATE TABLE diary (day TEXT)")
+    before = (tmp_path / "g").read_bytes()
+    with pytest.raises(GalleryError, match="not a facecli gallery"):
+        Store.open(tmp_path / "g", KEY)
+    assert (tmp_path / "g").read_bytes() == before
+
+
+def test_however_large_no_sidecar_lies_beside_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "SIDECAR_FROM", 1)
+    probe = unit_vector(7)
+    with closing(Store.open(path)) as store, store.snapshot():
+        expected = Ranking.open(store).best(probe, 3)
+    assert path.with_name("g.facecli.rabitq").exists()
+    encryption.convert(path, None, KEY)
+    with closing(Store.open(path, KEY)) as store:
+        for exact in (False, True):
+            with store.snapshot():
+                assert Ranking.open(store, exact).best(probe, 3) == expected
+        candidates.keep_in_step(store)
+    assert [file.name for file in path.parent.iterdir()] == ["g.facecli"]
+
+
+def test_what_a_damaged_page_leaves_is_recovered_and_encrypted_again(path: Path) -> None:
+    encryption.convert(path, None, KEY)
+    with closing(Store.open(path, KEY)) as store:
+        store.add([reference(f"More {seed}", seed) for seed in range(1000, 1600)])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 + 5000] ^= 1  # one bit, and the page's HMAC is wrong
+    path.write_bytes(content)
+    done = repair.repair(path, key=KEY)
+    assert done.recovered and done.recovered.references >= 600
+    assert done.recovered.references < PEOPLE + 600
+    with closing(Store.open(done.recovered.path, KEY)) as store:
+        assert store.counts()[1] == done.recovered.references
+        assert store.check() == []
+
+
+def test_two_processes_write_while_one_reads(path: Path) -> None:
+    encryption.convert(path, None, KEY)
+    code = (
+        "import sys; sys.path[:0] = [sys.argv[3]]\n"
+        "from pathlib import Path; from facecli.storage.sqlite.store import Store\n"
+        "from facecli.storage.keys import Key\n"
+        "from support.galleries import reference\n"
+        "store, first = Store.open(Path(sys.argv[1]), Key('0123456789abcdef' * 4)), sys.argv[2]\n"
+        "for seed in range(int(first), int(first) + 40):\n"
+        "    store.add([reference(f'W{seed}', seed)])"
+    )
+    arguments = [sys.executable, "-c", code, str(path)]
+    writers = [
+        subprocess.Popen([*arguments, first, str(Path(__file__).parents[2])],
+                         env=environment(path.parent))
+        for first in ("10000", "20000")
+    ]  # fmt: skip
+    with closing(Store.open(path, KEY)) as store:
+        counts = [store.counts()[1]]
+        while any(writer.poll() is None for writer in writers):
+            counts.append(store.counts()[1])
+        assert [writer.returncode for writer in writers] == [0, 0]
+        assert counts == sorted(counts)
+        assert store.counts()[1] == PEOPLE - 1 + 80
+        assert store.check() == []
+
+
+# keys ----------------------------------------------------------------------------------------
+
+
+def test_a_key_file_is_private_new_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    made = keys.make(str(file))
+    assert keys.read(str(file)) == made != keys.make(str(tmp_path / "second"))
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert made.digits not in repr(made) and made.digits not in str([made])
+    with pytest.raises(GalleryError, match="no key is overwritten"):
+        keys.make(str(file))
+    file.chmod(0o640)
+    with pytest.raises(GalleryError, match="others may read the key file"):
+        keys.read(str(file))
+
+
+@pytest.mark.parametrize("content", [b"", b"secret", b"0" * 63, b"g" * 64, b"\xff" * 64])
+def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "key"
+    file.touch(0o600)
+    file.write_bytes(content)
+    with pytest.raises(GalleryError, match="holds no key: a key has 64 hex") as caught:
+        keys.read(str(file))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_key_file_that_is_none_is_said(tmp_path: Path) -> None:
+    for odd in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(GalleryError, match="the key file"):
+            keys.read(str(odd))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(GalleryError, match="not a regular file"):
+        keys.read(str(fifo))
+
+
+KEYRING = '''
+import json, os
+from pathlib import Path
+from keyring.backend import KeyringBackend
+
+class InFile(KeyringBackend):
+    """A keyring for this test alone: a JSON file."""
+    priority = 1
+    file = Path(os.environ["TEST_KEYRING"])
+    def get_password(self, service, username):
+        return self._all().get(f"{service}/{username}")
+    def set_password(self, service, username, password):
+        self.file.write_text(json.dumps({**self._all(), f"{service}/{username}": password}))
+    def _all(self):
+        return json.loads(self.file.read_text()) if self.file.exists() else {}
+'''
+
+
+def test_the_key_may_be_in_the_system_s_keyring(tmp_path: Path) -> None:
+    pytest.importorskip("keyring", reason="NOT CHECKED: pip install 'facecli[encrypted]'")
+    (tmp_path / "in_file.py").write_text(KEYRING)
+    command = Command(tmp_path / "home")
+    has = {
+        "PYTHON_KEYRING_BACKEND": "in_file.InFile",
+        "TEST_KEYRING": str(tmp_path / "keyring.json"),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]),
+    }
+    missing = command("gallery", "list", "-g", tmp_path / "g", "--key-file", "keyring", **has)
+    assert missing.returncode == 4
+    assert "no key 'gallery' of facecli: make one with `facecli gallery key`" in missing.stderr
+    assert command("gallery", "key", "keyring", **has).returncode == 0
+    assert command("gallery", "key", "keyring", **has).returncode == 4
+    assert command("gallery", "key", "keyring:second", **has).returncode == 0
+    kept = json.loads((tmp_path / "keyring.json").read_text())
+    assert sorted(kept) == ["facecli/gallery", "facecli/second"]
+    with closing(Store.create(tmp_path / "g", "a:1:p", 8, Key(kept["facecli/second"]))):
+        pass
+    for name, code in (("keyring:second", 0), ("keyring", 4)):
+        done = command("gallery", "list", "-g", tmp_path / "g", "--key-file", name, **has)
+        assert done.returncode == code, done.stderr
+    none = {**has, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    done = command("gallery", "list", "-g", tmp_path / "g", FACECLI_KEY_FILE="keyring", **none)
+    assert done.returncode == 4 and "Use a key file instead" in done.stderr
+
+
+# commands ------------------------------------------------------------------------------------
+
+
+def test_every_command_on_a_gallery_takes_its_key() -> None:
+    def commands(command: Any) -> Any:
+        yield command
+        for child in getattr(command, "commands", {}).values():
+            yield from commands(child)
+
+    found = 0
+    for command in commands(typer.main.get_command(cli.app)):
+        whole = command._whole() if hasattr(command, "_whole") else command
+        options = {option for each in whole.params for option in each.opts}
+        if "--gallery" in options:
+            found += 1
+            assert "--key-file" in options, whole.name
+    assert found >= 15
+
+
+def test_commands_work_with_the_key_and_answer_as_without(tmp_path: Path) -> None:
+    command = Command(tmp_path / "home")
+    key = tmp_path / "key"
+    assert command("gallery", "key", key).returncode == 0
+    secret = key.read_text().strip()
+    rows = {}
+    for name, given in (("plain", ()), ("sealed", ("--key-file", key))):
+        gallery = ("-g", tmp_path / name, *given)
+        for subject, photo in (("Grace", hopper()), ("Eileen", collins())):
+            assert command("enroll", photo, "-s", subject, *gallery).returncode == 0
+        said = command("identify", hopper(), "--json", *gallery)
+        rows[name] = json.loads(said.stdout)
+        for rest in (("remove", "Eileen"), ("undo",), ("check",), ("remove", "Eileen"),
+                     ("purge", "--removed", "--yes")):  # fmt: skip
+            done = command("gallery", *rest, *gallery)
+            assert done.returncode == 0, done.stderr
+            assert secret not in done.stdout + done.stderr
+        unproven = "may still hold it: the encrypted gallery" in done.stdout
+        assert unproven == bool(given) and "erased" in done.stdout
+        assert ("encrypted" in command("gallery", "info", *gallery).stdout) == bool(given)
+    assert rows["plain"] == rows["sealed"]
+    wrong = tmp_path / "wrong"
+    command("gallery", "key", wrong)
+    for arguments in (("identify", hopper()), ("gallery", "list"), ("enroll", collins(), "-sX")):
+        for given in ((), ("--key-file", wrong)):
+            done = command(*arguments, "-g", tmp_path / "sealed", *given)
+            assert (done.returncode, done.stdout) == (4, "")
+            assert "--key-file" in done.stderr
+
+
+def test_a_gallery_in_the_clear_needs_no_sqlcipher(tmp_path: Path, path: Path) -> None:
+    blocked = "import sys; sys.modules['sqlcipher3'] = None; from facecli.cli import main; "
+    code = blocked + "sys.argv = ['facecli', *sys.argv[1:]]; main()"
+    run = [sys.executable, "-c", code, "gallery"]
+    env = environment(tmp_path / "home")
+    (tmp_path / "key").touch(0o600)
+    (tmp_path / "key").write_text(KEY.digits)
+    plain = subprocess.run([*run, "list", "-g", path], env=env, capture_output=True, text=True)
+    assert plain.returncode == 0 and "Person 001" in plain.stdout
+    sealed = subprocess.run(
+        [*run, "encrypt", "-g", path, "--key-file", tmp_path / "key"],
+        env=env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert sealed.returncode == 4
+    assert "pip install 'facecli[encrypted]'" in sealed.stderr
+    assert path.read_bytes().startswith(b"SQLite")
+
+
+@NEEDS_READ_ONLY
+def test_one_that_may_only_be_read_answers_and_another_key_is_told(tmp_path: Path) -> None:
+    command = Unprivileged(tmp_path / "home")
+    path, key, wrong = (tmp_path / name for name in ("disc/g", "key", "wrong"))
+    for made in (key, wrong):
+        assert command("gallery", "key", made).returncode == 0
+    assert command("enroll", hopper(), "-sGrace", "-g", path, "--key-file", key).returncode == 0
+    before = path.read_bytes()
+    closed(path.parent)
+    try:
+        found = command("identify", hopper(), "-g", path, "--csv", "--key-file", key)
+        assert (found.returncode, found.stderr) == (0, "") and ",identified,Grace," in found.stdout
+        copied = command("gallery", "backup", tmp_path / "b", "-g", path, "--key-file", key)
+        assert copied.returncode == 0, copied.stderr
+        refused = command("identify", hopper(), "-g", path, "--key-file", wrong)
+        assert refused.returncode == 4 and "does not open with this key" in refused.stderr
+        stays = command("gallery", "decrypt", "-g", path, "--key-file", key)
+        assert stays.returncode == 4, stays.stdout
+    finally:
+        path.parent.chmod(0o700)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -1,0 +1,370 @@
+"""What can be undone comes back exactly, or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.galleries import Command, new_store, reference
+
+from facecli.common.enums import ChangeKind
+from facecli.common.errors import GalleryError
+from facecli.common.names import key
+from facecli.storage.records import mean_template
+from facecli.storage.sqlite import deletion
+from facecli.storage.sqlite.store import Store
+
+NFC, NFD = (unicodedata.normalize(form, "Đức") for form in ("NFC", "NFD"))
+Face = tuple[int, str, bytes]
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = new_store(tmp_path / "g.facecli")
+    yield opened
+    opened.close()
+
+
+def contents(store: Store) -> dict[str, list[tuple[int, bytes, str, str]]]:
+    """By name: every reference's id, vector, photo and path."""
+    found: dict[str, list[tuple[int, bytes, str, str]]] = {s.name: [] for s in store.subjects()}
+    for row in store.references():
+        vector = row.template.vector.tobytes()
+        found[row.subject].append((row.id, vector, row.photo_sha256, row.path))
+    return found
+
+
+def assert_templates_follow(store: Store) -> None:
+    assert store.check() == []
+    subjects = store.templates()
+    for i, template in zip(subjects.ids, subjects.templates, strict=True):
+        vectors = list(store.vectors(i)[1])
+        assert template.tobytes() == mean_template(vectors).tobytes()
+
+
+def test_each_change_comes_back_to_the_bit(store: Store):
+    store.add([reference("Ada", 1), reference("Ada", 2), reference("A. L.", 2), reference("B", 3)])
+    states = [contents(store)]
+    store.rename("Ada", "Ada Lovelace")
+    states.append(contents(store))
+    store.merge("A. L.", "Ada Lovelace")  # its photo 2 is a double
+    states.append(contents(store))
+    store.remove_reference("Ada Lovelace", 1)
+    states.append(contents(store))
+    store.remove("B")
+    assert [change.kind for change in store.changes()] == [
+        ChangeKind.REMOVE, ChangeKind.REMOVE_REFERENCE, ChangeKind.MERGE, ChangeKind.RENAME,
+    ]  # fmt: skip
+    while states:
+        assert contents(store) != states[-1]
+        store.undo()
+        assert contents(store) == states.pop()
+        assert_templates_follow(store)
+    assert store.changes() == ()
+    with pytest.raises(GalleryError, match="nothing to undo"):
+        store.undo()
+
+
+def test_a_subject_comes_back_with_its_last_reference(store: Store):
+    store.add([reference("Ada", 1)])
+    before = contents(store)
+    assert store.remove_reference("Ada", 1) == 0
+    assert store.counts() == (0, 0)
+    store.undo()
+    assert contents(store) == before
+
+
+def test_a_removed_photo_can_be_enrolled_again_and_the_old_one_waits(store: Store):
+    store.add([reference("Ada", 1), reference("Ada", 2)])
+    store.remove("Ada")
+    assert store.enrolled_photos(["Ada"]) == set(), "so that enrolling takes it for new"
+    assert store.add([reference("Ada", 1)]) == 1
+    state = contents(store)
+    with pytest.raises(GalleryError, match="another 'Ada' was enrolled meanwhile"):
+        store.undo()
+    assert contents(store) == state and len(store.changes()) == 1
+    store.rename("Ada", "Ada the second")
+    store.undo(1)
+    assert {name: len(rows) for name, rows in contents(store).items()} == {
+        "Ada": 2, "Ada the second": 1,
+    }  # fmt: skip
+
+
+def test_a_face_enrolled_again_is_not_enrolled_twice(store: Store):
+    store.add([reference("Ada", 1), reference("Ada", 2)])
+    store.remove_reference("Ada", 1)
+    store.add([reference("Ada", 1)])
+    state = contents(store)
+    with pytest.raises(GalleryError, match="enrolled again meanwhile, as reference 3"):
+        store.undo()
+    assert contents(store) == state
+    store.add([reference("Bob", 4)])  # no transaction was left open
+
+
+def test_an_older_change_waits_for_the_newer_of_the_same_subject(store: Store):
+    store.add([reference("Ada", 1), reference("Bob", 2)])
+    store.rename("Ada", "Eva")
+    store.rename("Bob", "Rob")
+    store.remove("Eva")
+    with pytest.raises(GalleryError, match="undo change 3 first"):
+        store.undo(1)
+    assert store.undo(2).other == "Rob"  # another's may go first
+    store.undo(3)
+    store.undo(1)
+    assert sorted(contents(store)) == ["Ada", "Bob"]
+    with pytest.raises(GalleryError, match="no change 9"):
+        store.undo(9)
+
+
+def test_renaming_to_the_same_name_is_no_change(store: Store):
+    store.add([reference(NFD, 1)])
+    store.rename(NFD, NFD)
+    assert store.changes() == ()
+    store.rename(NFD, NFC)
+    store.undo()
+    assert [s.name for s in store.subjects()] == [NFD]
+
+
+def test_the_journal_keeps_every_column_of_a_reference(store: Store):
+    with sqlite3.connect(store.path) as db:
+        columns = {
+            table: {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+            for table in ("reference", "removed_reference")
+        }
+    assert columns["removed_reference"] == columns["reference"] | {"change_id"}
+
+
+# any sequence, against a model in plain Python ------------------------------------------------
+
+
+class Refused(Exception):
+    """The model says no."""
+
+
+class Model:
+    """people: id -> name; faces: id -> (person, seed); changes: id -> what undoes it."""
+
+    def __init__(self) -> None:
+        self.people: dict[int, str] = {}
+        self.faces: dict[int, tuple[int, int]] = {}
+        self.changes: dict[int, tuple[str, set[int], str, dict[int, tuple[int, int]]]] = {}
+        self.merged: list[tuple[int, int, int]] = []
+        self.used = {"people": 0, "faces": 0, "changes": 0}
+
+    def next(self, what: str) -> int:
+        self.used[what] += 1
+        return self.used[what]
+
+    def named(self, name: str) -> int | None:
+        return next((i for i, n in self.people.items() if key(n) == key(name)), None)
+
+    def find(self, name: str) -> int:
+        if (person := self.named(name)) is None:
+            raise Refused
+        return person
+
+    def of(self, person: int) -> dict[int, tuple[int, int]]:
+        return {f: face for f, face in self.faces.items() if face[0] == person}
+
+    def keep(self, kind: str, people: set[int], name: str, faces: dict) -> None:
+        self.changes[self.next("changes")] = (kind, people, name, faces)
+
+    def enroll(self, name: str, seed: int) -> None:
+        if (person := self.named(name)) is None:
+            person = self.next("people")
+            self.people[person] = name
+        number = self.next("faces")  # SQLite counts one that is there already, too
+        if (person, seed) not in self.faces.values():
+            self.faces[number] = (person, seed)
+
+    def rename(self, old: str, new: str) -> None:
+        person = self.find(old)
+        if self.named(new) not in (None, person):
+            raise Refused
+        if self.people[person] != new:
+            self.keep("rename", {person}, self.people[person], {})
+            self.people[person] = new
+
+    def merge(self, source: str, target: str) -> None:
+        gone, kept = self.find(source), self.find(target)
+        if gone == kept:
+            raise Refused
+        faces = self.of(gone)
+        self.keep("merge", {gone, kept}, self.people[gone], faces)
+        self.merged.append((max(self.changes), gone, kept))
+        for f, (_, seed) in faces.items():
+            if (kept, seed) in self.faces.values():
+                del self.faces[f]
+            else:
+                self.faces[f] = (kept, seed)
+        del self.people[gone]
+
+    def remove(self, name: str) -> None:
+        person = self.find(name)
+        self.take(person, self.of(person))
+
+    def remove_reference(self, name: str, number: int) -> None:
+        person = self.find(name)
+        if number not in self.of(person):
+            raise Refused
+        self.take(person, {number: self.faces[number]})
+
+    def take(self, person: int, faces: dict[int, tuple[int, int]]) -> None:
+        self.keep("remove", {person}, self.people[person], faces)
+        for f in faces:
+            del self.faces[f]
+        if not self.of(person):
+            del self.people[person]
+
+    def undo(self, number: int | None) -> None:
+        if not self.changes or number not in {None, *self.changes}:
+            raise Refused
+        number = max(self.changes) if number is None else number
+        kind, people, name, faces = self.changes[number]
+        if any(n > number and others & people for n, (_, others, _, _) in self.changes.items()):
+            raise Refused
+        person = next(iter(people - {t for n, _, t in self.merged if n == number}))
+        if (kind == "rename" or person not in self.people) and self.named(name) not in (
+            None, person,
+        ):  # fmt: skip
+            raise Refused
+        if kind == "remove" and any(face in self.faces.values() for face in faces.values()):
+            raise Refused
+        if kind == "rename" or person not in self.people:
+            self.people[person] = name
+        self.faces |= faces
+        del self.changes[number]
+
+    def purge_removed(self) -> None:
+        self.changes = {}
+
+    def purge(self, name: str) -> None:
+        gone = {i for i, n in self.people.items() if key(n) == key(name)}
+        gone |= self.removed_as(name)
+        if not gone:
+            raise Refused
+        current = [m for m in self.merged if m[0] in self.changes]
+        while more := {s for _, s, t in current if t in gone} - gone:
+            gone |= more
+        for person in gone:
+            for f in self.of(person):
+                del self.faces[f]
+            self.people.pop(person, None)
+        self.changes = {n: c for n, c in self.changes.items() if not c[1] & gone}
+
+    def removed_as(self, name: str) -> set[int]:
+        return {
+            person
+            for kind, people, called, _ in self.changes.values()
+            for person in people
+            if kind == "remove" and person not in self.people and key(called) == key(name)
+        }
+
+    def state(self) -> dict[str, list[tuple[int, int]]]:
+        return {
+            name: sorted((f, seed) for f, (_, seed) in self.of(person).items())
+            for person, name in self.people.items()
+        }
+
+
+NAMES = st.sampled_from(["Ada", "Bob", NFC, NFD])
+STEPS = st.one_of(
+    st.tuples(st.just("enroll"), NAMES, st.integers(1, 4)),
+    st.tuples(st.just("enroll"), NAMES, st.integers(1, 4)),
+    st.tuples(st.just("rename"), NAMES, NAMES),
+    st.tuples(st.just("merge"), NAMES, NAMES),
+    st.tuples(st.just("remove"), NAMES),
+    st.tuples(st.just("remove_reference"), NAMES, st.integers(1, 8)),
+    st.tuples(st.just("undo"), st.none() | st.integers(1, 9)),
+    st.tuples(st.just("undo"), st.none()),
+    st.tuples(st.just("purge"), NAMES),
+    st.tuples(st.just("purge_removed")),
+)
+
+
+def carry_out(store: Store, step: tuple) -> None:
+    match step:
+        case ("enroll", name, seed):
+            store.add([reference(name, seed)])
+        case ("purge", name):
+            store.purge(partial(deletion.one, name=name))
+            assert store.compact()
+        case ("purge_removed",):
+            store.purge(deletion.removed)
+            assert store.compact()
+        case (verb, *arguments):
+            getattr(store, verb)(*arguments)
+
+
+def refused(call) -> bool:
+    try:
+        call()
+    except (GalleryError, Refused):
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("empty") / "g"
+    new_store(path).close()
+    return path
+
+
+@settings(
+    max_examples=150, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+@given(steps=st.lists(STEPS, min_size=1, max_size=30))
+def test_any_sequence_is_what_a_model_in_plain_python_says(steps, empty: Path, tmp_path: Path):
+    for old in tmp_path.iterdir():
+        old.unlink()
+    (tmp_path / "g").write_bytes(empty.read_bytes())
+    store, model = Store.open(tmp_path / "g"), Model()
+    try:
+        for step in steps:
+            verb, *arguments = step
+            expected = refused(lambda: getattr(model, verb)(*arguments))  # noqa: B023
+            assert refused(lambda: carry_out(store, step)) == expected, step  # noqa: B023
+            assert {change.id for change in store.changes()} == set(model.changes), step
+            found = contents(store)
+            assert found.keys() == model.state().keys(), step
+            for name, rows in found.items():
+                numbers = [row[0] for row in sorted(rows)]
+                faces = model.state()[name]
+                assert numbers == [number for number, _ in faces], step
+                vectors = [reference("x", seed).found.template.vector for _, seed in faces]
+                assert [row[1] for row in sorted(rows)] == [v.tobytes() for v in vectors]
+        assert_templates_follow(store)
+    finally:
+        store.close()
+
+
+# the command ---------------------------------------------------------------------------------
+
+
+def test_undo_from_the_command_line(tmp_path: Path):
+    command, path = Command(tmp_path / "home"), tmp_path / "g"
+    with_two = new_store(path)
+    with_two.add([reference("Ada", 1), reference("Bob", 2)])
+    with_two.close()
+    assert command("gallery", "undo", "--list", "-g", path).stdout == "nothing can be undone\n"
+    command("gallery", "remove", "Bob", "-g", path)
+    command("gallery", "rename", "Ada", "Eva", "-g", path)
+    listed = command("gallery", "undo", "--list", "-g", path).stdout
+    assert listed.index("rename of Ada to Eva") < listed.index("removal of Bob and 1 reference")
+    assert command("gallery", "undo", "1", "-g", path).stdout == (
+        "undone: removal of Bob and 1 reference\n"
+    )
+    assert command("gallery", "undo", "-g", path).stdout == "undone: rename of Ada to Eva\n"
+    again = command("gallery", "undo", "-g", path)
+    assert (again.returncode, again.stdout) == (4, "") and "nothing to undo" in again.stderr
+    store = Store.open(path)
+    assert np.array_equal([s.name for s in store.subjects()], ["Ada", "Bob"])
+    store.close()

@@ -1,0 +1,120 @@
+"""The pages tell the truth: their commands run, print what is shown, and none is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from support.pages import ROOT, agrees, blocks, pages, run, scratch, steps
+
+from facecli import cli
+from facecli.common import enums, errors
+from facecli.metrics import reference_table
+from facecli.recognition.model_zoo import registry
+
+RUN_BY_CI = "`.ci/run` runs it"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_command_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    folder = scratch(tmp_path)
+    for step in steps(page):
+        code, printed = run(step, folder)
+        where = f"{page.name}:{step.line}: {step.shown}"
+        assert code == 0, f"{where}\nended with code {code}:\n{printed}"
+        assert agrees(step.output, printed), f"{where}\nprints now:\n{printed}"
+
+
+def test_the_comparison_is_loose_where_it_should_be_and_no_looser() -> None:
+    assert agrees("a  0.927 ---- 8.1 %\n", "a 0.925 --- 8.11 %")
+    assert agrees("chance 1.6e-07 %", "chance 1.7e-07 %")
+    assert agrees("made at ...\nby me", "made at 2020-01-01\nand signed\nby me")
+    assert not agrees("score 0.927", "score 0.937")
+    assert not agrees("chance 1.6e-07 %", "chance 1.6e-06 %")
+    assert not agrees("enrolled 1", "enrolled 2")
+    assert not agrees("identified", "identified 0.9")
+    assert not agrees("p1-33e5f9b7", "p1-33e5f9b8")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_no_command_hides_in_a_block_that_is_not_run(page: Path) -> None:
+    for block in blocks(page):
+        if block.kind in ("console", "python"):
+            continue
+        commands = re.findall(r"^\W*(?:facecli|pip|python\S*|pytest) .*", block.body, re.MULTILINE)
+        assert block.excuse or not commands, f"{page.name}:{block.line}: {commands}"
+        assert block.kind != "bash" or block.excuse == RUN_BY_CI, f"{page.name}:{block.line}"
+
+
+def test_every_command_has_its_help_in_the_docs() -> None:
+    shown = {step.shown for step in steps(ROOT / "docs" / "commands.md")}
+    assert shown == {f"facecli{name} --help" for name in _commands(typer.main.get_command(cli.app))}
+
+
+def _commands(command: Any, name: str = "") -> Iterator[str]:
+    yield name
+    for child, below in getattr(command, "commands", {}).items():
+        yield from _commands(below, f"{name} {child}")
+
+
+def test_every_exit_code_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    kinds = [k for k in vars(errors).values() if isinstance(k, type)]
+    for code in {0, *(k.exit_code for k in kinds if issubclass(k, errors.FacecliError))}:
+        assert f"| {code} |" in text
+
+
+def test_every_environment_variable_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    sources = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "facecli").rglob("*.py"))
+    read = set(re.findall(r'["\'](FACECLI_[A-Z]+)["\']', sources))
+    assert len(read) >= 5
+    assert set(re.findall(r"`(FACECLI_[A-Z]+)`", text)) == read
+
+
+def test_every_field_of_identify_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = [step for step in steps(ROOT / "README.md") if "--json" in step.shown]
+    fields = re.findall(r'^ {4}"(\w+)":', example.output, re.MULTILINE)
+    assert len(fields) > 10
+    missing = [field for field in fields if f"`{field}`" not in text]
+    assert not missing
+
+
+def test_every_outcome_and_basis_is_explained() -> None:
+    readme, choosing = (ROOT / name for name in ("README.md", "docs/choosing-a-threshold.md"))
+    text = readme.read_text(encoding="utf-8")
+    assert [o for o in enums.Outcome if f"`{o}`" not in text] == []
+    text = choosing.read_text(encoding="utf-8")
+    assert [b for b in enums.Basis if f"\n| `{b}` | " not in text] == []
+
+
+def test_every_room_has_its_place_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [f"{p.parent.name}/" for p in (ROOT / "facecli").glob("*/__init__.py")]
+    assert "cli/" in rooms
+    assert [room for room in rooms if f"`{room}`" not in text] == []
+
+
+def test_the_page_s_thresholds_are_the_table_s() -> None:
+    text = (ROOT / "docs" / "choosing-a-threshold.md").read_text(encoding="utf-8")
+    rows = re.search(r"^\| subjects enrolled \|(.*)\n.*\n\| threshold, cosine \|(.*)", text, re.M)
+    assert rows
+    sizes, shown = ([float(cell.replace(",", "")) for cell in re.findall(r"[\d.,]+", row)]
+                    for row in rows.groups())  # fmt: skip
+    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
+    assert spec.table
+    table = reference_table.load(spec.table)
+    assert len(sizes) == len(shown) == 5
+    assert shown == [round(table.threshold(0.01, int(n)), 3) for n in sizes]
+
+
+@pytest.mark.parametrize("page", [*pages(), ROOT / "SECURITY.md"], ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

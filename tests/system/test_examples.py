@@ -1,0 +1,67 @@
+"""The examples run as a user would run them, and show what they say they show."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.galleries import REPOSITORY, environment
+
+EXAMPLE = REPOSITORY / "examples" / "one_point_five.py"
+
+
+def run_example(folder: Path, *arguments: str) -> str:
+    """What it prints, run in a folder of its own."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), *arguments],
+        cwd=folder,
+        env=environment(folder / "home", MPLCONFIGDIR=str(folder)),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def counts(printed: str) -> dict[str, tuple[int, int, int]]:
+    """By rule: strangers named, strangers, enrolled people found."""
+    rows = re.findall(r"^(\S.*?) {2,}\S+ +\S+ +(\d+) of (\d+) .* (\d+) of \d+ *$", printed, re.M)
+    return {rule: (int(named), int(of), int(found)) for rule, named, of, found in rows}
+
+
+def check_picture(path: Path) -> None:
+    """Drawn, with each rule's line in its colour."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    for colour in ((214, 39, 40), (255, 127, 14), (148, 103, 189), (44, 160, 44)):
+        assert (pixels == colour).all(axis=1).sum() > 200, colour
+
+
+def test_one_point_five_on_two_portraits(tmp_path: Path, portraits: dict[str, Path]) -> None:
+    rules = counts(run_example(tmp_path))
+    assert list(rules) == [
+        "L2 below 1.5", "squared L2 below 1.5", "fixed FMR of 1 %", "facecli, FPIR 1 %",
+    ]  # fmt: skip
+    named, strangers, found = rules["L2 below 1.5"]
+    assert named == strangers >= 8, "the rule names every stranger"
+    named, _, facecli_found = rules["facecli, FPIR 1 %"]
+    assert named == 0
+    assert facecli_found == found >= 10, "and the fix loses none of the enrolled"
+    check_picture(tmp_path / "one_point_five.png")
+
+
+@pytest.mark.lfw
+@pytest.mark.skipif("FACECLI_SLOW" not in os.environ, reason="800 photos: set FACECLI_SLOW=1")
+def test_one_point_five_on_many_people(tmp_path: Path, lfw: Path) -> None:
+    rules = counts(run_example(tmp_path, "--photos", str(lfw / "photos")))
+    assert rules["L2 below 1.5"][0] == rules["L2 below 1.5"][1] == 600
+    assert rules["fixed FMR of 1 %"][0] > 400
+    assert rules["facecli, FPIR 1 %"][0] < 18
+    assert rules["facecli, FPIR 1 %"][2] > 180

@@ -1,0 +1,185 @@
+"""Pairs of photos to a threshold: counted honestly, refused with numbers, stored."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.galleries import blank, collins, hopper, write_variants
+
+from facecli import Gallery, read_pairs
+from facecli.common.enums import Basis, Target
+from facecli.common.errors import CalibrationError, UsageError
+from facecli.datasets.labels import LabelledPhoto
+
+N = 8  # variants a person: 2 * 28 mated pairs and 64 non-mated ones
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory) -> Path:
+    """A folder per person: two people, eight shots of each."""
+    folder = tmp_path_factory.mktemp("people")
+    write_variants(folder / "Grace Hopper", hopper(), N, width=200)
+    write_variants(folder / "Eileen Collins", collins(), N, width=300)
+    return folder
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, extractor):
+    opened = Gallery.open(tmp_path / "g.facecli", create=True)
+    opened.__dict__["extractor"] = extractor
+    opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
+    yield opened
+    opened.close()
+
+
+def test_few_pairs_shift_the_table_and_say_what_they_show(gallery: Gallery, people: Path):
+    result = gallery.calibrate(read_pairs(people))
+    assert (result.scores.mated.trials, result.scores.nonmated.trials) == (56, 64)
+    assert result.scores.failures == ()
+    assert result.point.basis is Basis.SHIFTED_TABLE
+    assert (result.point.target, result.point.target_rate, result.point.n) == (
+        Target.FPIR, 0.01, 1,
+    )  # fmt: skip
+    built_in = gallery.built_in_table
+    assert built_in is not None
+    shift = float(np.mean(result.scores.nonmated.values)) - built_in.mean()
+    expected = built_in.threshold(0.01, 1) + shift
+    assert result.point.threshold == pytest.approx(expected, abs=1e-6)
+    (remark,) = result.remarks
+    assert "64 non-mated pairs can show an FMR of 0.047 at best" in remark  # 3 / 64
+    assert "2,9" in remark or "3,0" in remark  # 30 / 0.01 pairs would be needed
+    assert gallery.operating_point().threshold == pytest.approx(expected, abs=1e-4)
+    assert gallery.operating_point().made_at == result.point.made_at
+
+
+def test_the_scores_are_those_that_verify_gives(gallery: Gallery, people: Path):
+    pairs = read_pairs(people)
+    scores = gallery.calibrate(pairs, store=False).scores
+    mated = next(p for p in pairs.pairs if p.mated)
+    nonmated = next(p for p in pairs.pairs if not p.mated)
+    assert scores.mated.values[0] == pytest.approx(
+        gallery.verify(mated.first, mated.second).score, abs=1e-6
+    )
+    assert scores.nonmated.values[0] == pytest.approx(
+        gallery.verify(nonmated.first, nonmated.second).score, abs=1e-6
+    )
+    assert gallery.operating_point().basis is Basis.REFERENCE_TABLE  # store=False
+
+
+def test_many_pairs_for_the_target_stand_alone(gallery: Gallery, people: Path, tmp_path: Path):
+    flat = [tmp_path / f"{p.parent.name[0]}{p.name}" for p in sorted(people.rglob("*.jpg"))]
+    for photo, copy in zip(sorted(people.rglob("*.jpg")), flat, strict=True):
+        copy.write_bytes(photo.read_bytes())
+    with (tmp_path / "pairs.csv").open("w", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(["file1", "file2", "same"])
+        rows.writerows(
+            [a.name, b.name, int(a.name[0] == b.name[0])] for a in flat for b in flat if a < b
+        )
+    # Nothing says whose photos these are, so 64 pairs count as 64; 30 / 0.5 are needed.
+    result = gallery.calibrate(read_pairs(tmp_path / "pairs.csv"), target=Target.FMR, rate=0.5)
+    assert result.point.basis is Basis.PAIRS
+    values = result.scores.nonmated.values
+    assert np.mean(values >= result.point.threshold) == pytest.approx(0.5, abs=0.05)
+    assert result.rates.fmr.errors == np.sum(values >= result.point.threshold)
+    with Gallery.open(gallery.info().path) as again:
+        assert again.operating_point().basis is Basis.PAIRS
+        assert again.operating_point().threshold == pytest.approx(result.point.threshold, abs=1e-5)
+
+
+def test_many_pairs_of_two_people_do_not_stand_alone(gallery: Gallery, people: Path):
+    result = gallery.calibrate(read_pairs(people), target=Target.FMR, rate=0.5)
+    assert len(result.scores.nonmated.values) == 64
+    assert result.point.basis is Basis.SHIFTED_TABLE
+    assert "of 2 people count as" in result.remarks[0]
+
+
+def test_a_stored_calibration_follows_the_number_of_subjects(gallery: Gallery, people: Path):
+    first = gallery.calibrate(read_pairs(people)).point.threshold
+    gallery.enroll([LabelledPhoto(collins(), "Eileen Collins")])
+    point = gallery.operating_point()
+    assert point.n == 2
+    assert point.threshold > first
+
+
+def test_photos_without_a_face_stay_in_the_denominators(gallery: Gallery, people: Path):
+    names = sorted(people.rglob("*.jpg"))
+    table = people.parent / "with-failures.csv"
+    (people.parent / "broken.jpg").write_text("not a photo")
+    bad = [blank(people.parent / "blank.png"), people.parent / "broken.jpg"]
+    with table.open("w", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(["file1", "file2", "same"])
+        rows.writerows([a, b, int(a.parent == b.parent)] for a in names for b in names if a < b)
+        rows.writerows([[bad[0], names[0], 1], [bad[1], names[0], 1], [bad[0], names[-1], 0]])
+    result = gallery.calibrate(read_pairs(table), store=False)
+    assert {Path(f.path) for f in result.scores.failures} == set(bad)
+    assert (result.scores.mated.trials, result.scores.nonmated.trials) == (58, 65)
+    assert (len(result.scores.mated.values), len(result.scores.nonmated.values)) == (56, 64)
+    assert result.rates.fnmr.trials == 58
+    below = int(np.sum(result.scores.mated.values < result.point.threshold))
+    assert result.rates.fnmr.errors == below + 2  # a mated failure is a miss
+    assert result.rates.fmr.trials == 65
+    above = int(np.sum(result.scores.nonmated.values >= result.point.threshold))
+    assert result.rates.fmr.errors == above  # a non-mated failure is a rejection
+
+
+def test_too_few_pairs_are_refused_with_numbers(gallery: Gallery, tmp_path: Path):
+    write_variants(tmp_path / "p" / "Grace Hopper", hopper(), 2)
+    write_variants(tmp_path / "p" / "Eileen Collins", collins(), 2)
+    with pytest.raises(CalibrationError, match=r"4 non-mated pairs .* 0\.75 .* at least 30"):
+        gallery.calibrate(read_pairs(tmp_path / "p"))
+    with pytest.raises(CalibrationError, match="no non-mated pairs"):
+        (tmp_path / "one").mkdir()
+        (tmp_path / "p" / "Grace Hopper").rename(tmp_path / "one" / "Grace Hopper")
+        gallery.calibrate(read_pairs(tmp_path / "one"))
+    assert gallery.operating_point().basis is Basis.REFERENCE_TABLE
+
+
+def test_an_fpir_needs_subjects_and_an_fmr_does_not(tmp_path: Path, extractor, people: Path):
+    with Gallery.open(tmp_path / "empty", create=True) as empty:
+        empty.__dict__["extractor"] = extractor
+        with pytest.raises(CalibrationError, match="gallery is empty"):
+            empty.calibrate(read_pairs(people))
+        result = empty.calibrate(read_pairs(people), target=Target.FMR, rate=1e-3)
+        assert result.point.target is Target.FMR
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, 2.0, -0.5, math.nan])
+def test_what_is_no_rate_is_refused(gallery: Gallery, people: Path, rate: float):
+    for target in (Target.FPIR, Target.FMR):
+        with pytest.raises(UsageError, match=r"between 0 and 1"):
+            gallery.calibrate(read_pairs(people), target=target, rate=rate)
+
+
+def test_a_damaged_calibration_is_one_clear_error(gallery: Gallery, people: Path):
+    gallery.calibrate(read_pairs(people))
+    gallery._store._db.execute("UPDATE calibration SET scores = '{}'")
+    with pytest.raises(CalibrationError, match="calibrate again"):
+        gallery.operating_point()
+    assert gallery.info().operating_point is None
+    assert gallery.calibrate(read_pairs(people)).point.basis is Basis.SHIFTED_TABLE
+
+
+@pytest.mark.lfw
+def test_lfw_pairs_give_the_table_s_own_threshold_back(gallery: Gallery, lfw: Path, tmp_path: Path):
+    """The reference table was made from these photos, so they hardly shift it."""
+    with (lfw / "pairs.csv").open(newline="") as source:
+        rows = list(csv.DictReader(source))[:80]
+    table = tmp_path / "pairs.csv"
+    with table.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["file1", "file2", "same"])
+        writer.writerows([lfw / r["file1"], lfw / r["file2"], r["same"]] for r in rows)
+    result = gallery.calibrate(read_pairs(table), target=Target.FMR, rate=1e-3)
+    assert result.scores.failures == ()
+    built_in = gallery.built_in_table
+    assert built_in is not None
+    assert result.point.basis is Basis.SHIFTED_TABLE
+    assert result.point.threshold == pytest.approx(built_in.score(1e-3), abs=0.04)
+    assert result.rates.fnmr.rate < 0.1
+    assert result.rates.fmr.errors <= 1

@@ -1,0 +1,308 @@
+"""Strangers to a threshold: people count once, too few are refused, growth moves it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.galleries import Command, blank, collins, hopper, unit_vector, variant, write_variants
+
+from facecli import Gallery, read_pairs
+from facecli.common.enums import Basis, Target
+from facecli.common.errors import CalibrationError, InputError, UsageError
+from facecli.datasets.labels import LabelledPhoto
+from facecli.metrics.gallery_fit import Observed
+from facecli.metrics.identification import conformal_threshold
+from facecli.metrics.rates import Scores
+from facecli.metrics.reference_table import ReferenceTable
+from facecli.recognition.pipeline import Extractor
+from facecli.storage.records import CalibrationRow
+from facecli.threshold.from_pairs import calibrate, enrolled_among
+from facecli.threshold.from_strangers import (
+    FEWEST_PEOPLE,
+    Person,
+    StrangerScores,
+    StrangerSearch,
+    _check_reachable,
+    _table,
+    likely_enrolled,
+    read_people,
+)
+from facecli.threshold.operating_point import Situation, in_force
+
+N = 20  # subjects in the arithmetic below
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, extractor: Extractor):
+    opened = Gallery.open(tmp_path / "g.facecli", create=True)
+    opened.__dict__["extractor"] = extractor
+    opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory) -> Path:
+    """24 shots of Collins, each to be taken for a person of her own: photos that name nobody."""
+    folder = tmp_path_factory.mktemp("shots")
+    for number in range(24):
+        (folder / f"IMG_{number:04}.jpg").write_bytes(variant(collins(), number, 160))
+    return folder
+
+
+@pytest.fixture
+def table(gallery: Gallery) -> ReferenceTable:
+    built_in = gallery.built_in_table
+    assert built_in is not None
+    return built_in
+
+
+def searched(table: ReferenceTable, people: int, shift: float = 0.0, failed: int = 0):
+    """So many strangers as the table has them in a gallery of N, moved by `shift`."""
+    levels = (np.arange(people) + 0.5) / people
+    best = [table.threshold(1 - float(level), N) + shift for level in levels]
+    searches = tuple(StrangerSearch(f"p{i}", f"{i}.jpg", "Ada", s) for i, s in enumerate(best))
+    comparisons = np.tile(np.array(best, np.float32)[:, None], (1, N))
+    return StrangerScores(searches, comparisons, people + failed, people + failed, ())
+
+
+def test_a_folder_is_a_person_and_so_is_a_photo_that_names_nobody(tmp_path: Path) -> None:
+    write_variants(tmp_path / "Ada Lovelace", collins(), 2)
+    write_variants(tmp_path / "unknown", collins(), 1)  # no name for a subject; a stranger may be
+    for name in ("Bob_1.jpg", "Bob_2.jpg", "IMG_1234.jpg", "IMG_1235.jpg"):
+        (tmp_path / name).write_bytes(variant(collins(), 1))
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    found = read_people(tmp_path)
+    counted = sorted((person.name, len(person.photos)) for person in found.people)
+    assert counted == [
+        ("000.jpg", 1), ("Ada Lovelace", 2), ("Bob", 2), ("IMG_1234.jpg", 1), ("IMG_1235.jpg", 1),
+    ]  # fmt: skip
+    assert [Path(problem.path).name for problem in found.problems] == ["gone.jpg"]
+    with pytest.raises(InputError, match="no photos"):
+        read_people(tmp_path / "nowhere")
+
+
+def test_one_search_a_person_with_the_first_photo_that_shows_a_face(
+    gallery: Gallery, shots: Path, tmp_path: Path
+) -> None:
+    faceless = blank(tmp_path / "blank.png")
+    files = sorted(shots.glob("*.jpg"))
+    people = [Person(f.stem, (f,)) for f in files]
+    people[3] = Person("first fails", (faceless, files[3], files[4]))
+    people.append(Person("never seen", (faceless,)))
+    result = gallery.calibrate_strangers(people, rate=0.1, store=False)
+    scores = result.scores
+    assert (scores.people, len(scores.searches), scores.best.failed) == (25, 24, 1)
+    assert scores.photos == 26
+    assert [f.path for f in scores.failures] == [str(faceless)] * 2
+    assert scores.searches[3] == StrangerSearch(
+        "first fails", str(files[3]), "Grace Hopper", scores.searches[3].score
+    )
+    (decision,) = gallery.identify([files[3]], top=1)
+    assert decision.candidates[0].score == pytest.approx(scores.searches[3].score, abs=1e-6)
+    assert result.fpir.trials == 25  # who could not be searched for is not named
+
+
+def test_enough_strangers_choose_it_themselves(gallery: Gallery, shots: Path) -> None:
+    result = gallery.calibrate_strangers(read_people(shots).people, rate=0.1)
+    values = result.scores.best.values
+    assert result.point.basis is Basis.STRANGERS
+    assert result.point.threshold == pytest.approx(conformal_threshold(values, 0.1), abs=1e-6)
+    assert result.fpir.errors == 1  # floor(0.1 * 25) = 2: just above the second highest
+    assert result.fpir.method == "Clopper-Pearson"
+    assert (result.point.n, result.remarks) == (1, ())
+    with Gallery.open(gallery.info().path) as again:
+        point = again.operating_point()
+    assert point.threshold == pytest.approx(result.point.threshold, abs=1e-9)
+    assert (point.basis, point.notes) == (Basis.STRANGERS, ())
+
+
+def test_the_choice_survives_growth_and_says_so(gallery: Gallery, shots: Path) -> None:
+    first = gallery.calibrate_strangers(read_people(shots).people, rate=0.1).point
+    gallery.enroll([LabelledPhoto(collins(), "Eileen Collins")])
+    grown = gallery.operating_point()
+    base = gallery.built_in_table
+    assert base is not None
+    rise = base.threshold(0.1, 2) - base.threshold(0.1, 1)
+    assert grown.threshold - first.threshold == pytest.approx(rise, abs=1e-6)
+    assert rise > 0
+    (note,) = grown.notes
+    assert "measured at N = 1" in note
+    assert "N = 2" in note
+    assert "calibrate again" in note
+    gallery.remove("Eileen Collins")
+    assert gallery.operating_point().notes == ()
+
+
+def test_the_gallery_s_own_shift_is_not_added_to_what_the_strangers_showed(
+    gallery: Gallery, table: ReferenceTable
+) -> None:
+    """Look-alikes among the enrolled raise the default; the strangers' threshold has it in it."""
+    situation = gallery._situation()
+    alike = Situation(situation.embedder_id, N, table, Observed(N, 0.6, 0.05, N))
+    fitted = alike.fitted_table()
+    assert fitted is not None
+    moved, basis, _ = _table(searched(fitted, 200), fitted, N, 0.01, None)
+    row = CalibrationRow(basis, Target.FPIR, 0.01, None, moved.to_json(), "", "", N)
+    chosen = in_force(Situation(situation.embedder_id, N, table, alike.observed, row))
+    values = searched(fitted, 200).best.values
+    assert chosen.threshold == pytest.approx(conformal_threshold(values, 0.01), abs=1e-6)
+    assert chosen.fit is None
+
+
+def test_assurance_is_stricter_and_takes_more_people(table: ReferenceTable) -> None:
+    plain, basis, _ = _table(searched(table, 400), table, N, 0.01, None)
+    sure, assured, _ = _table(searched(table, 400), table, N, 0.01, 0.95)
+    assert (basis, assured) == (Basis.STRANGERS, Basis.STRANGERS)
+    assert sure.threshold(0.01, N) > plain.threshold(0.01, N)
+    values = searched(table, 400).best.values
+    assert np.sum(values >= sure.threshold(0.01, N)) == 0  # 0 of 400 prove it, 1 does not
+    assert np.sum(values >= plain.threshold(0.01, N)) == 3  # floor(401 * 0.01) - 1
+
+
+@pytest.mark.parametrize(
+    ("people", "assurance", "says"),
+    [(98, None, "at least 99 strangers.* there are 98"),
+     (298, 0.95, "at least 299 strangers.* there are 298, which can assure 0.01")],
+)  # fmt: skip
+def test_too_few_shift_the_table_by_their_mean_excess(
+    table: ReferenceTable, people: int, assurance: float | None, says: str
+) -> None:
+    moved, basis, (remark,) = _table(searched(table, people, shift=0.05), table, N, 0.01, assurance)
+    assert basis is Basis.SHIFTED_BY_STRANGERS
+    shift = moved.threshold(0.01, N) - table.threshold(0.01, N)
+    assert shift == pytest.approx(0.05, abs=0.004)
+    assert re.search(says, remark)
+    assert f"an estimate: the reference table, shifted by {shift:+.4f}" in remark
+    more = 99 if assurance is None else 299
+    assert _table(searched(table, more), table, N, 0.01, assurance)[1] is Basis.STRANGERS
+
+
+def test_far_too_few_are_refused_with_numbers(gallery: Gallery, table: ReferenceTable) -> None:
+    with pytest.raises(CalibrationError, match=r"there are 19, .*takes 20 people"):
+        _table(searched(table, FEWEST_PEOPLE - 1), table, N, 0.01, None)
+    with pytest.raises(CalibrationError, match="ships no reference table"):
+        _table(searched(table, 50), None, N, 0.01, None)
+    own, basis, _ = _table(searched(table, 120), None, N, 0.01, None)
+    assert basis is Basis.STRANGERS
+    values = searched(table, 120).best.values
+    assert own.threshold(0.01, N) == pytest.approx(conformal_threshold(values, 0.01), abs=1e-6)
+    with pytest.raises(CalibrationError):
+        gallery.calibrate_strangers([Person("a", (collins(),))])
+    assert gallery.operating_point().basis is Basis.REFERENCE_TABLE
+
+
+def test_who_may_be_enrolled_is_named_and_kept(
+    gallery: Gallery, shots: Path, tmp_path: Path
+) -> None:
+    people = [*read_people(shots).people, Person("again", (tmp_path / "again.jpg",))]
+    (tmp_path / "again.jpg").write_bytes(variant(hopper(), 3))
+    result = gallery.calibrate_strangers(people, rate=0.1, store=False)
+    (suspect,) = result.likely_enrolled
+    assert (suspect.person, suspect.subject) == ("again", "Grace Hopper")
+    assert suspect.score > 0.8
+    assert len(result.scores.searches) == 25
+    assert gallery.calibrate_strangers(people[:-1], rate=0.1, store=False).likely_enrolled == ()
+
+
+def test_photos_unlike_the_reference_set_are_no_suspects(table: ReferenceTable) -> None:
+    alike = searched(table, 150, shift=0.2)
+    assert likely_enrolled(alike.searches, table, N) == ()
+    high = (*alike.searches, StrangerSearch("x", "x.jpg", "Ada", 0.9))
+    assert [s.person for s in likely_enrolled(high, table, N)] == ["x"]
+    assert likely_enrolled(high, None, N) == ()
+
+
+def test_a_threshold_beyond_1_names_who_to_take_out() -> None:
+    same = StrangerSearch("x", "x.jpg", "Ada", 1.0)
+    with pytest.raises(CalibrationError, match=r"take out .* x\.jpg as Ada \(1\.000\)"):
+        _check_reachable(1.0, 0.01, [same])
+    with pytest.raises(CalibrationError, match="give a larger rate"):
+        _check_reachable(1.0, 0.01, [])
+    _check_reachable(0.99, 0.01, [same])
+
+
+@pytest.mark.parametrize(("rate", "assurance"), [(0.0, None), (1.0, None), (0.1, 1.0), (0.1, 0.0)])
+def test_what_is_no_rate_is_refused(gallery: Gallery, rate: float, assurance: float | None) -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        gallery.calibrate_strangers([], rate=rate, assurance=assurance)
+
+
+def test_an_empty_gallery_has_no_fpir(tmp_path: Path, extractor: Extractor, shots: Path) -> None:
+    empty = Gallery.open(tmp_path / "empty", create=True)
+    empty.__dict__["extractor"] = extractor
+    with empty, pytest.raises(CalibrationError, match="gallery is empty"):
+        empty.calibrate_strangers(read_people(shots).people)
+
+
+class TestPairsCountPeople:
+    """The rule of 30 in `calibrate`: pairs that share people count for less."""
+
+    def decided(self, table: ReferenceTable, people: int, photos: int, named: bool) -> Basis:
+        from facecli.threshold.from_pairs import TrialScores
+        from facecli.threshold.from_pairs import _table as pairs_table
+
+        # Photos of a person share most of what makes the person look like others.
+        rng = np.random.default_rng(0)
+        faces = np.stack([unit_vector(i) for i in range(people)])[:, None]
+        vectors = faces + 0.01 * rng.normal(size=(people, photos, faces.shape[-1]))
+        vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).reshape(
+            people * photos, -1
+        )
+        who = np.repeat(np.arange(people), photos)
+        i, j = np.triu_indices(len(who), 1)
+        other = who[i] != who[j]
+        values = (vectors @ vectors.T)[i, j][other].astype(np.float32)
+        ids = (who[i][other], who[j][other]) if named else (None, None)
+        scores = TrialScores(Scores(np.empty(0, "f4")), Scores(values, 0, *ids), (), len(who))
+        return pairs_table(scores, table, 0.01)[1]
+
+    def test_many_pairs_of_few_people_do_not_stand_alone(self, table: ReferenceTable) -> None:
+        assert self.decided(table, 20, 6, named=True) is Basis.SHIFTED_TABLE  # 6,840 pairs
+        assert self.decided(table, 20, 6, named=False) is Basis.PAIRS
+        assert self.decided(table, 120, 1, named=True) is Basis.PAIRS  # 7,140 pairs
+
+    def test_they_say_how_much_they_count(self, gallery: Gallery, tmp_path: Path) -> None:
+        write_variants(tmp_path / "Ada", hopper(), 8, width=200)
+        write_variants(tmp_path / "Eve", collins(), 8, width=200)
+        situation = gallery._situation()
+        result = calibrate(gallery.extractor, read_pairs(tmp_path), situation, Target.FMR, rate=0.5)
+        assert result.point.basis is Basis.SHIFTED_TABLE
+        assert "those of 2 people count as 1" in result.remarks[0]
+
+
+def test_people_of_the_pairs_who_are_enrolled_are_found(tmp_path: Path) -> None:
+    write_variants(tmp_path / "Ada", hopper(), 2)
+    write_variants(tmp_path / "Eve", collins(), 2)
+    assert enrolled_among(read_pairs(tmp_path), ["Eve", "Bob", " Ada"]) == (" Ada", "Eve")
+
+
+def test_the_command_calibrates_with_strangers_and_folders(tmp_path: Path, shots: Path) -> None:
+    command = Command(tmp_path / "home")
+    assert command("enroll", hopper(), "-s", "Grace Hopper").returncode == 0
+    done = command("threshold", "--strangers", shots, "--target-fpir", "0.1", "--json")
+    row = json.loads(done.stdout)
+    assert (row["people"], row["searched"], row["fpir"]["errors"]) == (24, 24, 1)
+    assert row["operating_point"]["basis"] == "your strangers"
+    assert "basis        your strangers" in command("threshold").stdout
+    text = command("threshold", "--strangers", shots, "--dry-run").stdout
+    assert "24 strangers searched for among 1 subject" in text
+    assert "an estimate" in text
+    few = tmp_path / "few"
+    write_variants(few / "Eve", collins(), 2)
+    assert command("threshold", "--strangers", few).returncode == 6
+    write_variants(few / "Grace Hopper", hopper(), 2)
+    folder = command("threshold", "--folder", few)
+    assert folder.returncode == 6
+    assert "1 of these people are enrolled (Grace Hopper)" in folder.stderr
+    wrong = (
+        ["--assure", "95"],
+        ["--strangers", shots, "--target-fmr", "0.1"],
+        ["--strangers", shots, "--folder", few],
+        ["--strangers", shots, "--assure", "101"],
+    )
+    assert [command("threshold", *words).returncode for words in wrong] == [2] * 4

@@ -1,0 +1,229 @@
+"""Every way to a threshold, and what is said about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from facecli.common.enums import Basis, Target
+from facecli.common.errors import CalibrationError, UsageError
+from facecli.common.types import OperatingPoint
+from facecli.metrics import reference_table
+from facecli.metrics.gallery_fit import Observed
+from facecli.recognition.model_zoo import registry
+from facecli.storage.records import CalibrationRow
+from facecli.threshold import operating_point
+from facecli.threshold.operating_point import Situation
+
+SPEC = registry.find_embedder(registry.DEFAULT_EMBEDDER)
+assert SPEC.table is not None
+TABLE = reference_table.load(SPEC.table)
+ID = SPEC.embedder_id
+
+
+def gallery(n: int, **facts: object) -> Situation:
+    return dataclasses.replace(Situation(ID, n, TABLE), **facts)
+
+
+def row(**facts: object) -> CalibrationRow:
+    """A calibration as the gallery stores it: the shipped table moved by 0.03, FPIR 2 %."""
+    scores = TABLE.shifted(0.03, "40 pairs").to_json()
+    stored = CalibrationRow(
+        Basis.SHIFTED_TABLE, Target.FPIR, 0.02, None, scores, "40 pairs", "2025-01-01T00:00:00Z"
+    )
+    return dataclasses.replace(stored, **facts)
+
+
+def at(n: int, target: Target, rate: float, **facts: object) -> OperatingPoint:
+    return operating_point.at(gallery(n, **facts), target, rate, Basis.REFERENCE_TABLE, "now")
+
+
+@pytest.mark.parametrize("n", [1, 10, 300, 3000])
+def test_an_fpir_at_n(n: int) -> None:
+    point = at(n, Target.FPIR, 0.01)
+    assert point.threshold == TABLE.threshold(0.01, n)
+    assert point.expected_fpir == pytest.approx(0.01)
+    assert point.expected_fpir_10n == pytest.approx(1 - 0.99**10)
+    assert point.fmr == pytest.approx(1 - 0.99 ** (1 / n))
+    assert (point.n, point.embedder_id, point.target_rate) == (n, ID, 0.01)
+    assert (point.basis, point.target) == (Basis.REFERENCE_TABLE, Target.FPIR)
+    assert (point.made_from, point.made_at) == (TABLE.made_from, "now")
+    assert (point.fit, point.notes) == (None, ())
+
+
+def test_an_fmr_is_the_same_at_every_n_and_its_fpir_is_not() -> None:
+    few, many = (at(n, Target.FMR, 1e-3) for n in (10, 1000))
+    assert few.threshold == many.threshold == TABLE.score(1e-3)
+    assert few.fmr == pytest.approx(1e-3)
+    assert few.expected_fpir == pytest.approx(1 - 0.999**10)
+    assert many.expected_fpir == pytest.approx(1 - 0.999**1000)
+
+
+def test_an_empty_gallery_has_a_threshold_but_no_fpir() -> None:
+    point = at(0, Target.FPIR, 0.01)
+    assert point.threshold == TABLE.score(0.01)
+    assert math.isnan(point.expected_fpir)
+    assert math.isnan(point.expected_fpir_10n)
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, 1.5, math.nan])
+@pytest.mark.parametrize("target", [Target.FPIR, Target.FMR])
+def test_a_rate_that_is_none(target: Target, rate: float) -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        at(10, target, rate)
+
+
+def test_what_lies_beyond_the_table_is_said() -> None:
+    point = at(100_000, Target.FPIR, 0.01)
+    (note,) = point.notes
+    assert "extrapolated" in note
+    assert f"1 in {1 / TABLE.tails[-1]:,.0f} comparisons" in note
+    assert "1 in 9,949,9" in note  # 1 / (1 - 0.99^(1/100000))
+    assert point.expected_fpir == pytest.approx(0.01)
+    assert point.threshold > TABLE.scores[-1]
+
+
+def test_people_who_look_alike_raise_the_threshold() -> None:
+    mu, spread = TABLE.maximum(99)
+    plain = at(100, Target.FPIR, 0.01)
+    alike = at(100, Target.FPIR, 0.01, observed=Observed(100, mu + 0.05, spread, 100))
+    assert alike.threshold == pytest.approx(plain.threshold + 0.05)
+    assert alike.expected_fpir == pytest.approx(0.01)
+    assert any("differ from the reference set" in note for note in alike.notes)
+    wide = at(100, Target.FPIR, 0.01, observed=Observed(100, mu, 1.5 * spread, 100))
+    assert wide.threshold == pytest.approx(mu + 1.5 * (plain.threshold - mu))
+    assert wide.notes
+
+
+@pytest.mark.parametrize(
+    ("less", "spread", "shift", "scale"),
+    [(0.013, 1.0, -0.01, 1.0), (0.1, 1.0, -0.02, 1.0), (0.0, 0.8, 0.0, 0.95), (0.0, 0.5, 0.0, 0.9)],
+)
+def test_people_who_look_less_alike_lower_it_a_little(
+    less: float, spread: float, shift: float, scale: float
+) -> None:
+    """By 100 / 130 of the shift and 100 / 400 of the spread, and never by much."""
+    mu, usual = TABLE.maximum(99)
+    plain = at(100, Target.FPIR, 0.01)
+    other = at(100, Target.FPIR, 0.01, observed=Observed(100, mu - less, spread * usual, 100))
+    assert other.threshold == pytest.approx(mu + shift + (plain.threshold - mu) * scale)
+    assert other.notes == ()
+
+
+def test_by_hand_is_kept_and_judged_by_the_table() -> None:
+    point = operating_point.by_hand(gallery(100), 0.4, "now")
+    assert (point.threshold, point.basis, point.target) == (0.4, Basis.BY_HAND, Target.NONE)
+    assert math.isnan(point.target_rate)
+    assert point.fmr == TABLE.tail(0.4)
+    assert point.expected_fpir == pytest.approx(1 - (1 - TABLE.tail(0.4)) ** 100)
+    assert "no error rate was measured" in point.made_from
+    assert point.made_at == "now"
+
+
+@pytest.mark.parametrize("threshold", [-0.999, 0.0, 0.999])
+def test_by_hand_near_the_ends(threshold: float) -> None:
+    point = operating_point.by_hand(gallery(7), threshold)
+    assert 0 <= point.fmr <= point.expected_fpir <= point.expected_fpir_10n <= 1
+
+
+@pytest.mark.parametrize("threshold", [-1, 1, 1.5, math.nan, math.inf])
+def test_by_hand_what_is_no_cosine(threshold: float) -> None:
+    with pytest.raises(UsageError, match="cosine between -1 and 1"):
+        operating_point.by_hand(gallery(7), threshold)
+
+
+def test_by_hand_without_a_table_promises_nothing() -> None:
+    point = operating_point.by_hand(gallery(100, built_in=None), 0.4)
+    assert math.isnan(point.fmr)
+    assert math.isnan(point.expected_fpir)
+    assert math.isnan(operating_point.by_hand(gallery(0), 0.4).expected_fpir)
+
+
+def test_without_a_choice_the_embedders_table_at_one_percent() -> None:
+    point = operating_point.in_force(gallery(50))
+    assert (point.threshold, point.target_rate) == (TABLE.threshold(0.01, 50), 0.01)
+    assert (point.basis, point.made_at) == (Basis.REFERENCE_TABLE, "")
+
+
+def test_without_a_choice_and_a_table_there_is_no_default() -> None:
+    other = Situation("someone's-net:abc:p1-0", 50, None)
+    with pytest.raises(CalibrationError, match=r"someone's-net .*--calibrate pairs.csv.*--set T"):
+        operating_point.in_force(other)
+
+
+def test_a_calibration_follows_the_gallery() -> None:
+    """Its scores are stored, not its threshold: more subjects, a higher threshold, one rate."""
+    few, many = (operating_point.in_force(gallery(n, choice=row())) for n in (10, 1000))
+    moved = TABLE.shifted(0.03, "")
+    assert few.threshold == pytest.approx(moved.threshold(0.02, 10))
+    assert many.threshold == pytest.approx(moved.threshold(0.02, 1000))
+    assert few.expected_fpir == pytest.approx(many.expected_fpir) == pytest.approx(0.02)
+    assert (few.basis, few.made_from) == (Basis.SHIFTED_TABLE, "40 pairs")
+    assert few.made_at == "2025-01-01T00:00:00Z"
+    alone = operating_point.in_force(gallery(10, choice=row(), built_in=None))
+    assert alone.threshold == few.threshold
+
+
+@pytest.mark.parametrize("basis", [Basis.PAIRS, Basis.SHIFTED_TABLE, Basis.REFERENCE_TABLE])
+def test_the_basis_that_was_stored_is_said(basis: Basis) -> None:
+    point = operating_point.in_force(gallery(10, choice=row(basis=str(basis))))
+    assert point.basis is basis
+
+
+def test_a_stored_fmr_does_not_move_with_the_gallery() -> None:
+    mu, spread = TABLE.maximum(9)
+    choice = row(target="FMR", target_rate=1e-4)
+    point = operating_point.in_force(
+        gallery(10, choice=choice, observed=Observed(10, 0.9, spread, 10))
+    )
+    assert point.threshold == pytest.approx(TABLE.score(1e-4) + 0.03)
+    assert point.target is Target.FMR
+    assert mu < 0.9
+
+
+def test_another_target_for_the_same_scores() -> None:
+    point = operating_point.at_fpir(gallery(10, choice=row()), 0.001)
+    assert point.threshold == pytest.approx(TABLE.threshold(0.001, 10) + 0.03)
+    assert (point.basis, point.made_at) == (Basis.SHIFTED_TABLE, row().made_at)
+    plain = operating_point.at_fpir(gallery(10), 0.001)
+    assert (plain.threshold, plain.basis) == (TABLE.threshold(0.001, 10), Basis.REFERENCE_TABLE)
+
+
+def test_a_threshold_set_by_hand_stays() -> None:
+    by_hand = row(threshold=0.55, scores=None, target="none", target_rate=None, basis=Basis.BY_HAND)
+    for n in (1, 10_000):
+        point = operating_point.in_force(gallery(n, choice=by_hand))
+        assert (point.threshold, point.basis) == (0.55, Basis.BY_HAND)
+    assert point.expected_fpir == pytest.approx(TABLE.fpir(0.55, 10_000))
+    assert operating_point.in_force(gallery(10, choice=by_hand, built_in=None)).threshold == 0.55
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"scores": "{"},
+        {"scores": "[]"},
+        {"scores": None},
+        {"target": "luck"},
+        {"target": "none"},
+        {"basis": "a feeling"},
+        {"target_rate": None},
+        {"target_rate": 7.0},
+    ],
+)
+def test_a_damaged_calibration_is_said_to_be_one(damage: dict[str, object]) -> None:
+    with pytest.raises(CalibrationError, match="damaged: calibrate again") as caught:
+        operating_point.in_force(gallery(10, choice=row(**damage)))
+    assert caught.value.exit_code == 6
+
+
+def test_the_scores_behind_a_threshold() -> None:
+    assert gallery(9).table() is TABLE
+    assert gallery(9, choice=row(scores=None, threshold=0.5)).table() is TABLE
+    own = gallery(9, choice=row()).table()
+    assert own is not None
+    assert own.mean() == pytest.approx(TABLE.mean() + 0.03)
+    with pytest.raises(CalibrationError, match="damaged: calibrate again"):
+        gallery(9, choice=row(scores="{}")).table()
