@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from facecli.common.types import Photo
-from facecli.evaluation.audit.findings import Finding, Kind
+from facecli.evaluation.audit.findings import AuditFinding, FindingKind
 from facecli.gallery.gallery import Gallery
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
@@ -42,7 +42,7 @@ class Fault:
     names: tuple[str, ...]
     photo: str = ""
 
-    def found_by(self, finding: Finding) -> bool:
+    def found_by(self, finding: AuditFinding) -> bool:
         """Whether the row tells of it."""
         if self.photo:
             shown = (*finding.suspects, *finding.beside)
@@ -69,7 +69,7 @@ def main() -> None:
         f"{known} of {len(faults)} known faults can be known of; within the first {ROWS} rows: "
         f"{within}, {share:.0%} (at least {SHARE:.0%}: {'yes' if share >= SHARE else 'NO'})"
     )
-    print("  ".join(f"{kind}: {count(audit.findings[:ROWS], kind)}" for kind in Kind))
+    print("  ".join(f"{kind}: {count(audit.findings[:ROWS], kind)}" for kind in FindingKind))
 
 
 def read(path: Path) -> list[Fault]:
@@ -124,7 +124,7 @@ def alike(faults: Sequence[Fault], people: dict[str, list[Path]], judge: str) ->
     return result
 
 
-def report(fault: Fault, knowable: bool, findings: Sequence[Finding]) -> float:
+def report(fault: Fault, knowable: bool, findings: Sequence[AuditFinding]) -> float:
     """Print where it was found; the rank, infinite where it was not."""
     row = next((f for f in findings if fault.found_by(f)), None)
     where = f"{row.rank:4} {row.kind}" if row else "   -"
@@ -133,7 +133,7 @@ def report(fault: Fault, knowable: bool, findings: Sequence[Finding]) -> float:
     return row.rank if row else float("inf")
 
 
-def count(findings: Sequence[Finding], kind: Kind) -> int:
+def count(findings: Sequence[AuditFinding], kind: FindingKind) -> int:
     return sum(finding.kind is kind for finding in findings)
 
 

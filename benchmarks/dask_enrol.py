@@ -24,7 +24,7 @@ from tabulate import tabulate
 
 from facecli.common.enums import DetectorName, Device, FacesRule
 from facecli.datasets.labels import LabelledPhoto, labelled
-from facecli.gallery.enroll import EnrolItem, EnrolStatus, enrol
+from facecli.gallery.enroll import EnrollItem, EnrollStatus, enrol
 from facecli.recognition import distributed
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Run
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def enrolled(
-    run: Run, photos: Sequence[LabelledPhoto], progress: Callable[[EnrolItem], object] | None
+    run: Run, photos: Sequence[LabelledPhoto], progress: Callable[[EnrollItem], object] | None
 ) -> tuple[float, list[Row]]:
     """Enrol into an empty gallery: seconds, and what is in it then."""
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
@@ -72,7 +72,7 @@ def on_threads(photos: Sequence[LabelledPhoto]) -> Outcome:
 
 
 def on_dask(
-    photos: Sequence[LabelledPhoto], progress: Callable[[EnrolItem], object] | None = None
+    photos: Sequence[LabelledPhoto], progress: Callable[[EnrollItem], object] | None = None
 ) -> Outcome:
     """The same over worker processes of this machine."""
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
@@ -88,10 +88,10 @@ def on_dask(
 
 def killing_half_way(photos: Sequence[LabelledPhoto]) -> tuple[Outcome, int]:
     """`on_dask`, with one worker killed once half of the photos are committed; how many were."""
-    seen: list[EnrolItem] = []
+    seen: list[EnrollItem] = []
     killed: list[psutil.Process] = []
 
-    def watch(item: EnrolItem) -> None:
+    def watch(item: EnrollItem) -> None:
         seen.append(item)
         if len(seen) >= len(photos) // 2 and not killed:
             for child in psutil.Process().children():
@@ -103,7 +103,7 @@ def killing_half_way(photos: Sequence[LabelledPhoto]) -> tuple[Outcome, int]:
 
     outcome = on_dask(photos, watch)
     assert [item.path for item in seen] == [str(photo.path) for photo in photos]
-    assert all(item.status is not EnrolStatus.ALREADY for item in seen)
+    assert all(item.status is not EnrollStatus.ALREADY for item in seen)
     return outcome, len(killed)
 
 

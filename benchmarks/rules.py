@@ -59,9 +59,9 @@ def thresholds(table: ReferenceTable, gallery: Gallery) -> dict[Rule, float]:
     """Each rule's cosine for a target FPIR of 1 %; facecli's through `operating`, as shipped."""
     n = len(gallery.templates)
     observed = gallery_fit.observe(gallery.vectors, gallery.owners, gallery.templates)
-    situation = operating_point.Situation("benchmark", n, built_in=table, observed=observed)
+    inputs = operating_point.ThresholdInputs("benchmark", n, built_in=table, own_scores=observed)
     return {
-        Rule.FACECLI: operating_point.at_fpir(situation, TARGET).threshold,
+        Rule.FACECLI: operating_point.at_fpir(inputs, TARGET).threshold,
         Rule.TABLE: table.threshold(TARGET, n),
         Rule.FMR: table.score(TARGET),
         Rule.L2: 1 - 1.5**2 / 2,

@@ -36,7 +36,7 @@ from facecli.storage.search import candidates
 from facecli.storage.search.ranker import Ranking
 from facecli.storage.sqlite import sidecar
 from facecli.storage.sqlite.local import LocalVault
-from facecli.threshold import situation
+from facecli.threshold import operating_point
 
 FPIR = 0.01
 COLD_RUNS = 7
@@ -97,7 +97,7 @@ def rows(
 
 def _of_one(path: Path, size: int, dimension: int, probes: int) -> list[Row]:
     store, name = LocalVault.open(path), f"{size:,} x {dimension}"
-    observed, _ = timed(lambda: situation.observed(store))
+    observed, _ = timed(lambda: operating_point.own_nonmated_scores(store))
     built, _ = timed(lambda: candidates.keep_in_step(store))
     found = [(f"{name}: prepared once", f"{observed + built:.1f} s", "", "fit and sidecar", "")]
     everybody = synthetic.templates(size, dimension)
@@ -188,7 +188,7 @@ def enrolling(store: LocalVault, name: str, dimension: int) -> Row:
         store.enrolled_photos(n.subject for n in new)
         for start in range(0, len(new), BATCH):
             store.add(new[start : start + BATCH])
-        situation.observed(store)
+        operating_point.own_nonmated_scores(store)
         candidates.keep_in_step(store)
         store.counts()
 

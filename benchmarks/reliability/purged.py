@@ -34,8 +34,8 @@ def rows() -> list[tuple[str, str]]:
         before = _found(Path(folder))
         with Gallery.open(path) as gallery:
             for i in range(GONE):
-                gallery.remove(f"Somebody {i:04}")
-            done = gallery.purge_removed()
+                gallery.storage.remove(f"Somebody {i:04}")
+            done = gallery.storage.erase(None, enrolled=False)
         after = _found(Path(folder))
     assert before and done.complete, "there was something to find, and facecli says it is gone"
     what = f"byte strings of {GONE} people found before and after purge, with a sidecar"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from facecli.cli.options import JsonOption, KeyOption, QuietOption, key
+from facecli.cli.options import JsonOption, KeyOption, QuietOption, key, open_storage
 
 
 def copy(
@@ -28,12 +29,16 @@ def copy(
     """
     from tqdm import tqdm
 
-    from facecli.gallery.gallery import Gallery
     from facecli.report import copying, formats
+    from facecli.storage import opening
+    from facecli.storage.copying import copy as copy_whole
 
     with (
-        Gallery.open(source, key=key(key_file)) as opened,
+        open_storage(source, key_file) as here,
         tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
+        closing(
+            opening.of(target).create(target, here.embedder_id, here.dimension, key(to_key_file))
+        ) as there,
     ):
-        done = opened.copy_to(target, key=key(to_key_file), progress=bar.update)
+        done = copy_whole(here, there, bar.update)
     typer.echo(formats.as_json(copying.copied_row(done)) if as_json else copying.copied_text(done))

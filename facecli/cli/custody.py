@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,12 +16,9 @@ from facecli.cli.options import (
     confirm,
     done,
     key,
+    open_storage,
 )
 from facecli.common.errors import GalleryError, UsageError
-
-if TYPE_CHECKING:
-    from facecli.gallery.gallery import Gallery
-    from facecli.storage.interface import Erasure
 
 
 def undo(
@@ -41,12 +38,13 @@ def undo(
     """
     from facecli.report import custody, formats
 
-    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
+    with open_storage(gallery, key_file, dry_run) as storage:
+        file = storage.file("undo")
         if show:
-            rows = [custody.change_row(found) for found in opened.changes()]
+            rows = [custody.change_row(found) for found in file.changes()]
             typer.echo(formats.as_json(rows) if as_json else custody.changes_table(rows))
             return
-        row = custody.change_row(opened.undo(change))
+        row = custody.change_row(file.undo(change))
     if as_json:
         typer.echo(formats.as_json({**row, "dry_run": dry_run}))
     else:
@@ -81,21 +79,22 @@ def purge(
     holds no faces and no names.
     """
     from facecli.report import custody, formats
+    from facecli.storage.maintenance import erasure
 
     if [subject is not None, removed, all_].count(True) != 1:
         raise UsageError("name a SUBJECT to erase, or choose one of --removed and --all")
     if names and receipt is None:
         raise UsageError("--names goes with --receipt")
-    with _open(gallery, key_file) as opened:
-        planned = custody.doomed_text(opened.doomed(subject, enrolled=all_))
+    with open_storage(gallery, key_file) as storage:
+        planned = custody.doomed_text(storage.doomed(subject, enrolled=all_))
         if dry_run:
             done(f"would erase {planned}", dry_run)
             return
         if not yes:
             confirm(formats.printable(f"erase {planned} for good?"))
-        result = _erase(opened, subject, all_)
+        result = storage.erase(subject, enrolled=all_)
         if receipt is not None:
-            opened.write_receipt(result, receipt, names=names)
+            erasure.write_receipt(storage, result, receipt, names)
     row = custody.erasure_row(result)
     typer.echo(formats.as_json(row) if as_json else custody.erasure_text(result))
     if result.failed:
@@ -110,9 +109,10 @@ def backup(
 ) -> None:
     """Copy the gallery as it is now, checked, while others may use it. It is biometric data."""
     from facecli.report.formats import printable
+    from facecli.storage.maintenance.backup import backup as copy_whole
 
-    with _open(gallery, key_file) as opened:
-        size = opened.backup(file, replace=force)
+    with open_storage(gallery, key_file) as storage:
+        size = copy_whole(storage.file("backups"), file, replace=force)
     typer.echo(printable(f"wrote {size / 1e6:.1f} MB to {file}, sound"))
 
 
@@ -136,7 +136,7 @@ def check(
     --repair works templates and indices out anew and sets references without a template aside,
     for `undo`. Where the file itself is damaged, what can be read goes to a new one.
     """
-    from facecli.gallery.gallery import default_path
+    from facecli.common.places import default_gallery
     from facecli.report import custody, people
     from facecli.storage import opening
     from facecli.storage.maintenance.repair import repair as mend
@@ -145,17 +145,17 @@ def check(
         raise UsageError("--drop-orphans and --dry-run go with --repair")
     if repair:
         result = mend(
-            opening.file(gallery or default_path(), "repair"),
+            opening.file(gallery or default_gallery(), "repair"),
             key=key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
         )  # fmt: skip
         done(custody.repair_text(result), dry_run)
         if not result.sound:
             raise typer.Exit(GalleryError.exit_code)
         return
-    with _open(gallery, key_file) as opened:
-        if faults := opened.check():
+    with open_storage(gallery, key_file) as storage:
+        if faults := storage.faults():
             raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
-        typer.echo("sound: " + people.people(opened.info()))
+        typer.echo("sound: " + people.people(*storage.counts()))
 
 
 def log(
@@ -173,25 +173,14 @@ def log(
     """
     from facecli.report import custody, formats
 
-    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
+    with open_storage(gallery, key_file, dry_run) as storage:
+        file = storage.file("audit log")
         if on is not None:
-            opened.keep_log(on)
+            file.keep_log(on)
             done(f"the audit log is {'on' if on else 'off'}", dry_run)
             return
-        rows = [custody.log_row(entry) for entry in opened.log()]
+        rows = [custody.log_row(entry) for entry in file.log()]
     typer.echo(formats.as_json(rows) if as_json else custody.log_table(rows))
 
 
 COMMANDS = (undo, purge, backup, check, log)
-
-
-def _open(path: Path | None, key_file: str | None) -> Gallery:
-    from facecli.gallery.gallery import Gallery
-
-    return Gallery.open(path, key=key(key_file))
-
-
-def _erase(opened: Gallery, subject: str | None, everybody: bool) -> Erasure:
-    if subject is not None:
-        return opened.purge(subject)
-    return opened.purge_all() if everybody else opened.purge_removed()

@@ -70,11 +70,11 @@ COMMANDS = (encrypt, decrypt)
 
 
 def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: bool) -> Sealed:
-    from facecli.gallery.gallery import default_path
+    from facecli.common.places import default_gallery
     from facecli.storage import opening
     from facecli.storage.maintenance.encryption import convert
 
-    path = opening.file(gallery or default_path(), "encryption of its own")
+    path = opening.file(gallery or default_gallery(), "encryption of its own")
     return convert(path, old, new, dry_run=dry_run)
 
 

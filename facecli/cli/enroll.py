@@ -93,9 +93,9 @@ def enroll(
         except KeyboardInterrupt:
             note("interrupted; what was enrolled is kept, run the same command to go on")
             raise typer.Exit(130) from None
-        row = people.enrol_row(result, layout.problems)
+        row = people.enroll_row(result, layout.problems)
         info = None if dry_run else opened.info()
-        typer.echo(formats.as_json(row) if as_json else people.enrol_text(row, info))
+        typer.echo(formats.as_json(row) if as_json else people.enroll_text(row, info))
     if not row["enrolled"] and not row["already_there"]:
         note("no photo could be enrolled", quiet)
         raise typer.Exit(3)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,12 +20,10 @@ from facecli.cli.options import (
     ModelOption,
     done,
     key,
+    open_storage,
     scratch,
 )
 from facecli.cli.reembed import re_embed
-
-if TYPE_CHECKING:
-    from facecli.gallery.gallery import Gallery
 
 app = App("gallery", help="Who is enrolled, and keeping it in order.")
 
@@ -33,20 +32,15 @@ Subject = Annotated[str, typer.Argument(metavar="SUBJECT")]
 app.command()(audit)
 
 
-def _open(path: Path | None, key_file: str | None) -> Gallery:
-    from facecli.gallery.gallery import Gallery
-
-    return Gallery.open(path, key=key(key_file))
-
-
 @app.command()
 def info(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """Counts, embedder and operating point."""
+    from facecli.gallery.gallery import Gallery
     from facecli.report import formats, people
 
-    with _open(gallery, key_file) as opened:
+    with Gallery.open(gallery, key=key(key_file)) as opened:
         found = opened.info()
     typer.echo(formats.as_json(people.info_row(found)) if as_json else people.info_text(found))
 
@@ -58,8 +52,8 @@ def list_(
     """Everyone enrolled."""
     from facecli.report import formats, people
 
-    with _open(gallery, key_file) as opened:
-        rows = [people.subject_row(s) for s in opened.subjects()]
+    with open_storage(gallery, key_file) as storage:
+        rows = [people.subject_row(s) for s in storage.subjects()]
     if as_json:
         typer.echo(formats.as_json(rows))
     else:
@@ -76,8 +70,9 @@ def show(
     """One subject's references: photo, box, quality, when."""
     from facecli.report import formats, people
 
-    with _open(gallery, key_file) as opened:
-        rows = [people.reference_row(r) for r in opened.references(subject)]
+    with open_storage(gallery, key_file) as storage:
+        found = storage.references(storage.find(subject).id)
+        rows = [people.reference_row(r) for r in found]
     if as_json:
         typer.echo(formats.as_json(rows))
     else:
@@ -93,8 +88,8 @@ def rename(
     dry_run: DryRunOption = False,
 ) -> None:
     """Give a subject another name; its references stay. `undo` takes it back."""
-    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
-        opened.rename(subject, name)
+    with open_storage(gallery, key_file, dry_run) as storage:
+        storage.rename(subject, name)
     done(f"renamed {subject} to {name}", dry_run)
 
 
@@ -109,8 +104,8 @@ def merge(
     """Make two subjects one: SUBJECT's references become INTO's. `undo` takes it back."""
     from facecli.report.formats import counted
 
-    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
-        moved = opened.merge(subject, into)
+    with open_storage(gallery, key_file, dry_run) as storage:
+        moved = storage.merge(subject, into)
     done(f"moved {counted(moved, 'reference')} from {subject} to {into}", dry_run)
 
 
@@ -132,11 +127,11 @@ def remove(
     """
     from facecli.report.formats import counted
 
-    with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
+    with open_storage(gallery, key_file, dry_run) as storage:
         if reference is None:
-            what = f"{subject} and {counted(opened.remove(subject), 'reference')}"
+            what = f"{subject} and {counted(storage.remove(subject), 'reference')}"
         else:
-            left = opened.remove_reference(subject, reference)
+            left = storage.remove_reference(subject, reference)
             last = "" if left else ", the last one: the subject is gone"
             what = f"reference {reference} of {subject}{last}"
     done(f"removed {what}", dry_run)
@@ -150,9 +145,10 @@ def export(
 ) -> None:
     """Write every reference, templates included, to a portable file. It is biometric data."""
     from facecli.report.formats import counted, printable
+    from facecli.storage import export
 
-    with _open(gallery, key_file) as opened:
-        count = opened.export(file)
+    with open_storage(gallery, key_file) as storage:
+        count = export.export(storage, file)
     typer.echo(printable(f"wrote {counted(count, 'reference')} to {file}"))
 
 
@@ -167,14 +163,16 @@ def import_(
     """Add what another gallery exported; a damaged file is refused whole."""
     from facecli.gallery.gallery import Gallery
     from facecli.report.formats import counted
+    from facecli.storage import export
 
     secret = key(key_file)
     with (
         scratch(gallery, dry_run, secret) as path,
         Gallery.open(path, model=model, create=True, key=secret) as opened,
-        opened.rehearsal(dry_run),
+        opened.storage.rehearsal() if dry_run else nullcontext(),
     ):
-        result = opened.import_(file)
+        result = export.import_(opened.storage, file)
+        opened.storage.settle()
     done(f"imported {counted(result, 'new reference')}", dry_run)
 
 

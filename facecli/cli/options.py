@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from facecli.common.enums import DetectorName, Device
 from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
+    from facecli.storage.interface import Vault
     from facecli.storage.keys import Key
 
 GalleryOption = Annotated[
@@ -75,6 +76,22 @@ def key(source: str | None) -> Key | None:
     return None if source is None else read(source)
 
 
+@contextmanager
+def open_storage(
+    gallery: Path | None, key_file: str | None, dry_run: bool = False
+) -> Iterator[Vault]:
+    """A gallery without its models. dry_run: whatever is changed is taken back at the end."""
+    from facecli.common.places import default_gallery
+    from facecli.storage import opening
+
+    path = gallery or default_gallery()
+    with (
+        closing(opening.of(path).open(path, key(key_file))) as storage,
+        storage.rehearsal() if dry_run else nullcontext(),
+    ):
+        yield storage
+
+
 def note(text: str, quiet: bool = False) -> None:
     """A line for people, on stderr."""
     if not quiet:
@@ -86,10 +103,10 @@ def scratch(gallery: Path | None, dry_run: bool, key: Key | None = None) -> Iter
     """The gallery to open: for a dry run a temporary one where there is none yet."""
     from tempfile import TemporaryDirectory
 
-    from facecli.gallery.gallery import default_path
+    from facecli.common.places import default_gallery
     from facecli.storage import opening
 
-    path = gallery or default_path()
+    path = gallery or default_gallery()
     if not dry_run or opening.of(path).present(path, key):
         yield gallery
     else:

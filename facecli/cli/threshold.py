@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,8 +121,8 @@ def threshold(
         Gallery.open(
             gallery, model=model, device=device, detector=detector, key=key(key_file)
         ) as opened,
-        opened.rehearsal(dry_run and set_ is not None),
-        opened.untouched(dry_run and set_ is None),
+        opened.storage.rehearsal() if dry_run and set_ is not None else nullcontext(),
+        opened.storage.untouched() if dry_run and set_ is None else nullcontext(),
     ):
         if pairs is not None:
             aim = (Target.FPIR, fpir) if target_fmr is None else (Target.FMR, target_fmr)
@@ -150,7 +151,7 @@ def _pairs(
     pairs = read_pairs(path)
     for problem in pairs.problems:
         note(problem, quiet)
-    if enrolled := enrolled_among(pairs, [row.name for row in gallery.subjects()]):
+    if enrolled := enrolled_among(pairs, [row.name for row in gallery.storage.subjects()]):
         names = ", ".join(enrolled[:5]) + (", ..." if len(enrolled) > 5 else "")
         note(
             f"{len(enrolled)} of these people are enrolled ({names}): pairs may be of them, but "

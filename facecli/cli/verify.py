@@ -40,11 +40,12 @@ def verify(
 
     At the gallery's operating point; without a gallery, at the embedder's own for FMR 1e-4.
     """
-    from facecli.gallery.gallery import Gallery, default_path
+    from facecli.common.places import default_gallery
+    from facecli.gallery.gallery import Gallery
     from facecli.gallery.verify import verify_without_gallery
     from facecli.report import decisions, formats
 
-    if gallery is None and not default_path().exists():
+    if gallery is None and not default_gallery().exists():
         result = verify_without_gallery(
             first, second, model=model, device=device, detector=detector, threshold=threshold
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from facecli.common.errors import UsageError
+
 
 def key(name: str) -> str:
     """What a subject's name is compared by: NFC, outer blanks off, inner runs one, case kept."""
@@ -22,3 +24,9 @@ def name_fault(name: str) -> str | None:
     if key(name).casefold() == "unknown":
         return "'unknown' is the answer for strangers, so it cannot be a subject's name"
     return None
+
+
+def require_name(name: str) -> None:
+    """Raise UsageError where `name` cannot be a subject's."""
+    if fault := name_fault(name):
+        raise UsageError(f"{name!r}: {fault}")

@@ -19,6 +19,12 @@ def home() -> Path:
     return platformdirs.user_data_path("facecli", appauthor=False)
 
 
+def default_gallery() -> Path:
+    """FACECLI_GALLERY, else `gallery.facecli` in facecli's folder. May not exist."""
+    chosen = os.environ.get("FACECLI_GALLERY")
+    return Path(chosen).expanduser() if chosen else home() / "gallery.facecli"
+
+
 def cache_home() -> Path:
     """Where facecli keeps what it can make again: `home()/cache` where FACECLI_HOME is set,
     else the platform's cache folder. May not exist.

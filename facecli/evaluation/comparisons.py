@@ -70,7 +70,7 @@ class TarAtFmr:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Verification:
+class ComparisonResults:
     """What the comparisons come to.
 
     table: FMR and FNMR at rising thresholds. tar: at falling FMR. curve, equal: None without
@@ -123,13 +123,13 @@ def of_pairs(acquired: Acquired, pairs: Sequence[Pair]) -> Comparisons:
     return Comparisons(first, second, mated, scores, folds, people, len(pairs))
 
 
-def verify(comparisons: Comparisons, table: ReferenceTable | None) -> Verification:
+def comparison_results(comparisons: Comparisons, table: ReferenceTable | None) -> ComparisonResults:
     """All rates of the comparisons, at the thresholds that `table` gives for round FMRs."""
     mated, nonmated = comparisons.of(True), comparisons.of(False)
     both = bool(mated.trials and nonmated.trials)
     cosines = tuple(table.score(fmr) for fmr in SHOWN_FMR) if table else SHOWN_COSINES
     folds = comparisons.folds
-    return Verification(
+    return ComparisonResults(
         comparisons,
         mated,
         nonmated,

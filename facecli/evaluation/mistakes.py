@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from facecli.common.decision import accepts
 from facecli.evaluation.acquire import Acquired
 from facecli.evaluation.comparisons import Comparisons
-from facecli.evaluation.searches import Found, Identification
+from facecli.evaluation.searches import Found, SearchResults
 
 SHOWN = 12  # of each kind
 
 
-class Kind(StrEnum):
+class MistakeKind(StrEnum):
     """What went wrong, as a heading."""
 
     NON_MATED = "Two people most alike"
@@ -44,7 +44,7 @@ class Mistake:
     accepted: whether the operating point accepts it; None where there is none.
     """
 
-    kind: Kind
+    kind: MistakeKind
     score: float
     accepted: bool | None
     first: Shown
@@ -58,7 +58,7 @@ def of_comparisons(
 
     names: path to subject.
     """
-    for kind, mated in ((Kind.NON_MATED, False), (Kind.MATED, True)):
+    for kind, mated in ((MistakeKind.NON_MATED, False), (MistakeKind.MATED, True)):
         chosen = np.flatnonzero((comparisons.mated == mated) & np.isfinite(comparisons.scores))
         order = np.argsort(comparisons.scores[chosen] * (1 if mated else -1), kind="stable")
         for i in islice(_each_couple(comparisons, chosen[order]), SHOWN):
@@ -85,21 +85,21 @@ def _each_couple(comparisons: Comparisons, order: NDArray[np.intp]) -> Iterator[
 
 
 def of_searches(
-    acquired: Acquired, result: Identification, names: dict[str, str]
+    acquired: Acquired, result: SearchResults, names: dict[str, str]
 ) -> Iterator[Mistake]:
     """The strangers that scored highest, and the mated searches another subject came first in."""
     everyone = np.ones(len(result.strangers.probes), bool)
-    yield from _worst(acquired, result, result.strangers, everyone, Kind.STRANGER, names)
+    yield from _worst(acquired, result, result.strangers, everyone, MistakeKind.STRANGER, names)
     wrong = result.mated.ranks != 1
-    yield from _worst(acquired, result, result.mated, wrong, Kind.WRONG_FIRST, names)
+    yield from _worst(acquired, result, result.mated, wrong, MistakeKind.WRONG_FIRST, names)
 
 
 def _worst(
     acquired: Acquired,
-    result: Identification,
+    result: SearchResults,
     found: Found,
     chosen: NDArray[np.bool_],
-    kind: Kind,
+    kind: MistakeKind,
     names: dict[str, str],
 ) -> Iterator[Mistake]:
     rows = np.flatnonzero(chosen & np.isfinite(found.scores))

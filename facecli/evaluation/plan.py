@@ -21,7 +21,7 @@ STRANGERS_SHARE = 3  # at least one person in three is a stranger
 T = TypeVar("T")
 
 
-class Source(StrEnum):
+class PlanSource(StrEnum):
     """What an evaluation was read from."""
 
     FOLDERS = "folders gallery, mated and strangers"
@@ -39,7 +39,7 @@ class Plan:
     """
 
     path: Path
-    source: Source
+    source: PlanSource
     gallery: tuple[LabelledPhoto, ...]
     mated: tuple[LabelledPhoto, ...]
     strangers: tuple[LabelledPhoto, ...]
@@ -62,7 +62,7 @@ def read(path: Path, references: int = 1, seed: int = 0) -> Plan:
     - Any other folder, one folder per person: drawn with `seed`. Of each person `references`
       photos go to the gallery and the others are searched for, at most MOST_PROBES; people with
       no photo to spare are strangers. Where those are fewer than a third of all, others join them.
-    - A file of pairs (`trials.read_pairs`): only 1:1.
+    - A file of pairs (`read_pairs`): only 1:1.
 
     Raises InputError where there is nothing to evaluate, UsageError for `references` < 1.
     """
@@ -71,7 +71,7 @@ def read(path: Path, references: int = 1, seed: int = 0) -> Plan:
     if not path.is_dir():
         found = read_pairs(path)
         line = f"{len(found.pairs):,} pairs of {path.name}"
-        return Plan(path, Source.PAIRS, (), (), (), found.pairs, line, found.problems)
+        return Plan(path, PlanSource.PAIRS, (), (), (), found.pairs, line, found.problems)
     if (path / "gallery").is_dir() and (path / "mated").is_dir():
         return _from_folders(path)
     return _split(path, references, seed)
@@ -102,7 +102,7 @@ def _from_folders(path: Path) -> Plan:
         f"searched for, {_counts(strangers)} as strangers"
     )
     return Plan(
-        path, Source.FOLDERS, gallery.photos, tuple(probes), tuple(strangers), (), line,
+        path, PlanSource.FOLDERS, gallery.photos, tuple(probes), tuple(strangers), (), line,
         tuple(problems),
     )  # fmt: skip
 
@@ -149,7 +149,7 @@ def _split(path: Path, references: int, seed: int) -> Plan:
     )
     problems = tuple(f"{p.path}: {p.reason}; {p.detail}" for p in layout.problems)
     return Plan(
-        path, Source.SPLIT, tuple(gallery), tuple(mated), tuple(strangers), (), line, problems
+        path, PlanSource.SPLIT, tuple(gallery), tuple(mated), tuple(strangers), (), line, problems
     )
 
 

@@ -12,15 +12,15 @@ from facecli.common.types import FailureToAcquire, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation import comparisons, mistakes, searches
 from facecli.evaluation.acquire import Acquired, acquire
-from facecli.evaluation.comparisons import Verification
+from facecli.evaluation.comparisons import ComparisonResults
 from facecli.evaluation.mistakes import Mistake
 from facecli.evaluation.plan import Plan
-from facecli.evaluation.searches import Enrolled, Identification
+from facecli.evaluation.searches import Enrolled, SearchResults
 from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.pipeline import Extractor
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import Situation
+from facecli.threshold.operating_point import ThresholdInputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +40,8 @@ class Evaluation:
     photos: int
     failures: tuple[FailureToAcquire, ...]
     not_enrolled: int
-    verification: Verification
-    identification: tuple[Identification, ...]
+    verification: ComparisonResults
+    identification: tuple[SearchResults, ...]
     comparison_point: OperatingPoint | None
     mistakes: tuple[Mistake, ...]
     remarks: tuple[str, ...]
@@ -81,7 +81,8 @@ def evaluate(
     subjects = {key(photo.subject) for photo in plan.gallery}
     return Evaluation(
         plan, spec.embedder_id, target_fpir, len(acquired.paths), acquired.failures,
-        len(subjects) - rates[-1].n if rates else 0, comparisons.verify(found, table), rates,
+        len(subjects) - rates[-1].n if rates else 0,
+        comparisons.comparison_results(found, table), rates,
         _comparison_point(spec.embedder_id, table), tuple(worst), remarks,
     )  # fmt: skip
 
@@ -109,16 +110,16 @@ def _searched(
     table: ReferenceTable | None,
     target_fpir: float,
     seed: int,
-) -> tuple[Identification, ...]:
+) -> tuple[SearchResults, ...]:
     """The whole gallery, after smaller ones drawn from it; nobody's photos make nothing."""
-    whole = searches.enrol(acquired, plan.gallery) if plan.gallery else None
+    whole = searches.mean_templates(acquired, plan.gallery) if plan.gallery else None
     if whole is None or not whole.names:
         return ()
     n = len(whole.names)
     small = [searches.drawn(whole, k, seed) for k in searches.SMALLER_N if k < n]
 
-    def at(gallery: Enrolled, mated: tuple[LabelledPhoto, ...], ranks: int) -> Identification:
-        return searches.identify(
+    def at(gallery: Enrolled, mated: tuple[LabelledPhoto, ...], ranks: int) -> SearchResults:
+        return searches.search_results(
             acquired, gallery, mated, plan.strangers, embedder_id, table, target_fpir, ranks
         )
 
@@ -158,7 +159,7 @@ def _refused(plan: Plan, acquired: Acquired) -> tuple[str, ...]:
 def _comparison_point(embedder_id: str, table: ReferenceTable | None) -> OperatingPoint | None:
     if table is None:
         return None
-    situation = Situation(embedder_id, 1, table)
+    inputs = ThresholdInputs(embedder_id, 1, table)
     return operating_point.at(
-        situation, Target.FMR, operating_point.DEFAULT_FMR, Basis.REFERENCE_TABLE
+        inputs, Target.FMR, operating_point.DEFAULT_FMR, Basis.REFERENCE_TABLE
     )

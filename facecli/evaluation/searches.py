@@ -29,7 +29,7 @@ from facecli.metrics.reference_table import ReferenceTable
 from facecli.metrics.verification import Curve
 from facecli.storage.records import mean_template
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import Situation
+from facecli.threshold.operating_point import ThresholdInputs
 
 SMALLER_N = (10, 50, 200, 1000, 5000)  # galleries drawn from a larger one
 SHOWN_FPIR = (0.1, 0.03, 0.01, 0.003, 0.001)
@@ -77,7 +77,7 @@ class FnirAtFpir:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Identification:
+class SearchResults:
     """What searching a gallery of n subjects comes to.
 
     point, rates: the default operating point and what it does; None where `remark` says why.
@@ -89,7 +89,7 @@ class Identification:
     mated: Found
     strangers: Found
     searches: Searches
-    situation: Situation
+    threshold_inputs: ThresholdInputs
     point: OperatingPoint | None
     rates: IdentificationRates | None
     fnir: tuple[FnirAtFpir, ...]
@@ -98,7 +98,7 @@ class Identification:
     remark: str = ""
 
 
-def enrol(acquired: Acquired, photos: Sequence[LabelledPhoto]) -> Enrolled:
+def mean_templates(acquired: Acquired, photos: Sequence[LabelledPhoto]) -> Enrolled:
     """Mean templates of the photos that enrolment would take."""
     names = [key(photo.subject) for photo in photos]
     rows = np.array([acquired.rows[photo.path] for photo in photos], np.intp)
@@ -127,7 +127,7 @@ def drawn(gallery: Enrolled, n: int, seed: int) -> Enrolled:
     )
 
 
-def identify(
+def search_results(
     acquired: Acquired,
     gallery: Enrolled,
     mated: Sequence[LabelledPhoto],
@@ -136,20 +136,20 @@ def identify(
     table: ReferenceTable | None,
     target_fpir: float,
     ranks: int = 0,
-) -> Identification:
+) -> SearchResults:
     """Search for everybody. ranks: how far the CMC goes, 0 for none."""
     n = len(gallery.names)
     observed = observe(acquired.vectors[gallery.references], gallery.owners, gallery.templates)
-    situation = Situation(embedder_id, n, table, observed)
+    inputs = ThresholdInputs(embedder_id, n, table, observed)
     found, other = (_found(acquired, gallery, photos) for photos in (mated, strangers))
     searches = Searches(
         Scores(found.scores, 0, found.people), found.ranks,
         Scores(other.scores, 0, other.people), n,
     )  # fmt: skip
-    point, remark = _point(situation, target_fpir)
+    point, remark = _point(inputs, target_fpir)
     both = bool(len(found.probes) and len(other.probes))
-    return Identification(
-        n, gallery, found, other, searches, situation, point,
+    return SearchResults(
+        n, gallery, found, other, searches, inputs, point,
         identification_rates(searches, point.threshold) if point else None,
         tuple(_fnir_at(searches, fpir) for fpir in SHOWN_FPIR),
         cmc(searches, ranks) if ranks else (),
@@ -182,9 +182,9 @@ def _ranks(grid: Float32, right: Rows) -> Rows:
     return np.where(right < 0, 0, ranks)
 
 
-def _point(situation: Situation, fpir: float) -> tuple[OperatingPoint | None, str]:
+def _point(inputs: ThresholdInputs, fpir: float) -> tuple[OperatingPoint | None, str]:
     try:
-        return operating_point.at(situation, Target.FPIR, fpir, Basis.REFERENCE_TABLE), ""
+        return operating_point.at(inputs, Target.FPIR, fpir, Basis.REFERENCE_TABLE), ""
     except CalibrationError as error:
         return None, str(error)
 

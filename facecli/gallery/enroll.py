@@ -25,7 +25,7 @@ COMMIT_EVERY = 32  # photos: a commit costs milliseconds, a lost photo costs an 
 UNSEEN = "it is here, but a worker does not see it: workers need it under the same path"
 
 
-class EnrolStatus(StrEnum):
+class EnrollStatus(StrEnum):
     """What became of a photo."""
 
     ENROLLED = "enrolled"
@@ -34,7 +34,7 @@ class EnrolStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolItem:
+class EnrollItem:
     """One photo's outcome. faces: references it added.
 
     failure: why it was skipped, or what was wrong with a face of it that was.
@@ -42,18 +42,18 @@ class EnrolItem:
 
     path: str
     subject: str
-    status: EnrolStatus
+    status: EnrollStatus
     faces: int = 0
     failure: FailureToAcquire | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolReport:
+class EnrollReport:
     """Every photo's outcome, in the order given."""
 
-    items: tuple[EnrolItem, ...]
+    items: tuple[EnrollItem, ...]
 
-    def count(self, status: EnrolStatus) -> int:
+    def count(self, status: EnrollStatus) -> int:
         """How many photos came to this."""
         return sum(item.status is status for item in self.items)
 
@@ -74,25 +74,25 @@ class _Task:
 class _Prepared:
     """A photo on its way: its outcome so far, and the references to be written."""
 
-    item: EnrolItem
+    item: EnrollItem
     new: tuple[NewReference, ...] = ()
 
 
-def enrol(
+def enroll(
     store: Vault,
     run: Run,
     photos: Sequence[LabelledPhoto],
     faces: FacesRule,
-    progress: Callable[[EnrolItem], object] | None,
+    progress: Callable[[EnrollItem], object] | None,
     bar: float = quality.DEFAULT_BAR,
     store_them: bool = True,
-) -> EnrolReport:
+) -> EnrollReport:
     """Extract where `run` does, write here in groups; a photo is reported once it is committed.
 
     bar: faces of a lower quality are refused. store_them: False only says what would be enrolled.
     """
     written: set[tuple[str, str]] = set()
-    done: list[EnrolItem] = []
+    done: list[EnrollItem] = []
     waiting: list[_Prepared] = []
 
     def commit() -> None:
@@ -110,7 +110,7 @@ def enrol(
         if len(waiting) >= COMMIT_EVERY:
             commit()
     commit()
-    return EnrolReport(tuple(done))
+    return EnrollReport(tuple(done))
 
 
 def _tasks(store: Vault, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
@@ -139,7 +139,7 @@ def _opened(task: _Task) -> Opened | FailureToAcquire | _Prepared:
         return replace(data, path=path)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in task.known:
-        return _Prepared(EnrolItem(path, task.photo.subject, EnrolStatus.ALREADY))
+        return _Prepared(EnrollItem(path, task.photo.subject, EnrollStatus.ALREADY))
     return decoded(data, path, sha256)
 
 
@@ -163,7 +163,7 @@ def _judged(
     )
     if flaw and not new:
         return _skipped(path, subject, flaw)
-    return _Prepared(EnrolItem(path, subject, EnrolStatus.ENROLLED, len(new), flaw), new)
+    return _Prepared(EnrollItem(path, subject, EnrollStatus.ENROLLED, len(new), flaw), new)
 
 
 def _refused(photo: Photo, rule: FacesRule) -> FailureToAcquire | None:
@@ -182,7 +182,7 @@ def _once(prepared: _Prepared, written: set[tuple[str, str]]) -> _Prepared:
         return prepared
     mark = (key(prepared.item.subject), prepared.new[0].photo_sha256)
     if mark in written:
-        return _Prepared(replace(prepared.item, status=EnrolStatus.ALREADY, faces=0))
+        return _Prepared(replace(prepared.item, status=EnrollStatus.ALREADY, faces=0))
     written.add(mark)
     return prepared
 
@@ -197,4 +197,4 @@ def _located(prepared: _Prepared) -> _Prepared:
 
 
 def _skipped(path: str, subject: str, failure: FailureToAcquire) -> _Prepared:
-    return _Prepared(EnrolItem(path, subject, EnrolStatus.SKIPPED, 0, failure))
+    return _Prepared(EnrollItem(path, subject, EnrollStatus.SKIPPED, 0, failure))

@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facecli.common import places
 from facecli.common.enums import DetectorName, Device, FacesRule, Target
-from facecli.common.errors import CalibrationError, EmbedderMismatchError, ModelError, UsageError
-from facecli.common.names import name_fault
+from facecli.common.errors import CalibrationError, EmbedderMismatchError, ModelError
+from facecli.common.names import require_name
 from facecli.common.timestamp import now
 from facecli.common.types import Decision, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.identify import identify
-from facecli.gallery.loaded_models import Equipped
-from facecli.gallery.search import Search
+from facecli.gallery.loaded_models import LoadedModels
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Source
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage import opening
+from facecli.storage.interface import Vault
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, GalleryInfo
-from facecli.threshold import operating_point, situation
-from facecli.threshold.operating_point import DEFAULT_FPIR
+from facecli.threshold import operating_point
+from facecli.threshold.operating_point import DEFAULT_FPIR, ThresholdInputs
 
 if TYPE_CHECKING:
     from facecli.datasets.pairs import Pairs
     from facecli.evaluation.audit.findings import Audit
-    from facecli.gallery.enroll import EnrolItem, EnrolReport
+    from facecli.gallery.enroll import EnrollItem, EnrollReport
     from facecli.gallery.re_embed import LeftOut, ReEmbedding
     from facecli.gallery.verify import Verification
     from facecli.threshold.from_pairs import Calibration
-    from facecli.threshold.from_strangers import Person, StrangerCalibration
+    from facecli.threshold.from_strangers import Stranger, StrangerCalibration
 
 REEMBED = "re-embedding"
 
 
-def default_path() -> Path:
-    """FACECLI_GALLERY, else `gallery.facecli` in facecli's home folder."""
-    chosen = os.environ.get("FACECLI_GALLERY")
-    return Path(chosen).expanduser() if chosen else places.home() / "gallery.facecli"
+class Gallery:
+    """An open gallery with the models that made it. Use it from one thread.
 
-
-class Gallery(Equipped):
-    """An open gallery file with the embedder that made it. Use it from one thread.
-
-    Models load at the first photo. Close it, or use it in a `with` statement.
+    storage: who is enrolled; list, rename, merge, remove and undo there.
+    models: load at the first photo. Close it, or use it in a `with` statement.
     """
+
+    def __init__(self, storage: Vault, models: LoadedModels) -> None:
+        self.storage = storage
+        self.models = models
 
     @classmethod
     def open(
@@ -62,7 +61,7 @@ class Gallery(Equipped):
         create: bool = False,
         key: Key | None = None,
     ) -> Gallery:
-        """Open the gallery at `path` (default: `default_path()`).
+        """Open the gallery at `path` (default: `places.default_gallery()`).
 
         model: an embedder's name; None takes the one that made the gallery, for a new one
         FACECLI_MODEL, else the default. detector: what finds the faces, with either the same.
@@ -73,20 +72,22 @@ class Gallery(Equipped):
         Raises GalleryError when it is missing or damaged, EmbedderMismatchError when `model` did
         not make it, ModelError when there is no `model`.
         """
-        where = Path(path) if path is not None else default_path()
+        where = Path(path) if path is not None else places.default_gallery()
         engine = opening.of(where)
         if create and not engine.present(where, key):
             spec = registry.find_embedder(model)
-            made = engine.create(where, spec.embedder_id, spec.dimension, key)
-            return cls(made, spec.name, device, detector)
-        opened = cls(engine.open(where, key), model, device, detector)
+            storage = engine.create(where, spec.embedder_id, spec.dimension, key)
+            return cls(storage, LoadedModels(spec.name, storage.require, device, detector))
+        storage = engine.open(where, key)
+        made_by = storage.embedder_id.split(":")[0]
+        models = LoadedModels(model or made_by, storage.require, device, detector)
         try:
             if model is not None:
-                opened._spec  # noqa: B018 (it is looked up and compared here)
+                models.spec  # noqa: B018 (it is looked up and compared here)
         except BaseException:
-            opened.close()
+            storage.close()
             raise
-        return opened
+        return cls(storage, models)
 
     def __enter__(self) -> Gallery:
         return self
@@ -96,7 +97,7 @@ class Gallery(Equipped):
 
     def close(self) -> None:
         """Release the file."""
-        self._store.close()
+        self.storage.close()
 
     # the main job ----------------------------------------------------------------------------
 
@@ -108,30 +109,28 @@ class Gallery(Equipped):
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
         scheduler: str | None = None,
-        progress: Callable[[EnrolItem], object] | None = None,
+        progress: Callable[[EnrollItem], object] | None = None,
         dry_run: bool = False,
-    ) -> EnrolReport:
+    ) -> EnrollReport:
         """Enrol photos under their subjects' names; what is there already costs a hash.
 
         Committed in small groups: an interrupted run keeps what it reported and resumes.
         min_quality: faces below it, in [0, 1], are refused with the reason. scheduler: work on
-        Dask workers, `local` processes or those of an address (see `spread`). dry_run: look at
-        the photos, enrol nothing. Raises UsageError where a subject's name cannot be one,
+        Dask workers, `local` processes or those of an address (see `distributed`). dry_run: look
+        at the photos, enrol nothing. Raises UsageError where a subject's name cannot be one,
         SchedulerError where the workers are not there.
         """
-        from facecli.gallery.enroll import (
-            enrol,  # what searching does not need is not imported for it
-        )
+        from facecli.gallery.enroll import enroll  # searching does not need it
 
         for name in {photo.subject for photo in photos}:
-            if fault := name_fault(name):
-                raise UsageError(f"{name!r}: {fault}")
-        with self._run(scheduler, workers) as run, self.untouched(dry_run):
-            report = enrol(self._store, run, photos, faces, progress, min_quality, not dry_run)
-        if dry_run:
-            return report
-        situation.observed(self._store)  # now, so that the next search need not wait for it
-        self._store.settle()
+            require_name(name)
+        dry = self.storage.untouched() if dry_run else nullcontext()
+        with self.models.run(scheduler, workers) as run, dry:
+            report = enroll(self.storage, run, photos, faces, progress, min_quality, not dry_run)
+        if not dry_run:
+            # now, so that the next search need not wait for it
+            operating_point.own_nonmated_scores(self.storage)
+            self.storage.settle()
         return report
 
     def identify(
@@ -151,15 +150,10 @@ class Gallery(Equipped):
         min_quality: a face below it is of low quality where it would be unknown.
         exact: rank as brute force would, where the gallery is so large that a sidecar proposes.
         """
-        self._spec  # noqa: B018 (looked up here: SQLite is asked for it, on the thread it opened on)
-        yield from identify(
-            self._store,
-            photos,
-            lambda lone: self._lone_extractor if lone else self.extractor,
-            lambda: self._search(threshold, fpir, min_quality, exact),
-            top,
-            workers,
-        )
+        return identify(
+            self.storage, self.models, photos, top=top, threshold=threshold, fpir=fpir,
+            min_quality=min_quality, workers=workers, exact=exact,
+        )  # fmt: skip
 
     def verify(self, first: Path, second: Path, *, threshold: float | None = None) -> Verification:
         """Compare the largest faces of two photos at the operating point.
@@ -168,7 +162,7 @@ class Gallery(Equipped):
         """
         from facecli.gallery.verify import verify
 
-        return verify(self.extractor, first, second, self.operating_point(threshold))
+        return verify(self.models.extractor, first, second, self.operating_point(threshold))
 
     def re_embed(
         self,
@@ -180,7 +174,7 @@ class Gallery(Equipped):
         progress: Callable[[], object] = lambda: None,
         dry_run: bool = False,
     ) -> ReEmbedding:
-        """Move the gallery to another embedder, from its original photos; see `reembed`.
+        """Move the gallery to another embedder, from its original photos; see `gallery.re_embed`.
 
         to: a new file, and this gallery stays. accept: called with the references that would be
         left out; may raise. dry_run: only look for the photos. Raises UsageError when the gallery
@@ -190,13 +184,13 @@ class Gallery(Equipped):
 
         spec = registry.find_embedder(model)
         if dry_run:
-            return survey(self._store.file(REEMBED), spec)
+            return survey(self.storage.file(REEMBED), spec)
         if to is not None:
             opening.file(to, REEMBED)
-        extractor = Extractor.load(spec, self._device, self._detector)
-        result = re_embed(self._store.file(REEMBED), extractor, to, accept, workers, progress)
+        extractor = Extractor.load(spec, self.models.device, self.models.detector)
+        result = re_embed(self.storage.file(REEMBED), extractor, to, accept, workers, progress)
         if to is None:
-            self._take(model)
+            self.models.take(model)
         return result
 
     # the threshold ---------------------------------------------------------------------------
@@ -209,12 +203,12 @@ class Gallery(Equipped):
         threshold: a cosine, or fpir: another target rate, instead of it; nothing is stored.
         Raises CalibrationError where the embedder has no table and nothing was calibrated.
         """
-        return situation.point(self._situation(), threshold, fpir)
+        return operating_point.requested(self._threshold_inputs(), threshold, fpir)
 
     def set_threshold(self, threshold: float) -> OperatingPoint:
         """Put a threshold in force by hand. Raises UsageError outside (-1, 1)."""
-        hand = operating_point.by_hand(self._situation(), threshold, now())
-        self._store.calibrate(
+        hand = operating_point.by_hand(self._threshold_inputs(), threshold, now())
+        self.storage.calibrate(
             CalibrationRow(
                 hand.basis, hand.target, None, threshold, None, hand.made_from, hand.made_at
             )
@@ -238,15 +232,15 @@ class Gallery(Equipped):
             calibrate,  # scipy costs 0.3 s; nothing else here needs it
         )
 
-        now_ = replace(self._situation(), choice=None)
-        result = calibrate(self.extractor, pairs, now_, target, rate, workers)
+        inputs = replace(self._threshold_inputs(), choice=None)
+        result = calibrate(self.models.extractor, pairs, inputs, target, rate, workers)
         if store:
-            self._store.calibrate(result.row())
+            self.storage.calibrate(result.row())
         return result
 
     def calibrate_strangers(
         self,
-        people: Sequence[Person],
+        people: Sequence[Stranger],
         *,
         rate: float = DEFAULT_FPIR,
         assurance: float | None = None,
@@ -255,34 +249,34 @@ class Gallery(Equipped):
     ) -> StrangerCalibration:
         """Search for people who are not enrolled and put the threshold for FPIR `rate` in force.
 
-        people: see `strangers.read_people`. assurance: a confidence in (0, 1), None for the
+        people: see `read_people`. assurance: a confidence in (0, 1), None for the
         conformal quantile. store: False only measures. Raises CalibrationError when these people
         cannot serve.
         """
         from facecli.threshold.from_strangers import calibrate_strangers
 
-        subjects, now_ = self._store.templates(), self._situation()
+        subjects, inputs = self.storage.templates(), self._threshold_inputs()
         result = calibrate_strangers(
-            self.extractor, people, subjects, now_, rate, assurance, workers
+            self.models.extractor, people, subjects, inputs, rate, assurance, workers
         )
         if store:
-            self._store.calibrate(result.choice)
+            self.storage.calibrate(result.choice)
         return result
 
     # what it is ------------------------------------------------------------------------------
 
     def info(self) -> GalleryInfo:
         """Counts, embedder and operating point (None without a threshold or the embedder)."""
-        subjects, references = self._store.counts()
+        subjects, references = self.storage.counts()
         try:
             point = self.operating_point()
         except (CalibrationError, EmbedderMismatchError, ModelError):
             point = None
         return GalleryInfo(
-            self._store.label, subjects, references, self._store.embedder_id,
-            self._store.dimension, self._store.created_at, self._store.size(), point,
-            self._store.index(point.threshold if point else None),
-            encrypted=self._store.encrypted,
+            self.storage.label, subjects, references, self.storage.embedder_id,
+            self.storage.dimension, self.storage.created_at, self.storage.size(), point,
+            self.storage.index(point.threshold if point else None),
+            encrypted=self.storage.encrypted,
         )  # fmt: skip
 
     def audit(self) -> Audit:
@@ -290,25 +284,20 @@ class Gallery(Equipped):
 
         Raises CalibrationError where the embedder has no table and nothing was calibrated.
         """
-        from facecli.evaluation.audit.listing import (
+        from facecli.evaluation.audit.audit import (
             audit,  # scipy costs 0.1 s; nothing else here needs it
         )
 
-        table = self._situation().table()
+        table = self._threshold_inputs().table()
         if table is None:
             raise CalibrationError(
-                f"the embedder {self._store.embedder_id.split(':')[0]} comes without a reference "
+                f"the embedder {self.storage.embedder_id.split(':')[0]} comes without a reference "
                 "table, so no likeness can be judged: measure one with "
                 "`facecli threshold --calibrate pairs.csv`"
             )
-        with self._store.snapshot():
-            references = tuple(self._store.references())
+        with self.storage.snapshot():
+            references = tuple(self.storage.references())
         return audit(references, table)
 
-    def _search(
-        self, threshold: float | None, fpir: float | None, bar: float, exact: bool
-    ) -> Search:
-        now_ = self._situation()
-        point = situation.point(now_, threshold, fpir)
-        ranker = self._store.ranker(exact, point.threshold)
-        return Search(ranker, point, now_.fitted_table(), bar)
+    def _threshold_inputs(self) -> ThresholdInputs:
+        return ThresholdInputs.of(self.storage, self.models.reference_table)

@@ -8,56 +8,107 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 
+from facecli.common.decision import decide
+from facecli.common.enums import Outcome, Reason
 from facecli.common.parallel import ordered
-from facecli.common.types import Decision, FailureToAcquire, Photo
-from facecli.gallery.search import Search
-from facecli.recognition.pipeline import Extractor, Source, ahead
-from facecli.storage.interface import Vault
+from facecli.common.types import Candidate, Decision, FailureToAcquire, OperatingPoint, Photo, Probe
+from facecli.gallery.loaded_models import LoadedModels
+from facecli.metrics.reference_table import ReferenceTable
+from facecli.recognition import quality
+from facecli.recognition.pipeline import Source, ahead
+from facecli.storage.interface import Ranker, Vault
+from facecli.threshold import operating_point
+from facecli.threshold.operating_point import ThresholdInputs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """One reading of the gallery, searched many times at one operating point.
+
+    table: the non-mated scores that false alarms are told by; None where there are none.
+    min_quality: a face below it that is not identified is of low quality, not unknown.
+    top: how many candidates a face gets.
+    """
+
+    ranker: Ranker
+    point: OperatingPoint
+    table: ReferenceTable | None
+    min_quality: float
+    top: int
+
+    def decisions(self, photo: Photo | FailureToAcquire) -> Iterator[Decision]:
+        """One decision a face; one row for a photo that has none or cannot be read."""
+        if isinstance(photo, FailureToAcquire):
+            yield Decision(Probe(photo.path), Outcome.FAILED, (), self.point, failure=photo)
+            return
+        for failure in photo.failures:
+            yield Decision(Probe(photo.path), Outcome.FAILED, (), self.point, failure=failure)
+        if not photo.faces and not photo.failures:
+            yield Decision(Probe(photo.path), Outcome.NO_FACE, (), self.point)
+        for index, found in enumerate(photo.faces):
+            probe = Probe(photo.path, index, found.face)
+            candidates = self.ranker.candidates(found.template.vector, max(1, self.top))
+            fault = quality.fault(found.face, self.min_quality)
+            flaw = FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault) if fault else None
+            yield decide(probe, candidates, self.point, self._false_alarm(candidates), flaw)
+
+    def _false_alarm(self, candidates: Sequence[Candidate]) -> float:
+        if self.table is None or not candidates:
+            return float("nan")
+        return self.table.fpir(candidates[0].score, self.point.n)
 
 
 def identify(
-    store: Vault,
+    storage: Vault,
+    models: LoadedModels,
     photos: Iterable[Source],
-    load: Callable[[bool], Extractor],
-    prepare: Callable[[], Search],
+    *,
     top: int,
+    threshold: float | None,
+    fpir: float | None,
+    min_quality: float,
     workers: int | None,
+    exact: bool,
 ) -> Iterator[Decision]:
-    """See `Gallery.identify`.
+    """See `Gallery.identify`."""
+    models.spec  # noqa: B018 (looked up once, before two threads ask for it)
 
-    load: the extractor, for a lone photo or not; called on another thread. prepare: reads the
-    gallery; called on this one, which SQLite wants.
-    """
-    search, results = _ready(photos, load, prepare, workers)
-    answer = partial(_answer, search, top)
-    several = search.at_once > 1
-    answers = ordered(answer, results, search.at_once) if several else map(answer, results)
+    def read() -> Search:
+        inputs = ThresholdInputs.of(storage, models.reference_table)
+        point = operating_point.requested(inputs, threshold, fpir)
+        ranker = storage.ranker(exact, point.threshold)
+        return Search(ranker, point, inputs.fitted_table(), min_quality, top)
+
+    search, results = _ready(models, photos, read, workers)
+
+    def answer(
+        result: Photo | FailureToAcquire,
+    ) -> tuple[Photo | FailureToAcquire, tuple[Decision, ...]]:
+        return result, tuple(search.decisions(result))
+
+    at_once = search.ranker.at_once
+    answers = ordered(answer, results, at_once) if at_once > 1 else map(answer, results)
     for result, decisions in answers:
         if isinstance(result, Photo):
             named = {d.subject for d in decisions if d.subject is not None}
-            store.log_search(result.sha256, named)
+            storage.log_search(result.sha256, named)
         yield from decisions
 
 
 def _ready(
+    models: LoadedModels,
     photos: Iterable[Source],
-    load: Callable[[bool], Extractor],
-    prepare: Callable[[], Search],
+    read: Callable[[], Search],
     workers: int | None,
 ) -> tuple[Search, Iterator[Photo | FailureToAcquire]]:
+    """The models load on another thread; `read` reads the gallery on this one, as SQLite wants."""
     lone = photos[0] if isinstance(photos, Sequence) and len(photos) == 1 else None
     opening = lone if lone is None or isinstance(lone, Future) else ahead(lone)
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load, lone is not None)
-        search, extractor = prepare(), loading.result()
+        loading = pool.submit(lambda: models.extractor if lone is None else models.lone_extractor)
+        search, extractor = read(), loading.result()
     if opening is None:
         return search, extractor.photos(photos, workers)
     return search, extractor.batch([opening])
-
-
-def _answer(
-    search: Search, top: int, result: Photo | FailureToAcquire
-) -> tuple[Photo | FailureToAcquire, tuple[Decision, ...]]:
-    return result, tuple(search.photo(result, top))

@@ -1,75 +1,84 @@
-"""An open gallery with the models that made it, loaded when a photo or a table needs them."""
+"""The models that photos of a gallery are worked on with, each loaded when it is first used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
 from facecli.common.enums import DetectorName, Device
 from facecli.common.parallel import processors
-from facecli.gallery.people import People
 from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Run
-from facecli.storage.interface import Vault
-from facecli.threshold import situation
-from facecli.threshold.operating_point import Situation
 
 
-class Equipped(People):
-    """What `gallery.Gallery` does its work with."""
+class LoadedModels:
+    """An embedder with its reference table, and a detector.
+
+    Nothing is looked up before it is used: people can be removed without the model.
+    """
 
     def __init__(
-        self, store: Vault, model: str | None, device: Device, detector: DetectorName
+        self,
+        embedder: str,
+        require: Callable[[str], object],
+        device: Device,
+        detector: DetectorName,
     ) -> None:
-        super().__init__(store)
-        self._model = model
-        self._device = device
-        self._detector = detector
+        """embedder: its name. require: called with its id, raises where the gallery is another's.
+
+        detector: what runs the face detector.
+        """
+        self._embedder = embedder
+        self._require = require
+        self.device = device
+        self.detector = detector
 
     @cached_property
-    def _spec(self) -> registry.EmbedderSpec:
-        """Looked up when a photo or a table needs it: people can be removed without the model."""
-        spec = registry.find_embedder(self._model or self._store.embedder_id.split(":")[0])
-        self._store.require(spec.embedder_id)
+    def spec(self) -> registry.EmbedderSpec:
+        """The embedder's description.
+
+        Raises ModelError when it is not there, EmbedderMismatchError when the gallery is another's.
+        """
+        spec = registry.find_embedder(self._embedder)
+        self._require(spec.embedder_id)
         return spec
 
     @cached_property
     def extractor(self) -> Extractor:
-        """The one path from photos to templates, loaded when first used."""
-        return Extractor.load(self._spec, self._device, self._detector)
+        """The one path from photos to templates."""
+        return Extractor.load(self.spec, self.device, self.detector)
 
     @cached_property
-    def _lone_extractor(self) -> Extractor:
+    def lone_extractor(self) -> Extractor:
         """The same for a photo by itself, which gets all processors."""
-        return Extractor.load(self._spec, self._device, self._detector, processors())
+        return Extractor.load(self.spec, self.device, self.detector, processors())
 
     @cached_property
-    def built_in_table(self) -> ReferenceTable | None:
-        """The embedder's reference table; None where it ships none."""
-        return reference_table.load(self._spec.table) if self._spec.table else None
+    def reference_table(self) -> ReferenceTable | None:
+        """The embedder's non-mated scores; None where it ships none."""
+        return reference_table.load(self.spec.table) if self.spec.table else None
 
-    def _take(self, model: str) -> None:
-        """Go on with another embedder."""
-        self._model = model
-        for stale in ("_spec", "extractor", "_lone_extractor", "built_in_table"):
+    def take(self, embedder: str) -> None:
+        """Go on with another embedder, once the gallery is that one's."""
+        self._embedder = embedder
+        for stale in ("spec", "extractor", "lone_extractor", "reference_table"):
             self.__dict__.pop(stale, None)
 
-    def _situation(self) -> Situation:
-        return situation.of(self._store, self.built_in_table)
-
     @contextmanager
-    def _run(self, scheduler: str | None, workers: int | None) -> Iterator[Run]:
-        """Where photos are worked on: threads here, or a cluster that loads its own models."""
+    def run(self, scheduler: str | None, workers: int | None) -> Iterator[Run]:
+        """What works on photos: threads here, or a cluster that loads the same models itself.
+
+        scheduler: as for `Gallery.enroll`. Raises SchedulerError where its workers are not there.
+        """
         if scheduler is None:
             yield self.extractor.on(workers)
             return
         from facecli.recognition import distributed
 
-        recipe = distributed.Recipe(
-            self._spec.name, self._spec.embedder_id, self._device, self._detector
-        )
+        spec = self.spec
+        recipe = distributed.Recipe(spec.name, spec.embedder_id, self.device, self.detector)
         with distributed.over(scheduler, recipe, workers) as run:
             yield run

@@ -14,7 +14,7 @@ from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import Situation
+from facecli.threshold.operating_point import ThresholdInputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +50,12 @@ def verify_without_gallery(
     """Compare two photos at the embedder's own table, FMR 1e-4, or at a threshold by hand."""
     spec = registry.find_embedder(model)
     table = reference_table.load(spec.table) if spec.table else None
-    situation = Situation(spec.embedder_id, 1, table)
+    inputs = ThresholdInputs(spec.embedder_id, 1, table)
     if threshold is not None:
-        point = operating_point.by_hand(situation, threshold, now())
+        point = operating_point.by_hand(inputs, threshold, now())
     else:
         point = operating_point.at(
-            situation, Target.FMR, operating_point.DEFAULT_FMR, Basis.REFERENCE_TABLE
+            inputs, Target.FMR, operating_point.DEFAULT_FMR, Basis.REFERENCE_TABLE
         )
     return verify(Extractor.load(spec, device, detector), first, second, point)
 

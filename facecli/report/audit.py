@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from facecli.evaluation.audit.findings import Audit, Finding, Kind
+from facecli.evaluation.audit.findings import Audit, AuditFinding, FindingKind
 from facecli.report.formats import SCHEMA, counted, printable, rounded, significant, table
 from facecli.report.html import data_uri, render
 from facecli.report.people import reference_row
@@ -16,11 +16,11 @@ from facecli.report.thumbnails import thumbnail
 from facecli.storage.records import ReferenceRow
 
 MEANING = {
-    Kind.SAME_PHOTO: "The same photograph stands under several names.",
-    Kind.ONE_PERSON: "Two subjects that are probably one person.",
-    Kind.SOMEBODY_ELSE: "A reference nearer to another subject than to the rest of its own.",
-    Kind.OUTLIER: "A reference unlike the rest of its subject.",
-    Kind.LOW_QUALITY: "A face too small, turned away or unclear to be relied on.",
+    FindingKind.SAME_PHOTO: "The same photograph stands under several names.",
+    FindingKind.ONE_PERSON: "Two subjects that are probably one person.",
+    FindingKind.SOMEBODY_ELSE: "A reference nearer to another subject than to the rest of its own.",
+    FindingKind.OUTLIER: "A reference unlike the rest of its subject.",
+    FindingKind.LOW_QUALITY: "A face too small, turned away or unclear to be relied on.",
 }
 # Rows by chance, and false-alarm value, up to which a command stands there ready, no comment.
 SURE, SURE_ALARM = 0.1, 0.01
@@ -92,23 +92,23 @@ def proposals(audit: Audit, top: int, gallery: Path | None = None) -> str:
     return "\n".join(lines)
 
 
-def evidence(finding: Finding) -> str:
+def evidence(finding: AuditFinding) -> str:
     """Why, in a few words."""
     score, own = f"{finding.score:.3f}", finding.own_score
-    if finding.kind is Kind.SAME_PHOTO:
+    if finding.kind is FindingKind.SAME_PHOTO:
         what = "equal files" if finding.expected == 0 else f"templates alike to {score}"
         fits = "" if math.isnan(own) else f", fits {printable(finding.subjects[0])} best: {own:.3f}"
         return what + fits
-    if finding.kind is Kind.ONE_PERSON:
+    if finding.kind is FindingKind.ONE_PERSON:
         return f"{score} between their templates"
-    if finding.kind is Kind.SOMEBODY_ELSE:
+    if finding.kind is FindingKind.SOMEBODY_ELSE:
         return f"{score} to {printable(finding.subjects[1])}, {own:.3f} to its own"
-    if finding.kind is Kind.OUTLIER:
+    if finding.kind is FindingKind.OUTLIER:
         return f"{score} to " + ("each other" if len(finding.suspects) > 1 else "its own")
     return f"quality {finding.score:.2f}"
 
 
-def by_chance(finding: Finding) -> str:
+def by_chance(finding: AuditFinding) -> str:
     """`expected` with two digits; nothing where it does not apply."""
     return "" if math.isnan(finding.expected) else f"{finding.expected:.2g}"
 
@@ -125,7 +125,7 @@ def _ids(references: Sequence[ReferenceRow]) -> str:
     return ", ".join(str(r.id) for r in references)
 
 
-def _finding_row(finding: Finding) -> dict[str, Any]:
+def _finding_row(finding: AuditFinding) -> dict[str, Any]:
     return {
         "rank": finding.rank,
         "kind": str(finding.kind),
@@ -150,11 +150,11 @@ def _face(reference: ReferenceRow, suspect: bool) -> dict[str, object]:
     }
 
 
-def _commands(finding: Finding, merged: dict[str, str], gallery: Path | None) -> Iterator[str]:
+def _commands(finding: AuditFinding, merged: dict[str, str], gallery: Path | None) -> Iterator[str]:
     """merged: where subjects went by the commands before; taken into account and added to."""
     suspects = finding.suspects
     told_apart = len(suspects) == 1
-    if finding.kind is Kind.SAME_PHOTO and not math.isnan(finding.own_score):
+    if finding.kind is FindingKind.SAME_PHOTO and not math.isnan(finding.own_score):
         # It fits the first subject's other photos best, so the other names are wrong.
         suspects = tuple(r for r in suspects if r.subject != finding.subjects[0])
         told_apart = True
@@ -163,7 +163,7 @@ def _commands(finding: Finding, merged: dict[str, str], gallery: Path | None) ->
         for r in suspects
     ]
     sure = finding.expected <= SURE and not finding.false_alarm > SURE_ALARM  # either may be NaN
-    if finding.kind is Kind.ONE_PERSON:
+    if finding.kind is FindingKind.ONE_PERSON:
         into, name = (_now(merged, subject) for subject in finding.subjects)
         merge = _command("merge", gallery, [], [name, into])
         if sure:

@@ -10,10 +10,10 @@ from facecli.report.rates import interval_row
 from facecli.report.threshold import point_row
 
 if TYPE_CHECKING:  # metrics cost scipy's import
-    from facecli.evaluation.comparisons import Verification
+    from facecli.evaluation.comparisons import ComparisonResults
     from facecli.evaluation.mistakes import Mistake
     from facecli.evaluation.run import Evaluation
-    from facecli.evaluation.searches import Identification
+    from facecli.evaluation.searches import SearchResults
     from facecli.metrics.identification import IdentificationRates
     from facecli.metrics.verification import VerificationRates
 
@@ -56,7 +56,7 @@ def _table_text(t: Table) -> str:
     return f"{t.title}\n{table(t.rows, t.headers)}" + (f"\n{t.notes}" if t.notes else "")
 
 
-def _verification_row(v: Verification) -> dict[str, Any]:
+def _verification_row(v: ComparisonResults) -> dict[str, Any]:
     equal = v.equal
     return {
         "mated": v.mated.trials,
@@ -87,7 +87,7 @@ def _rates_row(r: VerificationRates) -> dict[str, Any]:
     }
 
 
-def _identification_row(i: Identification) -> dict[str, Any]:
+def _identification_row(i: SearchResults) -> dict[str, Any]:
     return {
         "n": i.n,
         "mated_searches": i.searches.mated.trials,

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from facecli.common.files import private_folder, save_private
-from facecli.evaluation.mistakes import Kind, Mistake, Shown
+from facecli.evaluation.mistakes import Mistake, MistakeKind, Shown
 from facecli.evaluation.run import Evaluation
-from facecli.evaluation.searches import Identification
+from facecli.evaluation.searches import SearchResults
 from facecli.metrics.gallery_fit import fitted
 from facecli.metrics.rates import Scores
 from facecli.report import plots
@@ -25,10 +25,10 @@ PATH_WIDTH = 28  # columns below a face
 UP_TO_N = 1_000_000
 STEPS = 61  # points of the threshold's line, ten a decade
 HINTS = {
-    Kind.NON_MATED: "Often one person under two names: check the labels.",
-    Kind.MATED: "Often a wrong label, or a poor photo.",
-    Kind.STRANGER: "The probe, then the nearest reference of the best candidate.",
-    Kind.WRONG_FIRST: "The probe, then the nearest reference of the subject ranked first.",
+    MistakeKind.NON_MATED: "Often one person under two names: check the labels.",
+    MistakeKind.MATED: "Often a wrong label, or a poor photo.",
+    MistakeKind.STRANGER: "The probe, then the nearest reference of the best candidate.",
+    MistakeKind.WRONG_FIRST: "The probe, then the nearest reference of the subject ranked first.",
 }
 
 
@@ -51,7 +51,7 @@ class Case:
 
 def page(e: Evaluation, thumbnails: bool = True) -> str:
     """The HTML. thumbnails: whether faces are shown."""
-    groups = [(kind, [m for m in e.mistakes if m.kind is kind]) for kind in Kind]
+    groups = [(kind, [m for m in e.mistakes if m.kind is kind]) for kind in MistakeKind]
     return render(
         "evaluation.html",
         {
@@ -102,8 +102,8 @@ def _search_drawings(e: Evaluation) -> Iterator[Drawing]:
         yield plots.cmc(rates, low, high, whole.n)
 
 
-def _threshold_by_n(whole: Identification, target: float) -> Iterator[Drawing]:
-    table = whole.situation.table()
+def _threshold_by_n(whole: SearchResults, target: float) -> Iterator[Drawing]:
+    table = whole.threshold_inputs.table()
     if table is None or whole.point is None:
         return
     own = fitted(table, whole.point.fit)

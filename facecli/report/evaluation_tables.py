@@ -11,9 +11,9 @@ from facecli.report.formats import counted, rate
 from facecli.report.rates import NOT_ESTIMABLE, in_words, interval_cells
 
 if TYPE_CHECKING:  # metrics cost scipy's import
-    from facecli.evaluation.comparisons import Verification
+    from facecli.evaluation.comparisons import ComparisonResults
     from facecli.evaluation.run import Evaluation
-    from facecli.evaluation.searches import Identification
+    from facecli.evaluation.searches import SearchResults
     from facecli.metrics.verification import VerificationRates
 
 SHOWN_RANKS = (1, 2, 3, 5, 10)
@@ -47,7 +47,7 @@ def summary(e: Evaluation) -> list[str]:
     return lines
 
 
-def _search_words(i: Identification, target: float) -> Iterator[str]:
+def _search_words(i: SearchResults, target: float) -> Iterator[str]:
     if i.rates is None or i.point is None:
         yield f"There is no default operating point: {i.remark}."
         return
@@ -66,7 +66,7 @@ def _search_words(i: Identification, target: float) -> Iterator[str]:
     )
 
 
-def _verdict(fpir: Interval, target: float, i: Identification) -> str:
+def _verdict(fpir: Interval, target: float, i: SearchResults) -> str:
     people = len(set(i.strangers.people))
     if fpir.low > target:
         return "That is more than was aimed at: these photos differ from the reference set."
@@ -80,7 +80,7 @@ def _verdict(fpir: Interval, target: float, i: Identification) -> str:
     return "The aim lies within the interval."
 
 
-def _comparison_words(v: Verification) -> Iterator[str]:
+def _comparison_words(v: ComparisonResults) -> Iterator[str]:
     if v.equal is not None:
         yield (
             f"Two photos compared: the equal error rate is {rate(v.equal.rate)}, over "
@@ -105,7 +105,7 @@ def tables(e: Evaluation) -> list[Table]:
     return [table for table in found if table.rows]
 
 
-def _operating_table(i: Identification) -> Table:
+def _operating_table(i: SearchResults) -> Table:
     title = f"1:N at the default operating point, N = {i.n:,}"
     headers = ("rate", "observed", "95 % interval", "count", "expected")
     if i.rates is None or i.point is None:
@@ -124,7 +124,7 @@ def _operating_table(i: Identification) -> Table:
     return Table(title, headers, rows, notes)
 
 
-def _sizes_table(results: Iterable[Identification]) -> Table:
+def _sizes_table(results: Iterable[SearchResults]) -> Table:
     rows = tuple(
         (
             f"{i.n:,}", f"{i.point.threshold:.4f}", rate(i.point.expected_fpir),
@@ -139,7 +139,7 @@ def _sizes_table(results: Iterable[Identification]) -> Table:
     return Table("The same at several N", headers, rows if len(rows) > 1 else (), notes)
 
 
-def _fnir_table(results: Sequence[Identification]) -> Table:
+def _fnir_table(results: Sequence[SearchResults]) -> Table:
     estimable = [(i.n, at.fpir, at.rates) for i in results for at in i.fnir if at.rates]
     rows = [
         (f"{n:,}", rate(fpir), f"{rates.threshold:.4f}", *interval_cells(rates.fnir))
@@ -159,7 +159,7 @@ def _fnir_table(results: Sequence[Identification]) -> Table:
     return Table("FNIR at FPIR", headers, tuple(rows), notes)
 
 
-def _cmc_table(i: Identification) -> Table:
+def _cmc_table(i: SearchResults) -> Table:
     shown = [(rank, v) for rank, v in enumerate(i.cmc, 1) if rank in SHOWN_RANKS]
     rows = tuple((str(rank), *interval_cells(v)) for rank, v in shown)
     notes = f"Closed-set, N = {i.n:,}, without a threshold. {_methods(i.cmc)}"
@@ -167,7 +167,7 @@ def _cmc_table(i: Identification) -> Table:
     return Table("Cumulative match characteristic", headers, rows, notes)
 
 
-def _thresholds_table(v: Verification) -> Table:
+def _thresholds_table(v: ComparisonResults) -> Table:
     rows = tuple(
         (f"{r.threshold:.4f}", *interval_cells(r.fmr), *interval_cells(r.fnmr)) for r in v.table
     )
@@ -182,7 +182,7 @@ def _thresholds_table(v: Verification) -> Table:
     return Table("1:1 at several thresholds", headers, rows, sample + methods)
 
 
-def _tar_table(v: Verification) -> Table:
+def _tar_table(v: ComparisonResults) -> Table:
     rows = tuple(_tar_cells(at.fmr, at.rates) for at in v.tar) if v.mated.trials else ()
     intervals = [at.rates.tar for at in v.tar if at.rates]
     notes = (

@@ -21,11 +21,11 @@ from facecli.report.threshold import aim, point_row
 
 if TYPE_CHECKING:
     from facecli.common.types import FailureToAcquire
-    from facecli.gallery.enroll import EnrolReport
+    from facecli.gallery.enroll import EnrollReport
     from facecli.storage.records import GalleryInfo, IndexInfo, ReferenceRow, SubjectRow
 
 
-def enrol_row(report: EnrolReport, problems: Sequence[FailureToAcquire]) -> dict[str, Any]:
+def enroll_row(report: EnrollReport, problems: Sequence[FailureToAcquire]) -> dict[str, Any]:
     """The machine-readable report of a run."""
     items = [
         {
@@ -49,7 +49,7 @@ def enrol_row(report: EnrolReport, problems: Sequence[FailureToAcquire]) -> dict
             "photos": items}  # fmt: skip
 
 
-def enrol_text(row: Row, info: GalleryInfo | None) -> str:
+def enroll_text(row: Row, info: GalleryInfo | None) -> str:
     """The summary: counts, each skipped photo with its reason, the gallery after it.
 
     info: None for a dry run.
@@ -64,13 +64,14 @@ def enrol_text(row: Row, info: GalleryInfo | None) -> str:
         if p["status"] == "skipped"
     ]
     if info:
-        lines.append(f"gallery {printable(str(info.path))}: {people(info)}")
+        held = people(info.subjects, info.references)
+        lines.append(f"gallery {printable(str(info.path))}: {held}")
     return "\n".join(lines)
 
 
-def people(info: GalleryInfo) -> str:
+def people(subjects: int, references: int) -> str:
     """`2 subjects, 5 references`."""
-    return f"{counted(info.subjects, 'subject')}, {counted(info.references, 'reference')}"
+    return f"{counted(subjects, 'subject')}, {counted(references, 'reference')}"
 
 
 def info_row(info: GalleryInfo) -> dict[str, Any]:

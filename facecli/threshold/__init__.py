@@ -1,5 +1,7 @@
-"""Where the threshold in force comes from: the embedder's table, the gallery's own people, a target
-rate (`operating_point`); pairs (`from_pairs`) or strangers (`from_strangers`) of the user's own.
+"""Where the threshold in force comes from.
 
-It may import `storage`, `recognition` and what lies below, and must never decide about a face.
+operating_point: from a table of non-mated scores, the gallery's own people and a target rate.
+from_pairs, from_strangers: from photos of the user's own, measured.
+It may import `storage`, `recognition`, `datasets` and what lies below. It must never decide about a
+face: `common.decision` does.
 """

@@ -22,7 +22,7 @@ from facecli.metrics.verification import VerificationRates, error_rates
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import CalibrationRow
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import Situation
+from facecli.threshold.operating_point import ThresholdInputs
 
 FEWEST_NONMATED = 30  # for a shift: its standard error is then about 0.02 of cosine
 FEW_PEOPLE = 30  # below, a design effect is itself a guess
@@ -69,7 +69,7 @@ class Calibration:
 def calibrate(
     extractor: Extractor,
     pairs: Pairs,
-    situation: Situation,
+    inputs: ThresholdInputs,
     target: Target,
     rate: float,
     workers: int | None = None,
@@ -83,7 +83,7 @@ def calibrate(
     """
     if not 0 < rate < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
-    n = situation.n
+    n = inputs.n
     if target is Target.FPIR and n == 0:
         raise CalibrationError(
             "an FPIR depends on how many subjects are enrolled, and the gallery is empty: "
@@ -91,8 +91,8 @@ def calibrate(
         )
     scores = measure(extractor, pairs.pairs, workers)
     needed = rate if target is Target.FMR else -float(np.expm1(np.log1p(-rate) / n))
-    table, basis, remarks = _table(scores, situation.built_in, needed)
-    measured = replace(situation, built_in=table)
+    table, basis, remarks = _table(scores, inputs.built_in, needed)
+    measured = replace(inputs, built_in=table)
     point = operating_point.at(measured, target, rate, basis, now())
     thresholds = sorted({round(table.score(fmr), 4) for fmr in SHOWN_FMR})
     return Calibration(

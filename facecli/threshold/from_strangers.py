@@ -25,14 +25,14 @@ from facecli.metrics.reference_table import ReferenceTable, from_scores
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import CalibrationRow, Subjects
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import Situation
+from facecli.threshold.operating_point import ThresholdInputs
 
 FEWEST_PEOPLE = 20  # for a shift: its standard error is then about 0.015 of cosine
 SURPRISING = 0.05  # the chance that any of all the strangers scores so high
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Stranger:
     """Somebody who is not enrolled. name: for messages. photos: at least one."""
 
     name: str
@@ -40,10 +40,10 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class Strangers:
     """Each person once. problems: what was left out below the folder, and why."""
 
-    people: tuple[Person, ...]
+    people: tuple[Stranger, ...]
     problems: tuple[FailureToAcquire, ...]
 
 
@@ -97,20 +97,21 @@ class StrangerCalibration:
     remarks: tuple[str, ...]
 
 
-def read_people(folder: Path) -> People:
+def read_people(folder: Path) -> Strangers:
     """Who is below `folder`: a folder is a person, and a photo directly in it is one, too.
 
     `Ada_1.jpg` and `Ada_2.jpg` are one person; photos that name nobody (`IMG_1234.jpg`) are
     taken for a person each. Raises InputError where there is no photo.
     """
     layout = labelled([folder])
-    known: dict[str, Person] = {}
+    known: dict[str, Stranger] = {}
     for photo in layout.photos:
-        person = known.get(key(photo.subject), Person(photo.subject, ()))
+        person = known.get(key(photo.subject), Stranger(photo.subject, ()))
         known[key(photo.subject)] = replace(person, photos=(*person.photos, photo.path))
     nameless = [p for p in layout.problems if _is_photo(p)]
-    alone = [Person(Path(p.path).name, (Path(p.path),)) for p in nameless]
-    return People((*known.values(), *alone), tuple(p for p in layout.problems if p not in nameless))
+    alone = [Stranger(Path(p.path).name, (Path(p.path),)) for p in nameless]
+    others = tuple(p for p in layout.problems if p not in nameless)
+    return Strangers((*known.values(), *alone), others)
 
 
 def _is_photo(problem: FailureToAcquire) -> bool:
@@ -119,9 +120,9 @@ def _is_photo(problem: FailureToAcquire) -> bool:
 
 def calibrate_strangers(
     extractor: Extractor,
-    people: Sequence[Person],
+    people: Sequence[Stranger],
     subjects: Subjects,
-    situation: Situation,
+    inputs: ThresholdInputs,
     rate: float,
     assurance: float | None = None,
     workers: int | None = None,
@@ -138,25 +139,25 @@ def calibrate_strangers(
     for value, name in ((rate, "the target"), (assurance, "the assurance")):
         if value is not None and not 0 < value < 1:
             raise UsageError(f"{name} is a rate between 0 and 1, not {value}: 0.01 is 1 %")
-    n = situation.n
+    n = inputs.n
     if n == 0:
         raise CalibrationError("the gallery is empty, so no stranger can be named: enrol first")
-    scores = search(extractor, people, subjects, workers)
-    base = replace(situation, choice=None).fitted_table()
+    scores = search_strangers(extractor, people, subjects, workers)
+    base = replace(inputs, choice=None).fitted_table()
     suspects = likely_enrolled(scores.searches, base, n)
     table, basis, remarks = _table(scores, base, n, rate, assurance)
     _check_reachable(table.threshold(rate, n), rate, suspects)
     choice = CalibrationRow(
         basis, Target.FPIR, rate, None, table.to_json(), table.made_from, now(), n
     )
-    point = operating_point.in_force(replace(situation, choice=choice))
+    point = operating_point.in_force(replace(inputs, choice=choice))
     accepted = int(np.count_nonzero(scores.best.accepted(point.threshold)))
     fpir = clopper_pearson(accepted, scores.people)
     return StrangerCalibration(point, fpir, suspects, scores, choice, remarks)
 
 
-def search(
-    extractor: Extractor, people: Sequence[Person], subjects: Subjects, workers: int | None = None
+def search_strangers(
+    extractor: Extractor, people: Sequence[Stranger], subjects: Subjects, workers: int | None = None
 ) -> StrangerScores:
     """Search for everybody with the first photo that gives a template, through the one path."""
     found: dict[int, Photo] = {}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from facecli.common.enums import Basis, Target
-from facecli.common.errors import CalibrationError, ModelError, UsageError
+from facecli.common.errors import CalibrationError, GalleryError, ModelError, UsageError
+from facecli.common.timestamp import now
 from facecli.common.types import GalleryFit, OperatingPoint
 from facecli.metrics.gallery_fit import Observed, fit, fitted
 from facecli.metrics.reference_table import ReferenceTable, from_json
+from facecli.storage.interface import Vault
 from facecli.storage.records import CalibrationRow
+from facecli.storage.search import candidates
 
 DEFAULT_FPIR = 0.01
 DEFAULT_FMR = 1e-4  # for a comparison of two photos where no gallery says otherwise
@@ -19,10 +23,10 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class ThresholdInputs:
     """All that a threshold depends on.
 
-    n: enrolled subjects. built_in: the embedder's table, None where it ships none. observed: the
+    n: enrolled subjects. built_in: the embedder's table, None where it ships none. own_scores: the
     gallery's own non-mated scores, None below two subjects. choice: the user's, None for the
     default.
     """
@@ -30,8 +34,14 @@ class Situation:
     embedder_id: str
     n: int
     built_in: ReferenceTable | None
-    observed: Observed | None = None
+    own_scores: Observed | None = None
     choice: CalibrationRow | None = None
+
+    @classmethod
+    def of(cls, storage: Vault, built_in: ReferenceTable | None) -> ThresholdInputs:
+        """Those of a gallery as it is now."""
+        n, own = storage.subject_count(), own_nonmated_scores(storage)
+        return cls(storage.embedder_id, n, built_in, own, storage.calibration())
 
     def table(self) -> ReferenceTable | None:
         """The non-mated scores that stand behind the choice: its own, else the embedder's.
@@ -53,7 +63,7 @@ class Situation:
         if self.choice is not None and self.choice.n is not None:
             return None
         table = self.table()
-        return fit(table, self.observed) if table is not None and self.observed else None
+        return fit(table, self.own_scores) if table is not None and self.own_scores else None
 
     def fitted_table(self) -> ReferenceTable | None:
         """That table as the gallery's own people have it: what false alarms are told by."""
@@ -61,16 +71,50 @@ class Situation:
         return None if table is None else fitted(table, self.gallery_fit())
 
 
-def in_force(situation: Situation) -> OperatingPoint:
+def own_nonmated_scores(storage: Vault) -> Observed | None:
+    """The gallery's own non-mated scores, read anew where its templates have changed.
+
+    Among very many subjects the last ones hold until some hundredths of them have changed:
+    reading again takes seconds, and could move nothing. None below two subjects.
+    """
+    revision, kept = storage.observed()
+    if kept is not None or (kept := _last_if_still_true(storage)) is not None:
+        return kept
+    found = storage.observe()
+    if found is not None:
+        with suppress(GalleryError):  # a reader without the right to write does without
+            storage.keep_observed(revision, found)
+    return found
+
+
+def _last_if_still_true(storage: Vault) -> Observed | None:
+    last, n = storage.last_observed(), storage.subject_count()
+    if last is None or n < candidates.SIDECAR_FROM:
+        return None
+    revision, kept = last
+    changed = candidates.drift(storage, revision, kept.n)
+    return kept if changed <= candidates.tail_limit(kept.n) else None
+
+
+def requested(
+    inputs: ThresholdInputs, threshold: float | None, fpir: float | None
+) -> OperatingPoint:
+    """The operating point asked for: a threshold by hand, a target FPIR, or the one in force."""
+    if threshold is not None:
+        return by_hand(inputs, threshold, now())
+    return in_force(inputs) if fpir is None else at_fpir(inputs, fpir)
+
+
+def in_force(inputs: ThresholdInputs) -> OperatingPoint:
     """The user's choice, else the embedder's table at FPIR 1 %, for the subjects of now.
 
     Raises CalibrationError when there is neither, or the stored one is damaged.
     """
-    choice = situation.choice
+    choice = inputs.choice
     if choice is None:
-        return at(situation, Target.FPIR, DEFAULT_FPIR, Basis.REFERENCE_TABLE)
+        return at(inputs, Target.FPIR, DEFAULT_FPIR, Basis.REFERENCE_TABLE)
     if choice.threshold is not None:
-        return by_hand(situation, choice.threshold, choice.made_at)
+        return by_hand(inputs, choice.threshold, choice.made_at)
     try:
         target, basis = Target(choice.target), Basis(choice.basis)
     except ValueError as error:
@@ -78,36 +122,36 @@ def in_force(situation: Situation) -> OperatingPoint:
     rate = choice.target_rate
     if target is Target.NONE or choice.scores is None or rate is None or not 0 < rate < 1:
         raise CalibrationError(DAMAGED)
-    return at(situation, target, rate, basis, choice.made_at)
+    return at(inputs, target, rate, basis, choice.made_at)
 
 
-def at_fpir(situation: Situation, rate: float) -> OperatingPoint:
+def at_fpir(inputs: ThresholdInputs, rate: float) -> OperatingPoint:
     """Another target for the same gallery and scores. Raises CalibrationError without scores."""
-    choice = situation.choice
+    choice = inputs.choice
     own = choice is not None and choice.scores
     basis = Basis(choice.basis) if choice is not None and own else Basis.REFERENCE_TABLE
-    return at(situation, Target.FPIR, rate, basis, choice.made_at if choice and own else "")
+    return at(inputs, Target.FPIR, rate, basis, choice.made_at if choice and own else "")
 
 
 def at(
-    situation: Situation, target: Target, rate: float, basis: Basis, made_at: str = ""
+    inputs: ThresholdInputs, target: Target, rate: float, basis: Basis, made_at: str = ""
 ) -> OperatingPoint:
     """The threshold for the target rate among n subjects.
 
     FPIR: t0 = Q(1 - (1 - rate)^(1/n)), then t = mu + shift + (t0 - mu) * scale for the gallery (see
-    `fit`). FMR: t = Q(rate), whatever the gallery. Raises UsageError for a rate outside (0, 1),
-    CalibrationError where there are no scores behind it, or no cosine is high enough.
+    `gallery_fit`). FMR: t = Q(rate), whatever the gallery. Raises UsageError for a rate outside
+    (0, 1), CalibrationError where there are no scores behind it, or no cosine is high enough.
     """
     if not 0 < rate < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
-    table, n = situation.table(), situation.n
+    table, n = inputs.table(), inputs.n
     if table is None:
         raise CalibrationError(
-            f"the embedder {situation.embedder_id.split(':')[0]} comes without a reference table, "
+            f"the embedder {inputs.embedder_id.split(':')[0]} comes without a reference table, "
             "so there is no default threshold: measure one with "
             "`facecli threshold --calibrate pairs.csv`, or insist with `--set T`"
         )
-    own = situation.gallery_fit() if target is Target.FPIR else None
+    own = inputs.gallery_fit() if target is Target.FPIR else None
     scores = fitted(table, own)
     threshold = scores.threshold(rate, n) if target is Target.FPIR else scores.score(rate)
     if not threshold < 1:
@@ -125,23 +169,23 @@ def at(
         basis=basis,
         target=target,
         target_rate=rate,
-        expected_fpir=_expected(situation, threshold),
-        expected_fpir_10n=_expected(situation, threshold, 10),
+        expected_fpir=_expected(inputs, threshold),
+        expected_fpir_10n=_expected(inputs, threshold, 10),
         fmr=scores.tail(threshold),
         n=n,
-        embedder_id=situation.embedder_id,
+        embedder_id=inputs.embedder_id,
         made_from=table.made_from,
         made_at=made_at,
         fit=own,
         notes=(
             *_thin_tail(table, scores.tail(threshold)),
             *_differs(own),
-            *_elsewhere(situation, rate),
+            *_elsewhere(inputs, rate),
         ),
     )
 
 
-def by_hand(situation: Situation, threshold: float, made_at: str = "") -> OperatingPoint:
+def by_hand(inputs: ThresholdInputs, threshold: float, made_at: str = "") -> OperatingPoint:
     """A threshold somebody insists on, with what the scores behind it expect.
 
     Raises UsageError outside (-1, 1).
@@ -151,26 +195,26 @@ def by_hand(situation: Situation, threshold: float, made_at: str = "") -> Operat
             f"a threshold is a cosine between -1 and 1, not {threshold}: an L2 distance d "
             "of unit vectors is the cosine 1 - d*d/2"
         )
-    table = situation.fitted_table()
+    table = inputs.fitted_table()
     return OperatingPoint(
         threshold=threshold,
         basis=Basis.BY_HAND,
         target=Target.NONE,
         target_rate=NAN,
-        expected_fpir=_expected(situation, threshold),
-        expected_fpir_10n=_expected(situation, threshold, 10),
+        expected_fpir=_expected(inputs, threshold),
+        expected_fpir_10n=_expected(inputs, threshold, 10),
         fmr=table.tail(threshold) if table else NAN,
-        n=situation.n,
-        embedder_id=situation.embedder_id,
+        n=inputs.n,
+        embedder_id=inputs.embedder_id,
         made_from="chosen by the user; no error rate was measured for it",
         made_at=made_at,
-        fit=situation.gallery_fit(),
+        fit=inputs.gallery_fit(),
     )
 
 
-def _expected(situation: Situation, threshold: float, times: int = 1) -> float:
-    table = situation.fitted_table()
-    return table.fpir(threshold, situation.n * times) if table and situation.n else NAN
+def _expected(inputs: ThresholdInputs, threshold: float, times: int = 1) -> float:
+    table = inputs.fitted_table()
+    return table.fpir(threshold, inputs.n * times) if table and inputs.n else NAN
 
 
 def _thin_tail(table: ReferenceTable, fmr: float) -> tuple[str, ...]:
@@ -182,9 +226,9 @@ def _thin_tail(table: ReferenceTable, fmr: float) -> tuple[str, ...]:
     )
 
 
-def _elsewhere(situation: Situation, rate: float) -> tuple[str, ...]:
+def _elsewhere(inputs: ThresholdInputs, rate: float) -> tuple[str, ...]:
     """What was measured by searches, where this is for another N or rate."""
-    choice, n = situation.choice, situation.n
+    choice, n = inputs.choice, inputs.n
     if choice is None or choice.n is None or (choice.n, choice.target_rate) == (n, rate):
         return ()
     return (

@@ -23,7 +23,7 @@ from facecli.common.decision import accepts
 from facecli.common.errors import CalibrationError, UsageError
 from facecli.common.types import Float32, Photo
 from facecli.evaluation import run
-from facecli.evaluation.mistakes import Kind
+from facecli.evaluation.mistakes import MistakeKind
 from facecli.evaluation.plan import read
 from facecli.evaluation.run import Evaluation
 from facecli.metrics import reference_table, verification
@@ -236,12 +236,12 @@ def test_the_text_says_what_few_strangers_can_show(result: Evaluation) -> None:
 
 def test_the_worst_cases_are_the_extreme_scores(result: Evaluation) -> None:
     whole = result.identification[-1]
-    shown = [m for m in result.mistakes if m.kind is Kind.STRANGER]
+    shown = [m for m in result.mistakes if m.kind is MistakeKind.STRANGER]
     best = np.sort(whole.strangers.scores[np.isfinite(whole.strangers.scores)])[::-1]
     assert [m.score for m in shown] == pytest.approx(best[:12].tolist())
     assert all(m.accepted is False for m in shown)
     assert {m.second.subject for m in shown} == {NAME}
-    (mated,) = [m for m in result.mistakes if m.kind is Kind.MATED]  # one a person
+    (mated,) = [m for m in result.mistakes if m.kind is MistakeKind.MATED]  # one a person
     values: NDArray[np.floating] = result.verification.mated.values
     assert mated.score == pytest.approx(values[np.isfinite(values)].min())
 

@@ -9,7 +9,7 @@ import pytest
 
 from facecli.common.errors import InputError, UsageError
 from facecli.datasets.labels import LabelledPhoto
-from facecli.evaluation.plan import Source, read
+from facecli.evaluation.plan import PlanSource, read
 
 
 def people(folder: Path, sizes: dict[str, int]) -> Path:
@@ -28,7 +28,7 @@ def names(photos: tuple[LabelledPhoto, ...]) -> Counter[str]:
 def test_a_split_keeps_people_and_photos_apart(tmp_path: Path) -> None:
     sizes = {f"several {i}": 4 for i in range(6)} | {f"single {i}": 1 for i in range(4)}
     plan = read(people(tmp_path / "p", sizes), references=2)
-    assert plan.source is Source.SPLIT
+    assert plan.source is PlanSource.SPLIT
     assert names(plan.gallery) == {name: 2 for name in sizes if name.startswith("several")}
     assert names(plan.mated) == names(plan.gallery)
     assert names(plan.strangers) == {name: 1 for name in sizes if name.startswith("single")}
@@ -67,7 +67,7 @@ def test_laid_out_folders_are_taken_as_they_are_and_contradictions_left_out(tmp_
     people(tmp_path / "strangers", {"Cy": 2, "Bo": 1})
     (tmp_path / "strangers" / "DSC_0001.jpg").touch()
     plan = read(tmp_path)
-    assert plan.source is Source.FOLDERS
+    assert plan.source is PlanSource.FOLDERS
     assert (names(plan.gallery), names(plan.mated)) == ({"Ada": 2, "Bo": 1}, {"Ada": 2})
     assert names(plan.strangers) == {"Cy": 2, "": 1}
     told = "\n".join(plan.problems)

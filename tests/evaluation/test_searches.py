@@ -38,8 +38,10 @@ def test_searching_equals_brute_force(seed: int) -> None:
     enrolled = [p for p in photos if p.path.name.endswith("-0.jpg") and int(p.subject[1:]) < 20]
     mated = [p for p in photos if not p.path.name.endswith("-0.jpg") and int(p.subject[1:]) < 20]
     strangers = [p for p in photos if int(p.subject[1:]) >= 20]
-    gallery = searches.enrol(acquired, enrolled)
-    found = searches.identify(acquired, gallery, mated, strangers, "e:1:p", None, 0.01, ranks=5)
+    gallery = searches.mean_templates(acquired, enrolled)
+    found = searches.search_results(
+        acquired, gallery, mated, strangers, "e:1:p", None, 0.01, ranks=5
+    )
     assert found.point is None and "no default threshold" in found.remark
     assert gallery.names == tuple(
         sorted(p.subject for p in enrolled if acquired.faces[acquired.rows[p.path]])
@@ -63,7 +65,7 @@ def test_searching_equals_brute_force(seed: int) -> None:
 
 def test_a_smaller_gallery_keeps_its_people_s_templates() -> None:
     acquired, photos = made_up(1)
-    whole = searches.enrol(acquired, photos)
+    whole = searches.mean_templates(acquired, photos)
     small = searches.drawn(whole, 10, seed=5)
     assert small.templates.shape == (10, 16)
     for name, template in zip(small.names, small.templates, strict=True):

@@ -10,7 +10,7 @@ from support.galleries import blank, collins, hopper, two_faces, variant, write_
 
 from facecli.common.enums import FacesRule, Reason
 from facecli.datasets.labels import LabelledPhoto
-from facecli.gallery.enroll import EnrolReport, EnrolStatus, enrol
+from facecli.gallery.enroll import EnrollReport, EnrollStatus, enroll
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Opened
 from facecli.storage.sqlite.store import Store
@@ -47,15 +47,15 @@ def store(tmp_path: Path):
 
 def run(
     store: Store, extractor: Extractor, *photos: tuple[Path, str], faces=FacesRule.LARGEST
-) -> EnrolReport:
+) -> EnrollReport:
     labelled = [LabelledPhoto(path, subject) for path, subject in photos]
-    return enrol(store, extractor.on(2), labelled, faces, None)
+    return enroll(store, extractor.on(2), labelled, faces, None)
 
 
 def test_a_photo_becomes_a_reference_with_its_facts(store: Store, extractor: Extractor):
     report = run(store, extractor, (hopper(), "Grace Hopper"))
     assert [(i.path, i.subject, i.status, i.faces, i.failure) for i in report.items] == [
-        (str(hopper()), "Grace Hopper", EnrolStatus.ENROLLED, 1, None)
+        (str(hopper()), "Grace Hopper", EnrollStatus.ENROLLED, 1, None)
     ]
     (reference,) = store.references()
     photo = extractor.photo(hopper())
@@ -70,7 +70,7 @@ def test_a_renamed_copy_costs_a_hash_and_no_extraction(store, counting, tmp_path
     copy = tmp_path / "other name.jpeg"
     copy.write_bytes(hopper().read_bytes())
     report = run(store, counting, (copy, "Grace Hopper"), (hopper(), "Grace Hopper"))
-    assert [i.status for i in report.items] == [EnrolStatus.ALREADY] * 2
+    assert [i.status for i in report.items] == [EnrollStatus.ALREADY] * 2
     assert len(counting.seen) == 1
     assert store.counts() == (1, 1)
 
@@ -78,7 +78,7 @@ def test_a_renamed_copy_costs_a_hash_and_no_extraction(store, counting, tmp_path
 def test_the_name_s_other_spelling_is_already_there(store, counting):
     nfc, nfd = (unicodedata.normalize(form, "Hoppé") for form in ("NFC", "NFD"))
     run(store, counting, (hopper(), nfd))
-    assert run(store, counting, (hopper(), nfc)).items[0].status is EnrolStatus.ALREADY
+    assert run(store, counting, (hopper(), nfc)).items[0].status is EnrollStatus.ALREADY
     assert len(counting.seen) == 1
 
 
@@ -86,7 +86,7 @@ def test_the_same_photo_twice_in_a_run_is_one_reference(store, counting, tmp_pat
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(hopper().read_bytes())
     report = run(store, counting, (hopper(), "Grace Hopper"), (copy, "Grace Hopper"))
-    assert [i.status for i in report.items] == [EnrolStatus.ENROLLED, EnrolStatus.ALREADY]
+    assert [i.status for i in report.items] == [EnrollStatus.ENROLLED, EnrollStatus.ALREADY]
     assert [i.faces for i in report.items] == [1, 0]
     assert store.counts() == (1, 1)
 
@@ -102,8 +102,8 @@ def test_bad_photos_are_reported_in_place_and_skipped(store, counting, tmp_path:
     assert [i.failure.reason for i in report.items if i.failure] == [
         Reason.NOT_AN_IMAGE, Reason.TRUNCATED, Reason.NO_FACE, Reason.NOT_FOUND, Reason.UNREADABLE,
     ]  # fmt: skip
-    assert report.count(EnrolStatus.SKIPPED) == 5
-    assert report.count(EnrolStatus.ENROLLED) == 1
+    assert report.count(EnrollStatus.SKIPPED) == 5
+    assert report.count(EnrollStatus.ENROLLED) == 1
     assert store.counts() == (1, 1)
 
 
@@ -129,7 +129,7 @@ def test_each_rule_for_a_photo_with_two_faces(store, extractor, tmp_path, rule, 
 
 def test_only_one_takes_a_photo_with_one_face(store, extractor):
     report = run(store, extractor, (hopper(), "Grace Hopper"), faces=FacesRule.ONLY_ONE)
-    assert report.items[0].status is EnrolStatus.ENROLLED
+    assert report.items[0].status is EnrollStatus.ENROLLED
 
 
 def test_a_photo_is_reported_only_once_it_is_committed(store, extractor, tmp_path: Path):
@@ -141,7 +141,7 @@ def test_a_photo_is_reported_only_once_it_is_committed(store, extractor, tmp_pat
         reported.append(item)
         seen.append(reader.counts()[1])
 
-    report = enrol(store, extractor.on(2), photos, FacesRule.LARGEST, progress)
+    report = enroll(store, extractor.on(2), photos, FacesRule.LARGEST, progress)
     assert reported == list(report.items)
     assert [i.path for i in report.items] == [str(p.path) for p in photos]
     assert all(count >= number for number, count in enumerate(seen, start=1))
@@ -160,13 +160,13 @@ def test_an_interrupted_run_keeps_what_it_reported_and_goes_on(store, counting, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        enrol(store, counting.on(2), photos, FacesRule.LARGEST, stop)
+        enroll(store, counting.on(2), photos, FacesRule.LARGEST, stop)
     kept = store.counts()[1]
     assert 10 <= kept < 40
     counting.seen.clear()
-    report = enrol(store, counting.on(2), photos, FacesRule.LARGEST, None)
-    assert report.count(EnrolStatus.ALREADY) == kept
-    assert report.count(EnrolStatus.ENROLLED) == 40 - kept == len(counting.seen)
+    report = enroll(store, counting.on(2), photos, FacesRule.LARGEST, None)
+    assert report.count(EnrollStatus.ALREADY) == kept
+    assert report.count(EnrollStatus.ENROLLED) == 40 - kept == len(counting.seen)
     assert store.counts() == (1, 40)
     assert store.check() == []
 

@@ -34,6 +34,7 @@ from facecli.common.errors import (
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.verify import verify_without_gallery
 from facecli.recognition.model_zoo import registry
+from facecli.storage import export
 from facecli.storage.sqlite.store import Store
 
 VISITORS = ("홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"')
@@ -54,9 +55,9 @@ def photos(tmp_path_factory) -> Path:
 def gallery(tmp_path: Path, extractor):
     """Grace Hopper, and three subjects of one made-up template each."""
     opened = Gallery.open(tmp_path / "g.facecli", create=True)
-    opened.__dict__["extractor"] = extractor  # loaded once for all tests
+    opened.models.extractor = extractor  # loaded once for all tests
     opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
-    opened._store.add([reference(name, seed) for seed, name in enumerate(VISITORS)])
+    opened.storage.add([reference(name, seed) for seed, name in enumerate(VISITORS)])
     yield opened
     opened.close()
 
@@ -77,17 +78,19 @@ def test_the_known_is_named_and_the_stranger_is_unknown(gallery: Gallery, photos
 
 
 def test_candidates_are_ranked_one_per_subject_with_the_stored_scores(gallery, photos, extractor):
-    gallery._store.add([reference(VISITORS[0], 50)])
+    gallery.storage.add([reference(VISITORS[0], 50)])
     (decision,) = answers(gallery, photos / "collins.jpg", top=3)
     assert [c.rank for c in decision.candidates] == [1, 2, 3]
     probe = extractor.photo(photos / "collins.jpg").faces[0].template.vector
-    subjects = gallery._store.templates()
+    subjects = gallery.storage.templates()
     scores = dict(zip(subjects.names, subjects.templates @ probe, strict=True))
     best = sorted(scores, key=scores.__getitem__, reverse=True)[:3]
     assert [c.subject for c in decision.candidates] == best
     for candidate in decision.candidates:
         assert candidate.score == pytest.approx(scores[candidate.subject], abs=1e-6)
-        own = {r.id: r.template.vector @ probe for r in gallery.references(candidate.subject)}
+        subject = gallery.storage.find(candidate.subject)
+        rows = gallery.storage.references(subject.id)
+        own = {r.id: r.template.vector @ probe for r in rows}
         assert candidate.reference_id == max(own, key=own.__getitem__)
 
 
@@ -108,12 +111,12 @@ def test_every_face_has_its_row_and_every_failure_its_own(gallery: Gallery, phot
 
 def test_an_empty_gallery_knows_nobody(tmp_path: Path, photos: Path, extractor):
     with Gallery.open(tmp_path / "g", create=True) as empty:
-        empty.__dict__["extractor"] = extractor
+        empty.models.extractor = extractor
         (decision,) = answers(empty, photos / "hopper.jpg")
         assert (decision.outcome, decision.candidates) == (Outcome.UNKNOWN, ())
         assert math.isnan(decision.false_alarm)
         assert empty.info().subjects == 0
-        assert empty.check() == []
+        assert empty.storage.faults() == []
         assert math.isnan(empty.operating_point().expected_fpir)
 
 
@@ -156,11 +159,11 @@ def test_the_default_is_the_reference_table_at_fpir_1_percent_for_the_n_of_now(g
     point = gallery.operating_point()
     assert (point.n, point.target, point.target_rate) == (4, Target.FPIR, 0.01)
     assert point.basis is Basis.REFERENCE_TABLE
-    table = gallery.built_in_table
+    table = gallery.models.reference_table
     assert table is not None
     # Random templates are near orthogonal: the gallery's own fit lowers it, by a little.
     assert 0 < table.threshold(0.01, 4) - point.threshold < 0.025
-    gallery._store.add([reference(f"V{seed}", seed) for seed in range(100, 200)])
+    gallery.storage.add([reference(f"V{seed}", seed) for seed in range(100, 200)])
     larger = gallery.operating_point()
     assert larger.n == 104
     assert 0 < table.threshold(0.01, 104) - larger.threshold < 0.05
@@ -176,24 +179,24 @@ def test_a_gallery_of_look_alikes_raises_its_own_threshold(gallery: Gallery):
         template = replace(
             alike.found.template, vector=(mixed / np.linalg.norm(mixed)).astype(np.float32)
         )
-        gallery._store.add([replace(alike, found=replace(alike.found, template=template))])
+        gallery.storage.add([replace(alike, found=replace(alike.found, template=template))])
     point = gallery.operating_point()
-    table = gallery.built_in_table
+    table = gallery.models.reference_table
     assert table is not None and point.fit is not None
     assert point.fit.shift > 0.1
     assert point.threshold > table.threshold(0.01, 24) + 0.1 > before
     for seed in range(20):
-        gallery.remove(f"L{seed}")
+        gallery.storage.remove(f"L{seed}")
     assert gallery.operating_point().threshold == pytest.approx(before)
 
 
 def test_one_person_under_two_names_is_told(gallery: Gallery, photos: Path):
     for name in VISITORS:
-        gallery.remove(name)
+        gallery.storage.remove(name)
     gallery.enroll([LabelledPhoto(photos / "hopper.jpg", "The admiral")])
     with pytest.raises(CalibrationError, match=r"look like one person.*gallery merge"):
         answers(gallery, photos / "hopper.jpg")
-    gallery.merge("The admiral", "Grace Hopper")
+    gallery.storage.merge("The admiral", "Grace Hopper")
     (decision,) = answers(gallery, photos / "hopper.jpg")
     assert decision.subject == "Grace Hopper"
 
@@ -268,18 +271,18 @@ def test_another_embedder_s_gallery_is_refused_where_scores_are_wanted(foreign: 
         ):
             with pytest.raises(ModelError, match="made-up"):
                 use()
-        assert opened._store.counts() == (2, 2)
+        assert opened.storage.counts() == (2, 2)
 
 
 def test_people_can_be_kept_in_order_without_the_embedder(foreign: Path, tmp_path: Path):
     with Gallery.open(foreign) as opened:
         info = opened.info()
         assert (info.subjects, info.embedder, info.operating_point) == (2, EMBEDDER, None)
-        opened.rename("Ada", "Ada Lovelace")
-        assert opened.export(tmp_path / "out.jsonl") == 2
-        assert opened.remove("Ada Lovelace") == 1
-        assert [s.name for s in opened.subjects()] == ["Bob"]
-        assert opened.check() == []
+        opened.storage.rename("Ada", "Ada Lovelace")
+        assert export.export(opened.storage, tmp_path / "out.jsonl") == 2
+        assert opened.storage.remove("Ada Lovelace") == 1
+        assert [s.name for s in opened.storage.subjects()] == ["Bob"]
+        assert opened.storage.faults() == []
 
 
 def test_weights_of_the_same_name_that_are_others_are_refused(tmp_path: Path, photos: Path):
@@ -292,11 +295,11 @@ def test_weights_of_the_same_name_that_are_others_are_refused(tmp_path: Path, ph
 @pytest.mark.parametrize("name", ["", "  ", "unknown", "Ada\x1b[31m", "Ada\nBob", "Ada\udcff"])
 def test_what_cannot_be_a_name_is_refused(gallery: Gallery, name: str):
     with pytest.raises(UsageError):
-        gallery.rename("Grace Hopper", name)
+        gallery.storage.rename("Grace Hopper", name)
     with pytest.raises(UsageError):
         gallery.enroll([LabelledPhoto(hopper(), "Good"), LabelledPhoto(hopper(), name)])
-    assert "Grace Hopper" in {s.name for s in gallery.subjects()}
-    assert "Good" not in {s.name for s in gallery.subjects()}
+    assert "Grace Hopper" in {s.name for s in gallery.storage.subjects()}
+    assert "Good" not in {s.name for s in gallery.storage.subjects()}
 
 
 def test_opening_makes_a_gallery_only_when_asked(tmp_path: Path):
@@ -308,9 +311,9 @@ def test_opening_makes_a_gallery_only_when_asked(tmp_path: Path):
 
 
 def test_check_is_sound_and_finds_a_damaged_template(gallery: Gallery):
-    assert gallery.check() == []
-    gallery._store._db.execute("UPDATE subject SET template = zeroblob(768) WHERE id = 2")
-    assert any("not the mean" in fault for fault in gallery.check())
+    assert gallery.storage.faults() == []
+    gallery.storage._db.execute("UPDATE subject SET template = zeroblob(768) WHERE id = 2")
+    assert any("not the mean" in fault for fault in gallery.storage.faults())
 
 
 def test_info_counts_the_write_ahead_log_too(gallery: Gallery):

@@ -13,7 +13,7 @@ from support.sandbox import Facecli
 from facecli import Gallery
 from facecli.common.enums import Reason
 from facecli.datasets.labels import labelled
-from facecli.gallery.enroll import EnrolStatus
+from facecli.gallery.enroll import EnrollStatus
 from facecli.recognition import images
 
 MEMORY = 1 << 30  # bytes that a run over the corpus may take
@@ -42,7 +42,7 @@ def test_every_bad_photo_has_its_outcome_and_the_good_ones_are_enrolled(
     for name, case in cases.items():
         row = rows.pop(name)
         said = (row["reason"] or "").split(": ")[0]
-        fits = said in case.reasons if row["status"] == EnrolStatus.SKIPPED else case.usable
+        fits = said in case.reasons if row["status"] == EnrollStatus.SKIPPED else case.usable
         if not fits:
             wrong[name] = (row["status"], row["reason"])
     assert wrong == {}

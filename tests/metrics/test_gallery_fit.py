@@ -20,6 +20,7 @@ from facecli.metrics import gallery_fit, reference_table
 from facecli.metrics.gallery_fit import Observed, observe
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
+from facecli.storage import export
 from facecli.storage.records import mean_template
 from facecli.threshold import operating_point
 
@@ -164,15 +165,15 @@ def test_ten_thousand_subjects_take_seconds() -> None:
 @pytest.fixture
 def gallery(tmp_path: Path, extractor) -> Iterator[Gallery]:
     with Gallery.open(tmp_path / "g.facecli", create=True) as opened:
-        opened.__dict__["extractor"] = extractor  # loaded once for all tests
+        opened.models.extractor = extractor  # loaded once for all tests
         opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
-        opened._store.add([reference(f"visitor {seed}", seed) for seed in range(4)])
+        opened.storage.add([reference(f"visitor {seed}", seed) for seed in range(4)])
         yield opened
 
 
 def check_fit(gallery: Gallery) -> float:
     """The point in force rests on the people enrolled now; returns its threshold."""
-    rows = [row for subject in gallery.subjects() for row in gallery.references(subject.name)]
+    rows = list(gallery.storage.references())
     names = sorted({row.subject for row in rows})
     vectors = np.stack([row.template.vector for row in rows])
     owners = np.array([names.index(row.subject) for row in rows])
@@ -192,45 +193,46 @@ def test_every_change_of_the_people_is_followed(gallery: Gallery, tmp_path: Path
     gallery.enroll([LabelledPhoto(photo, "somebody else")])  # the same face under two names
     doubled = check_fit(gallery)
     assert doubled > before + 0.1
-    gallery.merge("somebody else", "Grace Hopper")
+    gallery.storage.merge("somebody else", "Grace Hopper")
     assert check_fit(gallery) == pytest.approx(before, abs=0.05)
-    gallery.remove("visitor 0")
+    gallery.storage.remove("visitor 0")
     smaller = check_fit(gallery)
     gallery.enroll([LabelledPhoto(collins(), "Eileen Collins")])
     assert check_fit(gallery) != smaller
 
 
 def test_an_import_is_followed(gallery: Gallery, tmp_path: Path) -> None:
-    gallery.export(tmp_path / "people.jsonl")
+    export.export(gallery.storage, tmp_path / "people.jsonl")
     with Gallery.open(tmp_path / "other.facecli", create=True) as other:
-        other._store.add([reference(f"visitor {seed}", seed) for seed in (10, 11)])
+        other.storage.add([reference(f"visitor {seed}", seed) for seed in (10, 11)])
         check_fit(other)
-        other.import_(tmp_path / "people.jsonl")
+        export.import_(other.storage, tmp_path / "people.jsonl")
+        other.storage.settle()
         check_fit(other)
         assert other.operating_point().n == 7
 
 
 def test_what_was_observed_is_kept_until_the_people_change(gallery: Gallery) -> None:
     gallery.operating_point()
-    revision, kept = gallery._store.observed()
+    revision, kept = gallery.storage.observed()
     assert kept is not None and kept.n == 5
-    gallery.rename("visitor 1", "somebody")
-    assert gallery._store.observed() == (revision, kept), "a name changes no score"
-    gallery.remove("somebody")
-    assert gallery._store.observed() == (revision + 1, None)
+    gallery.storage.rename("visitor 1", "somebody")
+    assert gallery.storage.observed() == (revision, kept), "a name changes no score"
+    gallery.storage.remove("somebody")
+    assert gallery.storage.observed() == (revision + 1, None)
     gallery.operating_point()
-    assert gallery._store.observed()[1] is not None
+    assert gallery.storage.observed()[1] is not None
 
 
 def test_another_reader_sees_the_fit_without_doing_it_again(gallery: Gallery) -> None:
     gallery.operating_point()
-    with Gallery.open(gallery._store.path) as reader:
-        assert reader._store.observed() == gallery._store.observed()
+    with Gallery.open(gallery.storage.path) as reader:
+        assert reader.storage.observed() == gallery.storage.observed()
         assert reader.operating_point() == gallery.operating_point()
 
 
 def test_a_threshold_by_hand_or_by_fmr_is_not_fitted(gallery: Gallery) -> None:
-    point = operating_point.at(gallery._situation(), Target.FMR, 1e-3, Basis.REFERENCE_TABLE)
+    point = operating_point.at(gallery._threshold_inputs(), Target.FMR, 1e-3, Basis.REFERENCE_TABLE)
     assert point.fit is None
     assert point.threshold == pytest.approx(shipped().score(1e-3))
     assert gallery.set_threshold(0.5).threshold == 0.5

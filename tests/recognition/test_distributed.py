@@ -27,7 +27,7 @@ from facecli.common.enums import DetectorName, Device, Reason
 from facecli.common.errors import GalleryError, ModelError, SchedulerError, UsageError
 from facecli.common.parallel import BATCH, batches
 from facecli.datasets.labels import LabelledPhoto
-from facecli.gallery.enroll import UNSEEN, EnrolReport, EnrolStatus
+from facecli.gallery.enroll import UNSEEN, EnrollReport, EnrollStatus
 from facecli.recognition import distributed as cluster
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
@@ -56,7 +56,7 @@ def photos(folder: Path) -> list[LabelledPhoto]:
 
 
 @pytest.fixture(scope="module")
-def here(photos: list[LabelledPhoto], tmp_path_factory) -> tuple[EnrolReport, list[tuple]]:
+def here(photos: list[LabelledPhoto], tmp_path_factory) -> tuple[EnrollReport, list[tuple]]:
     """What a run on two threads of this process reports and writes."""
     path = tmp_path_factory.mktemp("here") / "g.facecli"
     with opened(path) as gallery:
@@ -84,7 +84,7 @@ def rows(path: Path) -> list[tuple]:
     with Gallery.open(path) as gallery:
         return [
             (r.id, r.subject, r.photo_sha256, r.path, r.face_index, r.template.vector.tobytes())
-            for r in gallery._store.references()
+            for r in gallery.storage.references()
         ]
 
 
@@ -153,8 +153,8 @@ def test_processes_here_make_the_gallery_that_threads_make(photos, here, tmp_pat
     assert report == here[0]
     assert rows(tmp_path / "g") == here[1]
     assert seen == list(report.items)
-    assert report.count(EnrolStatus.ENROLLED) == 2 * EACH
-    assert report.count(EnrolStatus.ALREADY) == report.count(EnrolStatus.SKIPPED) == 1
+    assert report.count(EnrollStatus.ENROLLED) == 2 * EACH
+    assert report.count(EnrollStatus.ALREADY) == report.count(EnrollStatus.SKIPPED) == 1
 
 
 def test_a_scheduler_makes_the_same_and_a_second_run_skips(photos, here, address, tmp_path: Path):
@@ -163,8 +163,8 @@ def test_a_scheduler_makes_the_same_and_a_second_run_skips(photos, here, address
         again = gallery.enroll(photos, scheduler=address)
     assert report == here[0]
     assert rows(tmp_path / "g") == here[1]
-    assert again.count(EnrolStatus.ENROLLED) == 0
-    assert again.count(EnrolStatus.ALREADY) == 2 * EACH + 1
+    assert again.count(EnrollStatus.ENROLLED) == 0
+    assert again.count(EnrollStatus.ALREADY) == 2 * EACH + 1
 
 
 def test_relative_paths_stay_though_workers_stand_elsewhere(
@@ -188,7 +188,7 @@ def test_a_photo_that_only_a_worker_cannot_see_says_so(
     with opened(tmp_path / "g") as gallery:
         mine = LabelledPhoto(Path("/proc/self/cwd/003.jpg"), "Grace Hopper")
         (item,) = gallery.enroll([mine], scheduler=address).items
-    assert (item.status, item.failure.reason) == (EnrolStatus.SKIPPED, Reason.NOT_FOUND)
+    assert (item.status, item.failure.reason) == (EnrollStatus.SKIPPED, Reason.NOT_FOUND)
     assert item.failure.detail == UNSEEN
 
 
@@ -249,7 +249,7 @@ def test_a_scheduler_lost_on_the_way_keeps_what_was_enrolled(photos, here, tmp_p
         assert 0 < kept < 2 * EACH
     with opened(tmp_path / "g") as gallery:
         report = gallery.enroll(photos, workers=2)
-    assert report.count(EnrolStatus.ENROLLED) == 2 * EACH - kept
+    assert report.count(EnrollStatus.ENROLLED) == 2 * EACH - kept
     assert rows(tmp_path / "g") == here[1]
 
 

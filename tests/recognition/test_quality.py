@@ -18,7 +18,7 @@ from facecli.common.decision import decide
 from facecli.common.enums import Basis, FacesRule, Outcome, Reason, Target
 from facecli.common.types import Candidate, Face, FailureToAcquire, Image, OperatingPoint, Probe
 from facecli.datasets.labels import LabelledPhoto
-from facecli.gallery.enroll import EnrolStatus
+from facecli.gallery.enroll import EnrollStatus
 from facecli.recognition import alignment
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR, assess, eye_distance, fault, pose, sharpness
@@ -128,7 +128,7 @@ def test_only_a_rejected_face_is_of_low_quality() -> None:
 @pytest.fixture
 def gallery(tmp_path: Path, extractor: Extractor):
     opened = Gallery.open(tmp_path / "g.facecli", create=True)
-    opened.__dict__["extractor"] = extractor
+    opened.models.extractor = extractor
     yield opened
     opened.close()
 
@@ -143,12 +143,12 @@ def poor(tmp_path: Path, hopper: Image) -> Path:
 
 def test_enrolment_refuses_it_with_the_reason(gallery: Gallery, poor: Path) -> None:
     (item,) = gallery.enroll([LabelledPhoto(poor, "Grace Hopper")]).items
-    assert (item.status, item.faces) == (EnrolStatus.SKIPPED, 0)
+    assert (item.status, item.faces) == (EnrollStatus.SKIPPED, 0)
     assert item.failure is not None and item.failure.reason is Reason.LOW_QUALITY
     assert f"below {DEFAULT_BAR:.2f} (eye distance" in item.failure.detail
     assert gallery.info().references == 0
     (item,) = gallery.enroll([LabelledPhoto(poor, "Grace Hopper")], min_quality=0).items
-    assert (item.status, item.faces, item.failure) == (EnrolStatus.ENROLLED, 1, None)
+    assert (item.status, item.faces, item.failure) == (EnrollStatus.ENROLLED, 1, None)
 
 
 def test_of_several_faces_the_poor_ones_are_left_out(
@@ -164,9 +164,9 @@ def test_of_several_faces_the_poor_ones_are_left_out(
     ]  # fmt: skip
     assert len(kept) == 1
     (item,) = gallery.enroll([LabelledPhoto(photo, "Both")], faces=FacesRule.ALL).items
-    assert (item.status, item.faces) == (EnrolStatus.ENROLLED, 1)
+    assert (item.status, item.faces) == (EnrollStatus.ENROLLED, 1)
     assert item.failure is not None and item.failure.reason is Reason.LOW_QUALITY
-    (reference,) = gallery.references("Both")
+    (reference,) = gallery.storage.references()
     assert reference.face_index == kept[0][0]
     assert reference.face.box == pytest.approx(kept[0][1].box)
 

@@ -18,6 +18,7 @@ from facecli.common.decision import accepts
 from facecli.datasets.labels import labelled
 from facecli.gallery.gallery import Gallery
 from facecli.recognition.pipeline import Extractor
+from facecli.storage import export
 
 NAMES = ("Işık Ålund", "istanbul İ")
 
@@ -138,15 +139,15 @@ def test_every_way_in_gives_the_same_template(
     rows = {}
     for way, (paths, subject) in ways.items():
         with Gallery.open(tmp_path / way, create=True) as gallery:
-            gallery.__dict__["extractor"] = extractor  # loaded once
+            gallery.models.extractor = extractor  # loaded once
             gallery.enroll(labelled(paths, subject).photos)
-            (rows[way],) = gallery.references("Grace")
-            gallery.export(tmp_path / "e")
+            (rows[way],) = gallery.storage.references()
+            export.export(gallery.storage, tmp_path / "e")
         with Gallery.open(tmp_path / f"{way}-imported", create=True) as gallery:
-            assert gallery.import_(tmp_path / "e") == 1
-            (rows[f"{way}, imported"],) = gallery.references("Grace")
+            assert export.import_(gallery.storage, tmp_path / "e") == 1
+            (rows[f"{way}, imported"],) = gallery.storage.references()
     with Gallery.open(tmp_path / "table") as gallery:
-        gallery.__dict__["extractor"] = extractor
+        gallery.models.extractor = extractor
         assert [d.candidates[0].score for d in gallery.identify([photo, photo.read_bytes()])] == (
             [pytest.approx(1, abs=1e-6)] * 2
         )
@@ -193,7 +194,7 @@ def test_a_template_of_nan_in_the_file_is_an_error_and_no_score(
 
     table, field = column.split(".")
     with Gallery.open(tmp_path / "g", create=True) as gallery:
-        gallery.__dict__["extractor"] = extractor
+        gallery.models.extractor = extractor
         gallery.enroll(labelled([photos / "p" / NAMES[0]], "Zoë").photos)
     with sqlite3.connect(tmp_path / "g") as db:
         vector = np.frombuffer(db.execute(f"SELECT {field} FROM {table}").fetchone()[0], np.float32)
@@ -201,10 +202,10 @@ def test_a_template_of_nan_in_the_file_is_an_error_and_no_score(
         db.execute(f"UPDATE {table} SET {field} = ?", (vector.tobytes(),))
     db.close()
     with Gallery.open(tmp_path / "g") as gallery:
-        gallery.__dict__["extractor"] = extractor
+        gallery.models.extractor = extractor
         with pytest.raises(GalleryError, match="not finite"):
             list(gallery.identify([photos / "probes" / "090.jpg"], threshold=-0.99))
-        assert gallery.check() != []
+        assert gallery.storage.faults() != []
 
 
 def test_no_option_takes_nan(command: Command, photos: Path, tmp_path: Path):

@@ -30,7 +30,7 @@ def people(tmp_path_factory) -> Path:
 @pytest.fixture
 def gallery(tmp_path: Path, extractor):
     opened = Gallery.open(tmp_path / "g.facecli", create=True)
-    opened.__dict__["extractor"] = extractor
+    opened.models.extractor = extractor
     opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
     yield opened
     opened.close()
@@ -44,7 +44,7 @@ def test_few_pairs_shift_the_table_and_say_what_they_show(gallery: Gallery, peop
     assert (result.point.target, result.point.target_rate, result.point.n) == (
         Target.FPIR, 0.01, 1,
     )  # fmt: skip
-    built_in = gallery.built_in_table
+    built_in = gallery.models.reference_table
     assert built_in is not None
     shift = float(np.mean(result.scores.nonmated.values)) - built_in.mean()
     expected = built_in.threshold(0.01, 1) + shift
@@ -142,7 +142,7 @@ def test_too_few_pairs_are_refused_with_numbers(gallery: Gallery, tmp_path: Path
 
 def test_an_fpir_needs_subjects_and_an_fmr_does_not(tmp_path: Path, extractor, people: Path):
     with Gallery.open(tmp_path / "empty", create=True) as empty:
-        empty.__dict__["extractor"] = extractor
+        empty.models.extractor = extractor
         with pytest.raises(CalibrationError, match="gallery is empty"):
             empty.calibrate(read_pairs(people))
         result = empty.calibrate(read_pairs(people), target=Target.FMR, rate=1e-3)
@@ -158,7 +158,7 @@ def test_what_is_no_rate_is_refused(gallery: Gallery, people: Path, rate: float)
 
 def test_a_damaged_calibration_is_one_clear_error(gallery: Gallery, people: Path):
     gallery.calibrate(read_pairs(people))
-    gallery._store._db.execute("UPDATE calibration SET scores = '{}'")
+    gallery.storage._db.execute("UPDATE calibration SET scores = '{}'")
     with pytest.raises(CalibrationError, match="calibrate again"):
         gallery.operating_point()
     assert gallery.info().operating_point is None
@@ -177,7 +177,7 @@ def test_lfw_pairs_give_the_table_s_own_threshold_back(gallery: Gallery, lfw: Pa
         writer.writerows([lfw / r["file1"], lfw / r["file2"], r["same"]] for r in rows)
     result = gallery.calibrate(read_pairs(table), target=Target.FMR, rate=1e-3)
     assert result.scores.failures == ()
-    built_in = gallery.built_in_table
+    built_in = gallery.models.reference_table
     assert built_in is not None
     assert result.point.basis is Basis.SHIFTED_TABLE
     assert result.point.threshold == pytest.approx(built_in.score(1e-3), abs=0.04)

@@ -23,7 +23,7 @@ from facecli.storage.records import CalibrationRow
 from facecli.threshold.from_pairs import calibrate, enrolled_among
 from facecli.threshold.from_strangers import (
     FEWEST_PEOPLE,
-    Person,
+    Stranger,
     StrangerScores,
     StrangerSearch,
     _check_reachable,
@@ -31,7 +31,7 @@ from facecli.threshold.from_strangers import (
     likely_enrolled,
     read_people,
 )
-from facecli.threshold.operating_point import Situation, in_force
+from facecli.threshold.operating_point import ThresholdInputs, in_force
 
 N = 20  # subjects in the arithmetic below
 
@@ -39,7 +39,7 @@ N = 20  # subjects in the arithmetic below
 @pytest.fixture
 def gallery(tmp_path: Path, extractor: Extractor):
     opened = Gallery.open(tmp_path / "g.facecli", create=True)
-    opened.__dict__["extractor"] = extractor
+    opened.models.extractor = extractor
     opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
     yield opened
     opened.close()
@@ -56,7 +56,7 @@ def shots(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def table(gallery: Gallery) -> ReferenceTable:
-    built_in = gallery.built_in_table
+    built_in = gallery.models.reference_table
     assert built_in is not None
     return built_in
 
@@ -91,9 +91,9 @@ def test_one_search_a_person_with_the_first_photo_that_shows_a_face(
 ) -> None:
     faceless = blank(tmp_path / "blank.png")
     files = sorted(shots.glob("*.jpg"))
-    people = [Person(f.stem, (f,)) for f in files]
-    people[3] = Person("first fails", (faceless, files[3], files[4]))
-    people.append(Person("never seen", (faceless,)))
+    people = [Stranger(f.stem, (f,)) for f in files]
+    people[3] = Stranger("first fails", (faceless, files[3], files[4]))
+    people.append(Stranger("never seen", (faceless,)))
     result = gallery.calibrate_strangers(people, rate=0.1, store=False)
     scores = result.scores
     assert (scores.people, len(scores.searches), scores.best.failed) == (25, 24, 1)
@@ -125,7 +125,7 @@ def test_the_choice_survives_growth_and_says_so(gallery: Gallery, shots: Path) -
     first = gallery.calibrate_strangers(read_people(shots).people, rate=0.1).point
     gallery.enroll([LabelledPhoto(collins(), "Eileen Collins")])
     grown = gallery.operating_point()
-    base = gallery.built_in_table
+    base = gallery.models.reference_table
     assert base is not None
     rise = base.threshold(0.1, 2) - base.threshold(0.1, 1)
     assert grown.threshold - first.threshold == pytest.approx(rise, abs=1e-6)
@@ -134,7 +134,7 @@ def test_the_choice_survives_growth_and_says_so(gallery: Gallery, shots: Path) -
     assert "measured at N = 1" in note
     assert "N = 2" in note
     assert "calibrate again" in note
-    gallery.remove("Eileen Collins")
+    gallery.storage.remove("Eileen Collins")
     assert gallery.operating_point().notes == ()
 
 
@@ -142,13 +142,13 @@ def test_the_gallery_s_own_shift_is_not_added_to_what_the_strangers_showed(
     gallery: Gallery, table: ReferenceTable
 ) -> None:
     """Look-alikes among the enrolled raise the default; the strangers' threshold has it in it."""
-    situation = gallery._situation()
-    alike = Situation(situation.embedder_id, N, table, Observed(N, 0.6, 0.05, N))
+    inputs = gallery._threshold_inputs()
+    alike = ThresholdInputs(inputs.embedder_id, N, table, Observed(N, 0.6, 0.05, N))
     fitted = alike.fitted_table()
     assert fitted is not None
     moved, basis, _ = _table(searched(fitted, 200), fitted, N, 0.01, None)
     row = CalibrationRow(basis, Target.FPIR, 0.01, None, moved.to_json(), "", "", N)
-    chosen = in_force(Situation(situation.embedder_id, N, table, alike.observed, row))
+    chosen = in_force(ThresholdInputs(inputs.embedder_id, N, table, alike.own_scores, row))
     values = searched(fitted, 200).best.values
     assert chosen.threshold == pytest.approx(conformal_threshold(values, 0.01), abs=1e-6)
     assert chosen.fit is None
@@ -192,14 +192,14 @@ def test_far_too_few_are_refused_with_numbers(gallery: Gallery, table: Reference
     values = searched(table, 120).best.values
     assert own.threshold(0.01, N) == pytest.approx(conformal_threshold(values, 0.01), abs=1e-6)
     with pytest.raises(CalibrationError):
-        gallery.calibrate_strangers([Person("a", (collins(),))])
+        gallery.calibrate_strangers([Stranger("a", (collins(),))])
     assert gallery.operating_point().basis is Basis.REFERENCE_TABLE
 
 
 def test_who_may_be_enrolled_is_named_and_kept(
     gallery: Gallery, shots: Path, tmp_path: Path
 ) -> None:
-    people = [*read_people(shots).people, Person("again", (tmp_path / "again.jpg",))]
+    people = [*read_people(shots).people, Stranger("again", (tmp_path / "again.jpg",))]
     (tmp_path / "again.jpg").write_bytes(variant(hopper(), 3))
     result = gallery.calibrate_strangers(people, rate=0.1, store=False)
     (suspect,) = result.likely_enrolled
@@ -234,7 +234,7 @@ def test_what_is_no_rate_is_refused(gallery: Gallery, rate: float, assurance: fl
 
 def test_an_empty_gallery_has_no_fpir(tmp_path: Path, extractor: Extractor, shots: Path) -> None:
     empty = Gallery.open(tmp_path / "empty", create=True)
-    empty.__dict__["extractor"] = extractor
+    empty.models.extractor = extractor
     with empty, pytest.raises(CalibrationError, match="gallery is empty"):
         empty.calibrate_strangers(read_people(shots).people)
 
@@ -269,8 +269,10 @@ class TestPairsCountPeople:
     def test_they_say_how_much_they_count(self, gallery: Gallery, tmp_path: Path) -> None:
         write_variants(tmp_path / "Ada", hopper(), 8, width=200)
         write_variants(tmp_path / "Eve", collins(), 8, width=200)
-        situation = gallery._situation()
-        result = calibrate(gallery.extractor, read_pairs(tmp_path), situation, Target.FMR, rate=0.5)
+        inputs = gallery._threshold_inputs()
+        result = calibrate(
+            gallery.models.extractor, read_pairs(tmp_path), inputs, Target.FMR, rate=0.5
+        )
         assert result.point.basis is Basis.SHIFTED_TABLE
         assert "those of 2 people count as 1" in result.remarks[0]
 

@@ -15,7 +15,7 @@ from facecli.metrics.gallery_fit import Observed
 from facecli.recognition.model_zoo import registry
 from facecli.storage.records import CalibrationRow
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import Situation
+from facecli.threshold.operating_point import ThresholdInputs
 
 SPEC = registry.find_embedder(registry.DEFAULT_EMBEDDER)
 assert SPEC.table is not None
@@ -23,8 +23,8 @@ TABLE = reference_table.load(SPEC.table)
 ID = SPEC.embedder_id
 
 
-def gallery(n: int, **facts: object) -> Situation:
-    return dataclasses.replace(Situation(ID, n, TABLE), **facts)
+def gallery(n: int, **facts: object) -> ThresholdInputs:
+    return dataclasses.replace(ThresholdInputs(ID, n, TABLE), **facts)
 
 
 def row(**facts: object) -> CalibrationRow:
@@ -88,11 +88,11 @@ def test_what_lies_beyond_the_table_is_said() -> None:
 def test_people_who_look_alike_raise_the_threshold() -> None:
     mu, spread = TABLE.maximum(99)
     plain = at(100, Target.FPIR, 0.01)
-    alike = at(100, Target.FPIR, 0.01, observed=Observed(100, mu + 0.05, spread, 100))
+    alike = at(100, Target.FPIR, 0.01, own_scores=Observed(100, mu + 0.05, spread, 100))
     assert alike.threshold == pytest.approx(plain.threshold + 0.05)
     assert alike.expected_fpir == pytest.approx(0.01)
     assert any("differ from the reference set" in note for note in alike.notes)
-    wide = at(100, Target.FPIR, 0.01, observed=Observed(100, mu, 1.5 * spread, 100))
+    wide = at(100, Target.FPIR, 0.01, own_scores=Observed(100, mu, 1.5 * spread, 100))
     assert wide.threshold == pytest.approx(mu + 1.5 * (plain.threshold - mu))
     assert wide.notes
 
@@ -107,7 +107,7 @@ def test_people_who_look_less_alike_lower_it_a_little(
     """By 100 / 130 of the shift and 100 / 400 of the spread, and never by much."""
     mu, usual = TABLE.maximum(99)
     plain = at(100, Target.FPIR, 0.01)
-    other = at(100, Target.FPIR, 0.01, observed=Observed(100, mu - less, spread * usual, 100))
+    other = at(100, Target.FPIR, 0.01, own_scores=Observed(100, mu - less, spread * usual, 100))
     assert other.threshold == pytest.approx(mu + shift + (plain.threshold - mu) * scale)
     assert other.notes == ()
 
@@ -148,7 +148,7 @@ def test_without_a_choice_the_embedders_table_at_one_percent() -> None:
 
 
 def test_without_a_choice_and_a_table_there_is_no_default() -> None:
-    other = Situation("someone's-net:abc:p1-0", 50, None)
+    other = ThresholdInputs("someone's-net:abc:p1-0", 50, None)
     with pytest.raises(CalibrationError, match=r"someone's-net .*--calibrate pairs.csv.*--set T"):
         operating_point.in_force(other)
 
@@ -176,7 +176,7 @@ def test_a_stored_fmr_does_not_move_with_the_gallery() -> None:
     mu, spread = TABLE.maximum(9)
     choice = row(target="FMR", target_rate=1e-4)
     point = operating_point.in_force(
-        gallery(10, choice=choice, observed=Observed(10, 0.9, spread, 10))
+        gallery(10, choice=choice, own_scores=Observed(10, 0.9, spread, 10))
     )
     assert point.threshold == pytest.approx(TABLE.score(1e-4) + 0.03)
     assert point.target is Target.FMR

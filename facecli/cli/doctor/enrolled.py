@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 def enrolled(named: Path | None, key_file: str | None = None) -> Iterator[Finding]:
     try:
-        from facecli.gallery.gallery import Gallery, default_path
+        from facecli.common.places import default_gallery
+        from facecli.gallery.gallery import Gallery
         from facecli.storage import keys, opening
     except BROKEN as error:
         yield Finding(Part.GALLERY, "file", Verdict.NOTE, f"not opened: {first_line(error)}")
         return
-    path = named or default_path()
+    path = named or default_gallery()
     mend = f"facecli gallery check --repair --gallery '{path}', or put a backup back"
     try:
         key = None if key_file is None else keys.read(key_file)
@@ -40,7 +41,7 @@ def _opened(opened: Gallery, path: Path, mend: str) -> Iterator[Finding]:
     from facecli.storage.sqlite.connection import SCHEMA_VERSION
 
     info = opened.info()
-    if faults := opened.check():
+    if faults := opened.storage.faults():
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         yield Finding(Part.GALLERY, "file", Verdict.FAULT, f"{path}: {faults[0]}{more}", mend)
     else:

@@ -1,5 +1,6 @@
-"""What is probably wrong with a gallery: one list, most certain first. Nothing is changed here.
+"""What is probably wrong with a gallery: one list, most certain first.
 
 findings: what is told. evidence: what scores come to without a fault. checks: one fault each.
-blocks: all against all in bounded memory. listing: the checks in turn, and what they add up to.
+blocks: all against all in bounded memory. audit: the checks in turn, and what they add up to.
+It may import what `evaluation` may. It must never change the gallery: it is given its references.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from facecli.common.types import Float32, Float64
 from facecli.evaluation.audit.blocks import Groups, Rows, pairs_above
 from facecli.evaluation.audit.evidence import Chance, Faces, Mask, middle, unit
-from facecli.evaluation.audit.findings import Finding, Kind
+from facecli.evaluation.audit.findings import AuditFinding, FindingKind
 from facecli.recognition.quality import DEFAULT_BAR
 
 COPY = 0.95  # cosine: 3 of 3,492 pairs of one person's photos in LFW reach it, and no strangers
@@ -29,14 +30,14 @@ def copies(faces: Faces) -> list[list[int]]:
 
 def same_photo(
     faces: Faces, chance: Chance, own: Float64, groups: list[list[int]]
-) -> Iterator[Finding]:
+) -> Iterator[AuditFinding]:
     """groups: of `copies`."""
     for group in groups:
         rows = sorted(group, key=lambda i: np.nan_to_num(own[i], nan=-1.0))
         score = float((faces.vectors[rows] @ faces.vectors[rows].T).min())
         equal = len({_face_of_photo(faces, i) for i in rows}) == 1
-        yield Finding(
-            Kind.SAME_PHOTO, score, 0.0 if equal else chance.pairs(score),
+        yield AuditFinding(
+            FindingKind.SAME_PHOTO, score, 0.0 if equal else chance.pairs(score),
             tuple(dict.fromkeys(faces.name(i) for i in reversed(rows))), faces.at(rows),
             own_score=float(own[rows[-1]]), false_alarm=chance.false_alarm(score),
         )  # fmt: skip
@@ -48,7 +49,7 @@ def _face_of_photo(faces: Faces, i: int) -> tuple[str, int]:
 
 def somebody_else(
     faces: Faces, chance: Chance, own: Float64, nearest: tuple[Float32, Rows], free: Mask
-) -> Iterator[Finding]:
+) -> Iterator[AuditFinding]:
     """Nearer to another subject than to the rest of its own, while that rest is not.
 
     nearest: of `best_other`.
@@ -65,8 +66,8 @@ def somebody_else(
             continue  # its own are nearer, or they are all like the other: one person
         alike = faces.subject(other, everything)
         alike = alike[[int(np.argmax(faces.vectors[alike] @ faces.vectors[i]))]]
-        yield Finding(
-            Kind.SOMEBODY_ELSE, score, chance.r * _both(chance, score, float(own[i])),
+        yield AuditFinding(
+            FindingKind.SOMEBODY_ELSE, score, chance.r * _both(chance, score, float(own[i])),
             (faces.name(i), faces.names[other]), faces.at([i]), faces.at(alike),
             float(own[i]), chance.false_alarm(score),
         )  # fmt: skip
@@ -81,7 +82,7 @@ def _both(chance: Chance, score: float, own: float) -> float:
     return q * (1 - float(np.log(q))) if q > 0 else 0.0
 
 
-def outliers(faces: Faces, chance: Chance, free: Mask) -> Iterator[Finding]:
+def outliers(faces: Faces, chance: Chance, free: Mask) -> Iterator[AuditFinding]:
     """References unlike the rest of their subject."""
     own = faces.own_scores(free)
     low = free & ~np.isnan(own)
@@ -90,7 +91,7 @@ def outliers(faces: Faces, chance: Chance, free: Mask) -> Iterator[Finding]:
         yield from _peeled(faces, chance, faces.subject(int(subject), free))
 
 
-def _peeled(faces: Faces, chance: Chance, rows: Rows) -> Iterator[Finding]:
+def _peeled(faces: Faces, chance: Chance, rows: Rows) -> Iterator[AuditFinding]:
     """The worst of a subject's references first; the others are judged without it."""
     while len(rows) > 1:
         scores = middle(faces.vectors[rows])
@@ -101,14 +102,14 @@ def _peeled(faces: Faces, chance: Chance, rows: Rows) -> Iterator[Finding]:
             return
         # Of two references nobody can say which one is wrong.
         suspects, beside = (rows, rows[:0]) if only_two else (rows[[worst]], rows[[typical]])
-        yield Finding(
-            Kind.OUTLIER, score, chance.r * share, (faces.name(rows[0]),),
+        yield AuditFinding(
+            FindingKind.OUTLIER, score, chance.r * share, (faces.name(rows[0]),),
             faces.at(suspects), faces.at(beside), own_score=score,
         )  # fmt: skip
         rows = np.delete(rows, worst)
 
 
-def one_person(faces: Faces, chance: Chance, free: Mask) -> Iterator[Finding]:
+def one_person(faces: Faces, chance: Chance, free: Mask) -> Iterator[AuditFinding]:
     """Subjects whose templates are too alike for strangers', and alike enough for one person's.
 
     k names of one person take k - 1 rows.
@@ -126,18 +127,18 @@ def one_person(faces: Faces, chance: Chance, free: Mask) -> Iterator[Finding]:
         more, fewer = sorted((there[i], there[j]), key=lambda s: (-counts[s], s))
         a, b = faces.subject(fewer, free), faces.subject(more, free)
         at = int(np.argmax(faces.vectors[a] @ faces.vectors[b].T))
-        yield Finding(
-            Kind.ONE_PERSON, score, chance.pairs(score), (faces.names[more], faces.names[fewer]),
-            faces.at([a[at // len(b)]]), faces.at([b[at % len(b)]]),
-            false_alarm=chance.false_alarm(score),
+        yield AuditFinding(
+            FindingKind.ONE_PERSON, score, chance.pairs(score),
+            (faces.names[more], faces.names[fewer]), faces.at([a[at // len(b)]]),
+            faces.at([b[at % len(b)]]), false_alarm=chance.false_alarm(score),
         )  # fmt: skip
 
 
-def low_quality(faces: Faces, free: Mask) -> Iterator[Finding]:
+def low_quality(faces: Faces, free: Mask) -> Iterator[AuditFinding]:
     """References that enrolment would refuse today, the worst first."""
     quality = np.array([row.face.quality for row in faces.rows])
     poor = np.flatnonzero(free & (quality < DEFAULT_BAR))
     for i in poor[np.argsort(quality[poor], kind="stable")]:
-        yield Finding(
-            Kind.LOW_QUALITY, float(quality[i]), float("nan"), (faces.name(i),), faces.at([i])
+        yield AuditFinding(
+            FindingKind.LOW_QUALITY, float(quality[i]), math.nan, (faces.name(i),), faces.at([i])
         )

@@ -1,8 +1,8 @@
 """What scores come to where every label is right: against others, and against one's own.
 
 Against others: the reference table, moved by what this gallery's people score among each other.
-`fit` takes their mean, which the very faults that are looked for raise; the lower quartile stays
-put while up to three quarters of the subjects are at fault.
+`gallery_fit` takes their mean, which the very faults that are looked for raise; the lower quartile
+stays put while up to three quarters of the subjects are at fault.
 
 Against one's own: the median cosine to the other references lies alike whatever their number
 (LFW, 1 to 5 others: .77 .74 .76 .74 .75), so one distribution serves: Student's t about their

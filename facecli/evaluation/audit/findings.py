@@ -8,7 +8,7 @@ from enum import StrEnum
 from facecli.storage.records import ReferenceRow
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What a finding says."""
 
     SAME_PHOTO = "same photograph"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finding:
+class AuditFinding:
     """One fault, on one row.
 
     score: cosine; for LOW_QUALITY the quality in [0, 1].
@@ -34,7 +34,7 @@ class Finding:
     false_alarm: the chance that a stranger scores as high against this gallery, or NaN.
     """
 
-    kind: Kind
+    kind: FindingKind
     score: float
     expected: float
     subjects: tuple[str, ...]
@@ -52,7 +52,7 @@ class Audit:
     mated: references that were judged against others of their subject.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     subjects: int
     references: int
     mated: int

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from facecli.common.errors import GalleryError
+from facecli.common.names import require_name
 from facecli.common.timestamp import now
 from facecli.common.types import Float32
 from facecli.metrics.gallery_fit import Observed
@@ -127,7 +128,11 @@ class MilvusVault(Answers):
         )
 
     def rename(self, old: str, new: str) -> None:
-        """Give a subject another name. Raises GalleryError when that one is taken."""
+        """Give a subject another name.
+
+        Raises GalleryError when that one is taken, UsageError when it cannot be a name.
+        """
+        require_name(new)
         subject = self._find(old)
         for other in self._called([new]).values():
             if other.id != subject.id:

@@ -18,7 +18,7 @@ from facecli.common import atomic
 from facecli.common.enums import LogAction
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.files import private_folder
-from facecli.common.names import key
+from facecli.common.names import key, require_name
 from facecli.common.timestamp import now
 from facecli.metrics.gallery_fit import Observed
 from facecli.storage.keys import Key
@@ -100,7 +100,11 @@ class Store(Writer):
         return added
 
     def rename(self, old: str, new: str) -> None:
-        """Give a subject another name. Raises GalleryError when that one is taken."""
+        """Give a subject another name.
+
+        Raises GalleryError when that one is taken, UsageError when it cannot be a name.
+        """
+        require_name(new)
         with self._transaction() as db:
             subject = self.find(old)
             undo.rename(db, subject, new)

@@ -15,8 +15,8 @@ from support.galleries import Command, blank, collins, hopper, new_store, refere
 
 from facecli.common.errors import CalibrationError, GalleryError
 from facecli.common.types import Face, Template
-from facecli.evaluation.audit.findings import Audit, Finding, Kind
-from facecli.evaluation.audit.listing import audit
+from facecli.evaluation.audit.audit import audit
+from facecli.evaluation.audit.findings import Audit, AuditFinding, FindingKind
 from facecli.gallery.gallery import Gallery
 from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
@@ -56,7 +56,7 @@ class People:
         aside /= np.linalg.norm(aside)
         return np.sqrt(cosine) * person + np.sqrt(1 - cosine) * aside
 
-    def enrol(
+    def enroll(
         self,
         subject: str,
         vector: np.ndarray,
@@ -79,7 +79,7 @@ class People:
         for i in range(subjects):
             person = self.somebody()
             for _ in range(photos):
-                self.enrol(f"Person {i}", self.photo(person))
+                self.enroll(f"Person {i}", self.photo(person))
 
 
 @pytest.fixture
@@ -89,11 +89,11 @@ def people() -> People:
     return made
 
 
-def ids(finding: Finding) -> set[int]:
+def ids(finding: AuditFinding) -> set[int]:
     return {row.id for row in finding.suspects}
 
 
-def only(found: Audit) -> Finding:
+def only(found: Audit) -> AuditFinding:
     """The one fault that is told."""
     assert [f.rank for f in found.findings] == [1], [(f.kind, f.subjects) for f in found.findings]
     return found.findings[0]
@@ -110,29 +110,29 @@ def test_a_sound_gallery_has_no_findings(people: People, table: ReferenceTable):
 def test_the_same_bytes_under_two_names(people: People, table: ReferenceTable):
     ada, photo = people.somebody(), "a" * 64
     vector = people.photo(ada)
-    right = people.enrol("Ada", vector, photo)
-    people.enrol("Ada", people.photo(ada))
-    people.enrol("Ada", people.photo(ada))
-    wrong = people.enrol("Bob", vector, photo)
+    right = people.enroll("Ada", vector, photo)
+    people.enroll("Ada", people.photo(ada))
+    people.enroll("Ada", people.photo(ada))
+    wrong = people.enroll("Bob", vector, photo)
     finding = only(audit(people.rows, table))
-    assert finding.kind is Kind.SAME_PHOTO
+    assert finding.kind is FindingKind.SAME_PHOTO
     assert finding.expected == 0
     assert finding.subjects == ("Ada", "Bob"), "Ada's other photos say whose it is"
     assert [row.id for row in finding.suspects] == [wrong, right]
 
 
 def test_two_faces_of_one_photo_are_not_the_same_photograph(people: People, table: ReferenceTable):
-    people.enrol("Ada", people.somebody(), "a" * 64, face=0)
-    people.enrol("Bob", people.somebody(), "a" * 64, face=1)
+    people.enroll("Ada", people.somebody(), "a" * 64, face=0)
+    people.enroll("Bob", people.somebody(), "a" * 64, face=1)
     assert audit(people.rows, table).findings == ()
 
 
 def test_a_copy_saved_anew_under_another_name(people: People, table: ReferenceTable):
     vector = people.somebody()
-    first = people.enrol("Ada", vector)
-    second = people.enrol("Bob", people.photo(vector, 0.98))
+    first = people.enroll("Ada", vector)
+    second = people.enroll("Bob", people.photo(vector, 0.98))
     finding = only(audit(people.rows, table))
-    assert finding.kind is Kind.SAME_PHOTO
+    assert finding.kind is FindingKind.SAME_PHOTO
     assert ids(finding) == {first, second}
     assert 0 < finding.expected < 0.01
 
@@ -140,9 +140,9 @@ def test_a_copy_saved_anew_under_another_name(people: People, table: ReferenceTa
 def test_two_names_of_one_person(people: People, table: ReferenceTable):
     ada = people.somebody()
     for subject in ("Ada", "Ada", "Ada", "Countess", "Countess"):
-        people.enrol(subject, people.photo(ada))
+        people.enroll(subject, people.photo(ada))
     finding = only(audit(people.rows, table))
-    assert finding.kind is Kind.ONE_PERSON
+    assert finding.kind is FindingKind.ONE_PERSON
     assert finding.subjects == ("Ada", "Countess"), "the one with more references stays"
     expected = table.fpir(finding.score, 61)
     assert finding.false_alarm == pytest.approx(expected, rel=0.5)
@@ -153,18 +153,18 @@ def test_names_that_share_a_photo_and_a_face_are_told_once(people: People, table
     ada, photo = people.somebody(), "a" * 64
     vector = people.photo(ada)
     for subject in ("Ada", "Countess"):
-        people.enrol(subject, vector, photo)
-        people.enrol(subject, people.photo(ada))
-        people.enrol(subject, people.photo(ada))
-    assert only(audit(people.rows, table)).kind is Kind.ONE_PERSON
+        people.enroll(subject, vector, photo)
+        people.enroll(subject, people.photo(ada))
+        people.enroll(subject, people.photo(ada))
+    assert only(audit(people.rows, table)).kind is FindingKind.ONE_PERSON
 
 
 def test_three_names_of_one_person_take_two_rows(people: People, table: ReferenceTable):
     ada = people.somebody()
     for subject in ("Ada", "Countess", "Lovelace"):
-        people.enrol(subject, people.photo(ada))
+        people.enroll(subject, people.photo(ada))
     found = audit(people.rows, table).findings
-    assert [f.kind for f in found] == [Kind.ONE_PERSON] * 2
+    assert [f.kind for f in found] == [FindingKind.ONE_PERSON] * 2
     assert {s for f in found for s in f.subjects} == {"Ada", "Countess", "Lovelace"}
 
 
@@ -172,12 +172,12 @@ def test_three_names_of_one_person_take_two_rows(people: People, table: Referenc
 def test_a_reference_that_is_somebody_elses(people: People, table: ReferenceTable, photos: int):
     ada, bob = people.somebody(), people.somebody()
     for _ in range(4):
-        people.enrol("Bob", people.photo(bob))
+        people.enroll("Bob", people.photo(bob))
     for _ in range(photos - 1):
-        people.enrol("Ada", people.photo(ada))
-    wrong = people.enrol("Ada", people.photo(bob))
+        people.enroll("Ada", people.photo(ada))
+    wrong = people.enroll("Ada", people.photo(bob))
     finding = only(audit(people.rows, table))
-    assert finding.kind is Kind.SOMEBODY_ELSE
+    assert finding.kind is FindingKind.SOMEBODY_ELSE
     assert finding.subjects == ("Ada", "Bob")
     assert ids(finding) == {wrong}
     assert [row.subject for row in finding.beside] == ["Bob"]
@@ -187,10 +187,10 @@ def test_a_reference_that_is_somebody_elses(people: People, table: ReferenceTabl
 def test_an_outlier(people: People, table: ReferenceTable):
     ada = people.somebody()
     for _ in range(3):
-        people.enrol("Ada", people.photo(ada))
-    wrong = people.enrol("Ada", people.somebody())
+        people.enroll("Ada", people.photo(ada))
+    wrong = people.enroll("Ada", people.somebody())
     finding = only(audit(people.rows, table))
-    assert finding.kind is Kind.OUTLIER
+    assert finding.kind is FindingKind.OUTLIER
     assert ids(finding) == {wrong}
     assert finding.score == finding.own_score < 0.3
 
@@ -202,8 +202,8 @@ def test_a_reference_like_another_but_liker_its_own_is_left_alone(
     between = np.sqrt(0.6) * ada + np.sqrt(0.4) * bob  # 0.73 to Ada's others, 0.6 to Bob's
     for person, subject in ((ada, "Ada"), (bob, "Bob")):
         for _ in range(3):
-            people.enrol(subject, people.photo(person, 0.9))
-    people.enrol("Ada", between / np.linalg.norm(between))
+            people.enroll(subject, people.photo(person, 0.9))
+    people.enroll("Ada", between / np.linalg.norm(between))
     assert audit(people.rows, table).findings == ()
 
 
@@ -214,8 +214,8 @@ def test_the_list_ends_where_chance_explains_it(
     """A photo in a hundred is as unlike its own as 0.5, so among 240 a few such rows are due."""
     ada = people.somebody()
     for _ in range(3):
-        people.enrol("Ada", people.photo(ada))
-    people.enrol("Ada", people.photo(ada, score**2 / MATED))
+        people.enroll("Ada", people.photo(ada))
+    people.enroll("Ada", people.photo(ada, score**2 / MATED))
     found = audit(people.rows, table)
     assert len(found.findings) == shown
     script = proposals(found, 60)
@@ -224,20 +224,20 @@ def test_the_list_ends_where_chance_explains_it(
 
 
 def test_of_two_references_both_are_in_doubt(people: People, table: ReferenceTable):
-    pair = {people.enrol("Ada", people.somebody()), people.enrol("Ada", people.somebody())}
+    pair = {people.enroll("Ada", people.somebody()), people.enroll("Ada", people.somebody())}
     finding = only(audit(people.rows, table))
-    assert finding.kind is Kind.OUTLIER
+    assert finding.kind is FindingKind.OUTLIER
     assert ids(finding) == pair
 
 
 def test_low_quality_comes_last_and_the_worst_of_it_first(people: People, table: ReferenceTable):
     ada = people.somebody()
-    worse = {q: people.enrol("Ada", people.photo(ada), quality=q) for q in (0.54, 0.1, 0.56)}
+    worse = {q: people.enroll("Ada", people.photo(ada), quality=q) for q in (0.54, 0.1, 0.56)}
     twin = people.somebody()
-    people.enrol("Bob", people.photo(twin))
-    people.enrol("Robert", people.photo(twin))
+    people.enroll("Bob", people.photo(twin))
+    people.enroll("Robert", people.photo(twin))
     found = audit(people.rows, table).findings
-    kinds = [Kind.ONE_PERSON, Kind.LOW_QUALITY, Kind.LOW_QUALITY]
+    kinds = [FindingKind.ONE_PERSON, FindingKind.LOW_QUALITY, FindingKind.LOW_QUALITY]
     assert [f.kind for f in found] == kinds
     assert [f.suspects[0].id for f in found[1:]] == [worse[0.1], worse[0.54]]
 
@@ -245,10 +245,10 @@ def test_low_quality_comes_last_and_the_worst_of_it_first(people: People, table:
 def test_the_order_is_by_what_chance_makes(people: People, table: ReferenceTable):
     for number, cosine in enumerate((0.7, 0.9, 0.8)):
         twin = people.somebody()
-        people.enrol(f"A{number}", people.photo(twin, cosine))
-        people.enrol(f"B{number}", people.photo(twin, cosine))
-    people.enrol("Cem", people.somebody(), "c" * 64)
-    people.enrol("Dan", people.rows[-1].template.vector, "c" * 64)
+        people.enroll(f"A{number}", people.photo(twin, cosine))
+        people.enroll(f"B{number}", people.photo(twin, cosine))
+    people.enroll("Cem", people.somebody(), "c" * 64)
+    people.enroll("Dan", people.rows[-1].template.vector, "c" * 64)
     found = audit(people.rows, table).findings
     assert [f.subjects[0] for f in found] == ["Dan", "A1", "A2", "A0"] or [
         f.subjects[0] for f in found
@@ -262,12 +262,12 @@ def test_people_who_are_all_alike_are_not_all_one_person(table: ReferenceTable):
     for i in range(80):  # strangers score 0.6 here: three times what the reference set's do
         person = made.photo(family, 0.6)
         for _ in range(3):
-            made.enrol(f"Person {i}", made.photo(person, 0.9))
+            made.enroll(f"Person {i}", made.photo(person, 0.9))
     alike = audit(made.rows, table).findings
-    assert not [f for f in alike if f.kind in (Kind.ONE_PERSON, Kind.SAME_PHOTO)]
+    assert not [f for f in alike if f.kind in (FindingKind.ONE_PERSON, FindingKind.SAME_PHOTO)]
     twin = made.photo(family, 0.6)
-    made.enrol("Ada", made.photo(twin, 0.9))
-    made.enrol("Countess", made.photo(twin, 0.9))
+    made.enroll("Ada", made.photo(twin, 0.9))
+    made.enroll("Countess", made.photo(twin, 0.9))
     assert only(audit(made.rows, table)).subjects == ("Ada", "Countess")
 
 
@@ -277,11 +277,11 @@ def test_a_fault_shows_among_a_handful(table: ReferenceTable, subjects: int):
     made.crowd(subjects - 1, 5)
     person = made.somebody()
     for _ in range(5):
-        made.enrol("Ada", made.photo(person))
+        made.enroll("Ada", made.photo(person))
     assert audit(made.rows, table).findings == ()
-    wrong = made.enrol("Ada", made.somebody())
+    wrong = made.enroll("Ada", made.somebody())
     finding = only(audit(made.rows, table))
-    assert finding.kind is Kind.OUTLIER
+    assert finding.kind is FindingKind.OUTLIER
     assert ids(finding) == {wrong}
 
 
@@ -290,8 +290,8 @@ def test_two_strangers_somewhat_alike_are_not_one_person(table: ReferenceTable):
     ada = made.somebody()
     bob = made.photo(ada, 0.1)  # 0.3 to her: one stranger in fifty reaches it, no mate does
     for _ in range(4):
-        made.enrol("Ada", made.photo(ada, 0.95))
-        made.enrol("Bob", made.photo(bob, 0.95))
+        made.enroll("Ada", made.photo(ada, 0.95))
+        made.enroll("Bob", made.photo(bob, 0.95))
     assert audit(made.rows, table).findings == ()
 
 
@@ -301,9 +301,9 @@ def test_two_names_show_among_a_handful(table: ReferenceTable, others: int):
     made.crowd(others, 3)
     ada = made.somebody()
     for subject in ("Ada", "Ada", "Countess", "Countess"):
-        made.enrol(subject, made.photo(ada))
+        made.enroll(subject, made.photo(ada))
     finding = only(audit(made.rows, table))
-    assert finding.kind is Kind.ONE_PERSON
+    assert finding.kind is FindingKind.ONE_PERSON
     assert finding.expected < 0.01
 
 
@@ -312,9 +312,9 @@ def test_ten_thousand_subjects_take_seconds(table: ReferenceTable):
     vectors = np.random.default_rng(0).normal(size=(20_000, DIMENSION))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for i, vector in enumerate(vectors[:10_000]):
-        made.enrol(f"Person {i}", made.photo(vector, 0.9))
-        made.enrol(f"Person {i}", made.photo(vector, 0.9))
-    made.enrol("Ada", made.photo(vectors[17], 0.9))
+        made.enroll(f"Person {i}", made.photo(vector, 0.9))
+        made.enroll(f"Person {i}", made.photo(vector, 0.9))
+    made.enroll("Ada", made.photo(vectors[17], 0.9))
     started = time.process_time()
     found = audit(made.rows, table)
     assert time.process_time() - started < 20, "about 4 s of one core"
@@ -401,14 +401,14 @@ def test_fix_proposes_and_does_not_act(audited: tuple[Command, Path], tmp_path: 
         done = command(*shlex.split(line)[1:])
         assert done.returncode == 0, (line, done.stderr)
     with Gallery.open(path) as gallery:
-        assert len(gallery.subjects()) == 2
-        assert [f for f in gallery.audit().findings if f.kind is not Kind.LOW_QUALITY] == []
+        assert len(gallery.storage.subjects()) == 2
+        assert [f for f in gallery.audit().findings if f.kind is not FindingKind.LOW_QUALITY] == []
 
 
 def test_the_text_names_the_rows(people: People, table: ReferenceTable):
     ada = people.somebody()
-    people.enrol("Ada", people.photo(ada))
-    people.enrol("Ada\x1b[31m", people.photo(ada))
+    people.enroll("Ada", people.photo(ada))
+    people.enroll("Ada\x1b[31m", people.photo(ada))
     found = audit(people.rows, table)
     text = audit_text(found, 60)
     assert "1 finding\n" in text
@@ -420,7 +420,7 @@ def test_the_text_names_the_rows(people: People, table: ReferenceTable):
 def test_proposals_follow_earlier_merges_and_quote_names(people: People, table: ReferenceTable):
     ada = people.somebody()
     for subject in ("-Ada", "Countess O'Lovelace", "$(reboot)"):
-        people.enrol(subject, people.photo(ada, 0.85))
+        people.enroll(subject, people.photo(ada, 0.85))
     script = proposals(audit(people.rows, table), 60, Path("my gallery"))
     commands = [shlex.split(x) for x in script.splitlines() if not x.startswith("#")]
     assert len(commands) == 2
@@ -434,8 +434,8 @@ def test_proposals_follow_earlier_merges_and_quote_names(people: People, table: 
 
 
 def test_what_chance_may_explain_is_only_a_comment(people: People, table: ReferenceTable):
-    people.enrol("Ada", people.somebody())
-    people.enrol("Ada", people.somebody())
+    people.enroll("Ada", people.somebody())
+    people.enroll("Ada", people.somebody())
     script = proposals(audit(people.rows, table), 60)
     assert "remove --yes --reference 241 Ada" in script
     assert "remove --yes --reference 242 Ada" in script
@@ -460,8 +460,8 @@ def test_the_page_escapes_names_and_says_where_a_photo_is_gone(
 ):
     pytest.importorskip("jinja2")
     ada = people.somebody()
-    people.enrol("<b>Ada", people.photo(ada))
-    people.enrol("Countess", people.photo(ada))
+    people.enroll("<b>Ada", people.photo(ada))
+    people.enroll("Countess", people.photo(ada))
     html = audit_page(audit(people.rows, table), 60)
     assert "&lt;b&gt;Ada" in html
     assert "<b>Ada" not in html
@@ -472,7 +472,7 @@ def test_without_a_table_nothing_is_judged(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "g.facecli"
     Store.create(path, registry.find_embedder(registry.DEFAULT_EMBEDDER).embedder_id, 192).close()
     with Gallery.open(path) as gallery:
-        gallery.__dict__["built_in_table"] = None  # an embedder of the user's own ships none
+        gallery.models.reference_table = None  # an embedder of the user's own ships none
         with pytest.raises(CalibrationError, match="--calibrate"):
             gallery.audit()
 

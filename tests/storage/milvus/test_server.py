@@ -21,7 +21,7 @@ from support.server import Server
 
 from facecli.common.errors import GalleryError
 from facecli.datasets.labels import labelled
-from facecli.gallery.enroll import EnrolItem, EnrolStatus
+from facecli.gallery.enroll import EnrollItem, EnrollStatus
 from facecli.gallery.gallery import Gallery
 from facecli.storage import opening
 
@@ -32,9 +32,9 @@ def test_killed_amid_an_enrolment_it_loses_nothing_acknowledged(server: Server, 
     write_variants(tmp_path / "p" / "Grace", hopper(), 40, width=160)
     write_variants(tmp_path / "p" / "Eileen", collins(), 40, width=160)
     photos = labelled([tmp_path / "p"], None).photos
-    told: list[EnrolItem] = []
+    told: list[EnrollItem] = []
 
-    def kill_after_a_commit(item: EnrolItem) -> None:
+    def kill_after_a_commit(item: EnrollItem) -> None:
         told.append(item)
         if len(told) == 32:
             server.kill()
@@ -51,16 +51,16 @@ def test_killed_amid_an_enrolment_it_loses_nothing_acknowledged(server: Server, 
     assert waited < 60
     assert len(told) == 32
     with Gallery.open(server.address("killed")) as gallery:
-        there = {r.path for s in gallery.subjects() for r in gallery.references(s.name)}
+        there = {r.path for r in gallery.storage.references()}
         assert {item.path for item in told} <= there
         again = gallery.enroll(photos)
-        assert again.count(EnrolStatus.SKIPPED) == 0
-        assert again.count(EnrolStatus.ALREADY) >= 32
-        assert [(s.name, s.references) for s in gallery.subjects()] == [
+        assert again.count(EnrollStatus.SKIPPED) == 0
+        assert again.count(EnrollStatus.ALREADY) >= 32
+        assert [(s.name, s.references) for s in gallery.storage.subjects()] == [
             ("Eileen", 40),
             ("Grace", 40),
         ]
-        assert gallery.check() == []
+        assert gallery.storage.faults() == []
 
 
 def test_a_removal_is_never_answered_from_again(server: Server):

@@ -39,7 +39,7 @@ from facecli.storage.sqlite import sidecar
 from facecli.storage.sqlite.local import LocalVault
 from facecli.storage.sqlite.sidecar import Kind, Sidecar
 from facecli.storage.sqlite.store import Store
-from facecli.threshold import situation
+from facecli.threshold import operating_point
 
 EMBEDDER = "made-up:0123456789abcdef:p1-00000000"
 KINDS = pytest.mark.parametrize("kind", list(Kind))
@@ -389,22 +389,22 @@ def test_the_check_finds_a_sidecar_that_lies(store: Store, kind: Kind) -> None:
 
 def test_a_photo_is_identified_through_the_sidecar_and_info_says_so(tmp_path, extractor) -> None:
     with Gallery.open(tmp_path / "g.facecli", create=True) as opened:
-        opened.__dict__["extractor"] = extractor  # loaded once for all tests
-        opened._store.add([reference(f"visitor {i}", i) for i in range(300)])
+        opened.models.extractor = extractor  # loaded once for all tests
+        opened.storage.add([reference(f"visitor {i}", i) for i in range(300)])
         assert people.info_row(opened.info())["index"]["kind"] == "missing"
         opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
         index = people.info_row(opened.info())["index"]
         assert (index["kind"], index["tail"]) == ("sidecar", 0)
         assert Path(index["path"]).stat().st_size == index["bytes"]
         (usual,) = opened.identify([hopper()])
-        assert not sidecar.path(opened._store.path, Kind.EIGHT).exists()
+        assert not sidecar.path(opened.storage.path, Kind.EIGHT).exists()
         (exact,) = opened.identify([hopper()], exact=True)
-        assert sidecar.path(opened._store.path, Kind.EIGHT).exists()
+        assert sidecar.path(opened.storage.path, Kind.EIGHT).exists()
         assert (usual.subject, usual.candidates) == ("Grace Hopper", exact.candidates)
-        opened._store.add([reference("one more", 5000)])
+        opened.storage.add([reference("one more", 5000)])
         said = people.info_text(opened.info())
         assert "1 subject behind" in said and f"{index['agreed']} of 100 probes" in said
-        assert opened.check() == []
+        assert opened.storage.faults() == []
 
 
 @pytest.mark.parametrize(("changed", "again"), [(10, False), (11, True)])
@@ -412,10 +412,10 @@ def test_the_fit_stands_among_very_many_until_some_have_changed(
     store: Store, changed: int, again: bool
 ) -> None:
     with closing(LocalVault.open(store.path)) as vault:
-        first = situation.observed(vault)
+        first = operating_point.own_nonmated_scores(vault)
         assert first is not None and first.n == 600
         vault.add([reference(f"new {i}", 5000 + i) for i in range(changed)])
-        then = situation.observed(vault)
+        then = operating_point.own_nonmated_scores(vault)
     assert then is not None and then.n == (611 if again else 600)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from facecli.evaluation.audit import checks
 from facecli.evaluation.audit.blocks import best_other
 from facecli.evaluation.audit.evidence import Faces, Mask, chance, unit
-from facecli.evaluation.audit.findings import Audit, Finding
+from facecli.evaluation.audit.findings import Audit, AuditFinding
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.storage.records import ReferenceRow
 
@@ -22,7 +22,7 @@ def audit(references: Sequence[ReferenceRow], table: ReferenceTable) -> Audit:
     """Compare every reference with its own subject and with all others.
 
     table: the non-mated scores of the embedder that made the references. Findings about who is
-    who come first, by `Finding.expected`, which makes kinds comparable; the list of them ends
+    who come first, by `AuditFinding.expected`, which makes kinds comparable; the list of them ends
     where chance would explain half of it (the step-up rule of Benjamini and Hochberg, 1995, at
     0.5), at three expected rows at the earliest. Poor photos follow, the worst first. Each fault
     is told once: what a check has put in doubt, the later ones leave out.
@@ -54,13 +54,13 @@ def audit(references: Sequence[ReferenceRow], table: ReferenceTable) -> Audit:
     return Audit(ranked, len(faces.names), len(references), int(np.sum(~np.isnan(own))))
 
 
-def _suspects(faces: Faces, findings: Iterable[Finding]) -> Mask:
+def _suspects(faces: Faces, findings: Iterable[AuditFinding]) -> Mask:
     """(r,) which references are in doubt."""
     doubted = {row.id for finding in findings for row in finding.suspects}
     return np.array([row.id in doubted for row in faces.rows], np.bool_)
 
 
-def _believable(findings: Sequence[Finding]) -> list[Finding]:
+def _believable(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
     """By `expected`, as far as the list is worth reading."""
     ordered = sorted(findings, key=lambda f: (f.expected, -abs(f.score)))
     ends = [i for i, f in enumerate(ordered, 1) if f.expected <= max(FEW, CHANCE_SHARE * i)]
