@@ -62,7 +62,7 @@ def evaluate(
     Writes no gallery. Photos without a face stay in every denominator.
     """
     from facecli.evaluation import run
-    from facecli.evaluation.plan import read
+    from facecli.evaluation.plan import read_plan
     from facecli.recognition.model_zoo import registry
     from facecli.recognition.pipeline import Extractor
     from facecli.report import formats
@@ -72,7 +72,7 @@ def evaluate(
         # Here, so that a missing extra shows before the work is done.
         import facecli.report.evaluation_page as evaluation_page
         from facecli.report.html import save
-    plan = read(path, references, seed)
+    plan = read_plan(path, references, seed)
     extractor = Extractor.load(registry.find_embedder(model), device, detector)
     with progress(len(plan.photos), quiet) as step:
         result = run.evaluate(

@@ -55,7 +55,7 @@ class Plan:
         return tuple(dict.fromkeys((*searched, *compared)))
 
 
-def read(path: Path, references: int = 1, seed: int = 0) -> Plan:
+def read_plan(path: Path, references: int = 1, seed: int = 0) -> Plan:
     """The plan that `path` gives.
 
     - A folder with gallery/, mated/ and strangers/: each with <Name>/photos; strangers also flat.

@@ -24,7 +24,7 @@ from facecli.common.errors import CalibrationError, UsageError
 from facecli.common.types import Float32, Photo
 from facecli.evaluation import run
 from facecli.evaluation.mistakes import MistakeKind
-from facecli.evaluation.plan import read
+from facecli.evaluation.plan import read_plan
 from facecli.evaluation.run import Evaluation
 from facecli.metrics import reference_table, verification
 from facecli.recognition.pipeline import Extractor
@@ -57,7 +57,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(folders: Path, extractor: Extractor) -> Evaluation:
-    return run.evaluate(extractor, read(folders), TARGET)
+    return run.evaluate(extractor, read_plan(folders), TARGET)
 
 
 def vector(extractor: Extractor, path: Path) -> Float32:
@@ -116,7 +116,7 @@ def test_references_that_enrolment_refuses_are_not_enrolled(
     tiny.save(tmp_path / "gallery" / "Tiny" / "1.png")
     write_variants(tmp_path / "mated" / "Grace", hopper(), 1, first=1)
     write_variants(tmp_path / "mated" / "Tiny", hopper(), 1, first=2)
-    found = run.evaluate(extractor, read(tmp_path))
+    found = run.evaluate(extractor, read_plan(tmp_path))
     assert found.failures == ()
     assert found.identification[-1].gallery.names == ("Grace",)
     assert found.not_enrolled == 1
@@ -127,7 +127,7 @@ def test_references_that_enrolment_refuses_are_not_enrolled(
 def test_a_reference_s_own_file_is_no_probe(tmp_path: Path, extractor: Extractor) -> None:
     write_variants(tmp_path / "gallery" / "Grace", hopper(), 1)
     write_variants(tmp_path / "mated" / "Grace", hopper(), 2)
-    found = run.evaluate(extractor, read(tmp_path))
+    found = run.evaluate(extractor, read_plan(tmp_path))
     assert found.identification[-1].searches.mated.trials == 1
     assert "copies of a reference's file prove nothing: 1 left out" in found.remarks[0]
     assert found.identification[-1].rates is not None
@@ -140,7 +140,7 @@ def test_photos_without_any_face_are_one_clear_error(tmp_path: Path, extractor: 
         (tmp_path / name).mkdir()
         for i in range(2):
             blank(tmp_path / name / f"{i}.png")
-    plan = read(tmp_path)
+    plan = read_plan(tmp_path)
     with pytest.raises(CalibrationError, match="none of 4 photos shows a face"):
         run.evaluate(extractor, plan)
     with pytest.raises(UsageError, match="between 0 and 1"):
@@ -172,7 +172,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(pairs: Path, extractor: Extractor) -> Evaluation:
-    return run.evaluate(extractor, read(pairs))
+    return run.evaluate(extractor, read_plan(pairs))
 
 
 def test_pairs_give_1_to_1_with_the_failure_counted(compared: Evaluation) -> None:
@@ -201,7 +201,7 @@ def test_without_folds_there_is_no_fold_accuracy(
     table = tmp_path / "pairs.csv"
     with table.open("w", newline="") as out:
         csv.writer(out).writerows(row[:3] for row in rows)
-    found = run.evaluate(extractor, read(table))
+    found = run.evaluate(extractor, read_plan(table))
     assert found.verification.accuracy is None
     assert found.verification.curve is None  # mated pairs only
     assert "only mated pairs" in " ".join(found.plan.problems)
@@ -353,7 +353,7 @@ def test_on_lfw_the_default_threshold_keeps_its_promise(
         if (count == 1 and singles < 60) or (2 <= count <= 3 and several < 30):
             (tmp_path / folder.name).symlink_to(folder)
             singles, several = singles + (count == 1), several + (count > 1)
-    found = run.evaluate(extractor, read(tmp_path))
+    found = run.evaluate(extractor, read_plan(tmp_path))
     small, whole = found.identification
     assert (small.n, whole.n) == (10, 30)
     assert whole.rates is not None

@@ -9,7 +9,7 @@ import pytest
 
 from facecli.common.errors import InputError, UsageError
 from facecli.datasets.labels import LabelledPhoto
-from facecli.evaluation.plan import PlanSource, read
+from facecli.evaluation.plan import PlanSource, read_plan
 
 
 def people(folder: Path, sizes: dict[str, int]) -> Path:
@@ -27,7 +27,7 @@ def names(photos: tuple[LabelledPhoto, ...]) -> Counter[str]:
 
 def test_a_split_keeps_people_and_photos_apart(tmp_path: Path) -> None:
     sizes = {f"several {i}": 4 for i in range(6)} | {f"single {i}": 1 for i in range(4)}
-    plan = read(people(tmp_path / "p", sizes), references=2)
+    plan = read_plan(people(tmp_path / "p", sizes), references=2)
     assert plan.source is PlanSource.SPLIT
     assert names(plan.gallery) == {name: 2 for name in sizes if name.startswith("several")}
     assert names(plan.mated) == names(plan.gallery)
@@ -38,17 +38,17 @@ def test_a_split_keeps_people_and_photos_apart(tmp_path: Path) -> None:
 
 def test_some_are_held_out_where_strangers_are_too_few(tmp_path: Path) -> None:
     folder = people(tmp_path / "p", {f"person {i}": 3 for i in range(9)})
-    plans = [read(folder, seed=seed) for seed in range(8)]
+    plans = [read_plan(folder, seed=seed) for seed in range(8)]
     for plan in plans:
         assert (len(names(plan.gallery)), len(names(plan.strangers))) == (6, 3)
         assert not names(plan.gallery).keys() & names(plan.strangers).keys()
         assert "(3 of them held out" in plan.description
     assert len({frozenset(names(plan.strangers)) for plan in plans}) > 1
-    assert read(folder, seed=3) == plans[3]
+    assert read_plan(folder, seed=3) == plans[3]
 
 
 def test_nobody_outweighs_the_others(tmp_path: Path) -> None:
-    plan = read(people(tmp_path / "p", {"famous": 40, "known": 3, "rare": 1}))
+    plan = read_plan(people(tmp_path / "p", {"famous": 40, "known": 3, "rare": 1}))
     probes = names(plan.mated) + names(plan.strangers)
     assert max(probes.values()) <= 10
 
@@ -56,9 +56,9 @@ def test_nobody_outweighs_the_others(tmp_path: Path) -> None:
 def test_more_references_than_photos_is_refused_with_what_to_do(tmp_path: Path) -> None:
     folder = people(tmp_path / "p", {"a": 2, "b": 2})
     with pytest.raises(InputError, match="more than 2 photos"):
-        read(folder, references=2)
+        read_plan(folder, references=2)
     with pytest.raises(UsageError, match="from 1"):
-        read(folder, references=0)
+        read_plan(folder, references=0)
 
 
 def test_laid_out_folders_are_taken_as_they_are_and_contradictions_left_out(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_laid_out_folders_are_taken_as_they_are_and_contradictions_left_out(tmp_
     people(tmp_path / "mated", {"Ada": 2, "Nobody": 3})
     people(tmp_path / "strangers", {"Cy": 2, "Bo": 1})
     (tmp_path / "strangers" / "DSC_0001.jpg").touch()
-    plan = read(tmp_path)
+    plan = read_plan(tmp_path)
     assert plan.source is PlanSource.FOLDERS
     assert (names(plan.gallery), names(plan.mated)) == ({"Ada": 2, "Bo": 1}, {"Ada": 2})
     assert names(plan.strangers) == {"Cy": 2, "": 1}
@@ -78,7 +78,7 @@ def test_laid_out_folders_are_taken_as_they_are_and_contradictions_left_out(tmp_
 def test_without_strangers_it_says_so(tmp_path: Path) -> None:
     people(tmp_path / "gallery", {"Ada": 1})
     people(tmp_path / "mated", {"Ada": 1})
-    assert "FPIR cannot be measured" in read(tmp_path).problems[-1]
+    assert "FPIR cannot be measured" in read_plan(tmp_path).problems[-1]
     (tmp_path / "mated" / "Ada" / "0.jpg").rename(tmp_path / "mated" / "Ada.txt")
     with pytest.raises(InputError):
-        read(tmp_path)
+        read_plan(tmp_path)

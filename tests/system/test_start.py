@@ -56,6 +56,18 @@ def test_identify_loads_only_what_it_uses(home: Path, form: str) -> None:
     assert "PIL.GifImagePlugin" not in found, "10 ms for formats that the photo does not have"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("list",), ("check",), ("remove", "Grace Hopper", "--dry-run"), ("undo", "--list"), ("log",)],
+    ids=lambda words: words[0],
+)
+def test_what_concerns_people_loads_no_model(home: Path, words: tuple[str, ...]) -> None:
+    found = loaded(home, "gallery", *words)
+    rooms = {name.split(".")[1] for name in found if name.startswith("facecli.")}
+    assert rooms == {"cli", "common", "metrics", "report", "storage"}
+    assert found & HEAVY <= {"numpy", "platformdirs", "sqlite3"}
+
+
 def test_python_ends_without_looking_for_garbage(home: Path) -> None:
     """Among all that was imported that took a tenth of a short command's time."""
     script = (
