@@ -42,8 +42,8 @@ REEMBED = "re-embedding"
 class Gallery:
     """An open gallery with the models that made it. Use it from one thread.
 
-    storage: who is enrolled; list, rename, merge, remove and undo there.
-    models: load at the first photo. Close it, or use it in a `with` statement.
+    storage: who is enrolled; list, rename, merge and remove people there. models: load at the
+    first photo. Close it, or use it in a `with` statement.
     """
 
     def __init__(self, storage: Vault, models: LoadedModels) -> None:
@@ -228,14 +228,12 @@ class Gallery:
 
         store: False only measures. Raises CalibrationError when the pairs cannot serve.
         """
-        from facecli.threshold.from_pairs import (
-            calibrate,  # scipy costs 0.3 s; nothing else here needs it
-        )
+        from facecli.threshold.from_pairs import calibrate  # scipy costs 0.3 s
 
         inputs = replace(self._threshold_inputs(), choice=None)
         result = calibrate(self.models.extractor, pairs, inputs, target, rate, workers)
         if store:
-            self.storage.calibrate(result.row())
+            self.storage.calibrate(result.choice)
         return result
 
     def calibrate_strangers(
@@ -249,9 +247,8 @@ class Gallery:
     ) -> StrangerCalibration:
         """Search for people who are not enrolled and put the threshold for FPIR `rate` in force.
 
-        people: see `read_people`. assurance: a confidence in (0, 1), None for the
-        conformal quantile. store: False only measures. Raises CalibrationError when these people
-        cannot serve.
+        people: see `read_people`. assurance: a confidence in (0, 1), None for the conformal
+        quantile. store: False only measures. Raises CalibrationError when they cannot serve.
         """
         from facecli.threshold.from_strangers import calibrate_strangers
 
@@ -284,9 +281,7 @@ class Gallery:
 
         Raises CalibrationError where the embedder has no table and nothing was calibrated.
         """
-        from facecli.evaluation.audit.audit import (
-            audit,  # scipy costs 0.1 s; nothing else here needs it
-        )
+        from facecli.evaluation.audit.audit import audit  # scipy costs 0.1 s
 
         table = self._threshold_inputs().table()
         if table is None:

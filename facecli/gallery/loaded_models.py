@@ -18,6 +18,8 @@ class LoadedModels:
     """An embedder with its reference table, and a detector.
 
     Nothing is looked up before it is used: people can be removed without the model.
+    embedder: its name. require: called with its id; raises where the gallery is another's.
+    detector: what finds the faces, with either the same.
     """
 
     def __init__(
@@ -27,10 +29,6 @@ class LoadedModels:
         device: Device,
         detector: DetectorName,
     ) -> None:
-        """embedder: its name. require: called with its id, raises where the gallery is another's.
-
-        detector: what runs the face detector.
-        """
         self._embedder = embedder
         self._require = require
         self.device = device

@@ -58,8 +58,9 @@ class Calibration:
     scores: TrialScores
     remarks: tuple[str, ...]
 
-    def row(self) -> CalibrationRow:
-        """The choice as the gallery stores it."""
+    @property
+    def choice(self) -> CalibrationRow:
+        """As the gallery stores it."""
         p = self.point
         return CalibrationRow(
             p.basis, p.target, p.target_rate, None, self.table.to_json(), p.made_from, p.made_at
