@@ -12,6 +12,7 @@ from facecli.gallery.people import People
 from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Run
 from facecli.storage.interface import Vault
 from facecli.threshold import situation
@@ -30,7 +31,7 @@ class Equipped(People):
         self._detector = detector
 
     @cached_property
-    def _spec(self) -> registry.EmbedderSpec:
+    def _spec(self) -> EmbedderSpec:
         """Looked up when a photo or a table needs it: people can be removed without the model."""
         spec = registry.find_embedder(self._model or self._store.embedder_id.split(":")[0])
         self._store.require(spec.embedder_id)

@@ -24,7 +24,7 @@ from facecli.common.errors import GalleryError, UsageError
 from facecli.common.parallel import batches
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
 from facecli.recognition import images
-from facecli.recognition.model_zoo.registry import EmbedderSpec
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Opened, decoded
 from facecli.storage.records import NewReference, ReferenceRow
 from facecli.storage.sqlite import sidecar, switch

@@ -199,7 +199,7 @@ def test_a_model_s_description(tmp_path: Path, wrong: dict[str, str], junk: byte
     path = tmp_path / "model.toml"
     for content in (f"[embedder.x]\n{facts}\n".encode(), junk, b"embedder = " + b"[" * 9999):
         path.write_bytes(content)
-        for spec in answered(lambda: registry.described(path), ModelError) or ():
+        for spec in answered(lambda: registry.read_manifest(path), ModelError) or ():
             assert spec.embedder_id.startswith("x:")
             assert spec.std > 0 and spec.dimension > 0 and spec.input_size > 0
             with pytest.raises(ModelError):

@@ -15,14 +15,9 @@ from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
 from facecli.common.places import home, private_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
-from facecli.recognition.model_zoo.registry import (
-    SHIPPED,
-    ChannelOrder,
-    EmbedderSpec,
-    described,
-    known_models,
-)
-from facecli.recognition.model_zoo.rewrite import rewritten
+from facecli.recognition.model_zoo.optimise import rewritten
+from facecli.recognition.model_zoo.registry import SHIPPED, known_models, read_manifest
+from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 UNKNOWN_LICENCE = "unknown"
 _PREPROCESSING = 1
@@ -42,7 +37,7 @@ class Preprocessing:
     flip: bool | None = None
 
 
-def add(
+def add_model(
     file: Path,
     name: str | None = None,
     given: Preprocessing | None = None,
@@ -101,7 +96,7 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
         _write(folder / "model.toml", _as_toml(spec).encode())
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
-    return described(folder / "model.toml")[0]
+    return read_manifest(folder / "model.toml")[0]
 
 
 def facts_by_sha256(content: bytes) -> EmbedderSpec | None:
@@ -157,12 +152,12 @@ def _unknown(content: bytes, given: Preprocessing, licence: str | None) -> Embed
 
 
 def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
-    taken = {shipped.name.casefold() for shipped in described(SHIPPED / "manifest.toml")}
+    taken = {shipped.name.casefold() for shipped in read_manifest(SHIPPED / "manifest.toml")}
     if spec.name.casefold() in taken:
         raise ModelError(f"{spec.name} comes with facecli: choose another --name.")
     if not description.exists():
         return
-    if [old.embedder_id for old in described(description)] != [spec.embedder_id]:
+    if [old.embedder_id for old in read_manifest(description)] != [spec.embedder_id]:
         raise ModelError(
             f"Another model, or this one with other preprocessing, is called {spec.name}: choose "
             f"another --name, or remove {description.parent} (galleries made with it need it)."

@@ -1,7 +1,8 @@
-"""Which models there are, what each one wants to be fed, and where its file lies.
+"""Which models there are, found and verified.
 
-Facts stand in TOML with the same keys: `models/manifest.toml` (shipped), `models/known.toml`
-(known, not shipped), `home()/models/<name>/model.toml` (added). Fetching is `install`'s work.
+Their facts stand in TOML with the same keys: `models/manifest.toml` (shipped),
+`models/known.toml` (known, not shipped), `home()/models/<name>/model.toml` (added). `add` and
+`pull` put models there.
 """
 
 from __future__ import annotations
@@ -11,107 +12,33 @@ import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from facecli.common.errors import ModelError
 from facecli.common.files import regular
 from facecli.common.places import home
+from facecli.recognition.model_zoo.specs import (
+    ChannelOrder,
+    DetectorSpec,
+    EmbedderSpec,
+    KnownModel,
+)
 
 LARGEST_SIDE = 1 << 16  # of a crop in px, and of a template in numbers
 DEFAULT_EMBEDDER = "mobilefacenet-arcface"
-# Installed, the models lie in the package; in a checkout, beside it.
-_PACKAGE = Path(__file__).parents[2]
-SHIPPED = next(
-    (
-        folder
-        for folder in (_PACKAGE / "models", _PACKAGE.parent / "models")
-        if (folder / "manifest.toml").exists()
-    ),
-    _PACKAGE / "models",
-)
 
 
-class ChannelOrder(StrEnum):
-    """The order of the colour planes that a network was trained on."""
-
-    RGB = "RGB"
-    BGR = "BGR"
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderSpec:
-    """An embedder: the facts that decide its templates, and where its files lie.
-
-    sha256: of the ONNX file, 64 lower-case hex digits. input_size: side of the crop, px.
-    mean, std: per channel on 0..255 values, (x - mean) / std. dimension: of the template.
-    flip: whether the template averages the crop and its mirror image.
-    preprocessing: version of facecli's own steps before the network.
-    commercial_use: False where the licence forbids it or is not known to allow it.
-    card, table, centre: model card, reference table and mean vector; None where there is none.
-    rewritten, rewritten_sha256: the same network in the form that onnxruntime runs fastest (see
-    `graph`), made of the file when the model was added; None where the file itself is run.
-    """
-
-    name: str
-    path: Path
-    sha256: str
-    input_size: int
-    channel_order: ChannelOrder
-    mean: float
-    std: float
-    dimension: int
-    flip: bool
-    preprocessing: int
-    licence: str
-    commercial_use: bool
-    source: str
-    card: Path | None = None
-    table: Path | None = None
-    centre: Path | None = None
-    rewritten: Path | None = None
-    rewritten_sha256: str | None = None
-
-    @property
-    def embedder_id(self) -> str:
-        """`name:sha256:p<version>-<digest>`: two templates compare only if these are equal.
-
-        Reads the small `centre` file where there is one, because its numbers decide, too.
-        """
-        centre = _sha256(self.centre.read_bytes()) if self.centre else "none"
-        facts = (self.input_size, str(self.channel_order), self.mean, self.std, self.flip, centre)
-        digest = _sha256(repr(facts).encode())[:8]
-        return f"{self.name}:{self.sha256[:16]}:p{self.preprocessing}-{digest}"
+def _shipped() -> Path:
+    """Where the shipped models lie: in the package where it is installed, else beside it."""
+    package = Path(__file__).parents[2]
+    installed = package / "models"
+    there = (installed / "manifest.toml").is_file()
+    return installed if there else package.parent / "models"
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorSpec:
-    """The face detector's file. sha256: 64 lower-case hex digits."""
-
-    name: str
-    path: Path
-    sha256: str
-    licence: str
-    commercial_use: bool
-    source: str
-    card: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KnownModel:
-    """A model that facecli knows but does not ship. `spec.path` need not exist.
-
-    url: the publisher's file, the ONNX itself or a zip that holds a file called `spec.path.name`.
-    url_sha256, url_bytes: of that file.
-    """
-
-    spec: EmbedderSpec
-    aliases: tuple[str, ...]
-    url: str
-    url_sha256: str
-    url_bytes: int
+SHIPPED = _shipped()
 
 
 def embedders() -> tuple[EmbedderSpec, ...]:
@@ -158,7 +85,7 @@ def find_detector() -> DetectorSpec:
 
 
 def known_models() -> tuple[KnownModel, ...]:
-    """The models of `known.toml`, which `install.add` recognises and `install.pull` fetches."""
+    """The models of `known.toml`, which `add` recognises and `pull` fetches."""
     path = SHIPPED / "known.toml"
     return tuple(
         KnownModel(
@@ -182,7 +109,7 @@ def find_known(name: str) -> KnownModel:
     raise ModelError(f"facecli knows no model called {name!r} to fetch. It knows: {names}.")
 
 
-def described(manifest: Path) -> tuple[EmbedderSpec, ...]:
+def read_manifest(manifest: Path) -> tuple[EmbedderSpec, ...]:
     """The embedders that a TOML file describes; their files lie in its folder.
 
     Raises ModelError where the file cannot be read or lacks a fact.
@@ -203,7 +130,7 @@ def read_verified(spec: EmbedderSpec | DetectorSpec) -> bytes:
     return _checked(spec, spec.path, spec.sha256)
 
 
-def verify(spec: EmbedderSpec | DetectorSpec) -> None:
+def verify_files(spec: EmbedderSpec | DetectorSpec) -> None:
     """Check all of a model's networks, the publisher's as well where a rewritten one is run.
 
     Raises ModelError as `read_verified` does.
@@ -230,7 +157,7 @@ def _every_embedder() -> Iterator[EmbedderSpec]:
     """As `embedders`, but each description is read only when it is come to."""
     seen: set[str] = set()
     for manifest in (SHIPPED / "manifest.toml", *sorted(home().glob("models/*/model.toml"))):
-        for spec in described(manifest):
+        for spec in read_manifest(manifest):
             seen.add(spec.name)
             yield spec
     yield from (spec for spec in _from_insightface() if spec.name not in seen)
