@@ -50,7 +50,7 @@ class Equipped(People):
     @cached_property
     def built_in_table(self) -> ReferenceTable | None:
         """The embedder's reference table; None where it ships none."""
-        return reference_table.load(self._spec.table) if self._spec.table else None
+        return reference_table.from_file(self._spec.table) if self._spec.table else None
 
     def _take(self, model: str) -> None:
         """Go on with another embedder."""

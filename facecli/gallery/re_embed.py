@@ -204,7 +204,7 @@ def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:
     """The photo's bytes from the first of its paths where they are what was enrolled."""
     failures = []
     for path in shot.paths:
-        data = images.read(_on_disk(path))
+        data = images.read_photo(_on_disk(path))
         if isinstance(data, FailureToAcquire):
             where = "" if Path(path).is_absolute() else "looked for from the folder you are in"
             failures.append(FailureToAcquire(path, data.reason, data.detail or where))

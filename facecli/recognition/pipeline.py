@@ -69,7 +69,7 @@ def opened(source: Source) -> Opened | FailureToAcquire:
         return source.result()
     if isinstance(source, bytes):
         return decoded(source, "-")
-    data = images.read(source)
+    data = images.read_photo(source)
     return data if isinstance(data, FailureToAcquire) else decoded(data, str(source))
 
 

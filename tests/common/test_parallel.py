@@ -1,4 +1,4 @@
-"""Work in batches; `ordered` and the processors are tested with what uses them, test_extract.py."""
+"""Work in batches; `ordered` and the processors are tested with their user, test_pipeline.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """ONNX graphs that onnxruntime runs several times faster on a CPU, with the same outputs.
 
-`rewritten` is the way of a model that a user adds; those shipped went it when they were converted.
+`rewritten` does this for a model that a user adds; the shipped ones were rewritten when they were
+converted (models/make/).
+
 onnxruntime has no blocked (NCHWc) kernel for PRelu, so every PRelu sends its neighbours back to
 the plain layout. `rewrite_prelu` writes PRelu with operators that do have one. For one channel
 with slope a and s = |1 - a|:

@@ -144,7 +144,7 @@ def _checked(spec: EmbedderSpec | DetectorSpec, path: Path, sha256: str | None) 
         content = regular(path).read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}. {_remedy(spec)}") from error
-    found = _sha256(content)
+    found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelError(
             f"{path} is damaged or not the model {spec.name}: its sha256 is {found}, "
@@ -253,7 +253,3 @@ def _pull(name: str) -> str:
     except ModelError:
         return ""
     return f" `facecli models pull {known}` fetches {known}."
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
