@@ -78,7 +78,7 @@ def test_the_wheel_holds_the_package_and_its_models_and_nothing_else(built: Buil
     with zipfile.ZipFile(built.wheel) as wheel:
         held = wheel.namelist()
     wanted = package | data | models | facts
-    assert not set(held) ^ wanted, "a file is new, gone or not yet known to git"
+    assert not set(held) ^ wanted, "a file is too many, too few or not yet known to git"
     assert len(held) == len(wanted) and len(data) > 20 and len(models) > 10
     assert not any("models/make" in name for name in held)
 

@@ -63,7 +63,7 @@ def find_embedder(name: str | None = None) -> EmbedderSpec:
         if spec.name == wanted:
             return spec
     there = ", ".join(spec.name for spec in embedders())
-    raise ModelError(f"There is no embedder called {wanted!r}. There are: {there}.{_pull(wanted)}")
+    raise ModelError(f"There is no embedder called {wanted!r}. There are: {there}.{_hint(wanted)}")
 
 
 def find_detector() -> DetectorSpec:
@@ -243,10 +243,10 @@ def _broken(path: Path, why: str) -> ModelError:
 def _remedy(spec: EmbedderSpec | DetectorSpec) -> str:
     if spec.path.parent == SHIPPED:
         return "Install facecli again."
-    return f"Remove {spec.path.parent} and add the model again.{_pull(spec.name)}"
+    return f"Remove {spec.path.parent} and add the model again.{_hint(spec.name)}"
 
 
-def _pull(name: str) -> str:
+def _hint(name: str) -> str:
     """A hint for models that can be fetched, empty for others."""
     try:
         known = find_known(name).spec.name
