@@ -19,12 +19,7 @@ from typing import Any
 from facecli.common.errors import ModelError
 from facecli.common.files import regular
 from facecli.common.places import home
-from facecli.recognition.model_zoo.specs import (
-    ChannelOrder,
-    DetectorSpec,
-    EmbedderSpec,
-    KnownModel,
-)
+from facecli.recognition.model_zoo.specs import ChannelOrder, DetectorSpec, EmbedderSpec, KnownModel
 
 LARGEST_SIDE = 1 << 16  # of a crop in px, and of a template in numbers
 DEFAULT_EMBEDDER = "mobilefacenet-arcface"
