@@ -8,7 +8,7 @@ import math
 import os
 import re
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from facecli.common.errors import LicenceError, ModelError, UsageError
@@ -165,26 +165,14 @@ def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
 
 
 def _as_toml(spec: EmbedderSpec) -> str:
-    """The description, in the format of `models/manifest.toml`."""
-    facts: dict[str, str | float | bool] = {
-        "file": spec.path.name,
-        "sha256": spec.sha256,
-        "input_size": spec.input_size,
-        "channel_order": str(spec.channel_order),
-        "mean": spec.mean,
-        "std": spec.std,
-        "dimension": spec.dimension,
-        "flip": spec.flip,
-        "preprocessing": spec.preprocessing,
-        "licence": spec.licence,
-        "commercial_use": spec.commercial_use,
-        "source": spec.source,
-    }
-    files = {"table": spec.table, "centre": spec.centre, "rewritten": spec.rewritten}
-    facts |= {key: path.name for key, path in files.items() if path}
-    if spec.rewritten_sha256:
-        facts["rewritten_sha256"] = spec.rewritten_sha256
-    lines = [f"{key} = {_toml_value(value)}" for key, value in facts.items()]
+    """The description, in the format of `models/manifest.toml`: files by their names."""
+    facts = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    facts = {"file": facts.pop("path"), **facts}
+    lines = [
+        f"{key} = {_toml_value(value.name if isinstance(value, Path) else value)}"
+        for key, value in facts.items()
+        if value is not None and key not in ("name", "card")
+    ]
     return "\n".join([f'[embedder."{spec.name}"]', *lines, ""])
 
 

@@ -174,19 +174,12 @@ def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSp
     try:
         _require_kinds(facts)
         return EmbedderSpec(
+            **{fact: facts[fact] for some in _KINDS.values() for fact in some if fact != "file"},
             name=name,
             path=folder / facts["file"],
-            sha256=facts["sha256"],
-            input_size=facts["input_size"],
             channel_order=ChannelOrder(facts["channel_order"]),
             mean=float(facts["mean"]),
             std=float(facts["std"]),
-            dimension=facts["dimension"],
-            flip=facts["flip"],
-            preprocessing=facts["preprocessing"],
-            licence=facts["licence"],
-            commercial_use=facts["commercial_use"],
-            source=facts["source"],
             card=_beside(folder, facts.get("card")),
             table=_beside(folder, facts.get("table")),
             centre=_beside(folder, facts.get("centre")),
