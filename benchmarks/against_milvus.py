@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _server(stack: ExitStack, folder: Path) -> str:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "milvus"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from support.server import Server
 
     server = Server(folder / "server")

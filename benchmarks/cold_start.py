@@ -30,6 +30,7 @@ import synthetic
 from timing import Row, table
 
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 FACECLI = (sys.executable, "-m", "facecli")
 IMPORTS = (sys.executable, "-c", "import numpy, cv2, onnxruntime")
@@ -68,7 +69,7 @@ def rows(photo: Path, folder: Path, runs: int) -> Iterator[Row]:
     yield compared(name, identify, bare, runs)
 
 
-def by_hand(photo: Path, folder: Path, spec: registry.EmbedderSpec) -> Sequence[str]:
+def by_hand(photo: Path, folder: Path, spec: EmbedderSpec) -> Sequence[str]:
     """bare.py's command, with what it needs written to `folder`: graphs optimised, templates."""
     graphs = []
     for name, model in (("detector", registry.find_detector()), ("embedder", spec)):

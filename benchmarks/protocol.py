@@ -14,6 +14,7 @@ import numpy as np
 
 from facecli.common.types import Photo
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import mean_template
 
@@ -87,9 +88,7 @@ def load(root: Path, model: str | None, cache: Path | None = None) -> People:
     return People(vectors, codes, _numbered(codes), failures, names, boxes, spec.name)
 
 
-def extract(
-    paths: Sequence[Path], spec: registry.EmbedderSpec
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def extract(paths: Sequence[Path], spec: EmbedderSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(n, d) templates of the most prominent faces, (n,) `<Name>/<file>`, (n, 4) boxes."""
     extractor = Extractor.load(spec)
     vectors, names, boxes = [], [], []

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from facecli.common.version import __version__ as __version__
 
 _HOME_OF = {
     "Gallery": "facecli.gallery.gallery",

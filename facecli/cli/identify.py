@@ -233,7 +233,7 @@ def _picture(
     from facecli.report.annotate import annotate, save
 
     from_stdin = next((s for s in sources if isinstance(s, bytes)), b"")
-    data = from_stdin if path == "-" else images.read(Path(path))
+    data = from_stdin if path == "-" else images.read_photo(Path(path))
     image = data if isinstance(data, FailureToAcquire) else images.decode(data, path)
     if isinstance(image, FailureToAcquire):
         return  # its row has said so

@@ -12,7 +12,7 @@ import typer
 from facecli.cli.lean import App
 
 if TYPE_CHECKING:
-    from facecli.recognition.model_zoo.registry import DetectorSpec, EmbedderSpec, KnownModel
+    from facecli.recognition.model_zoo.specs import DetectorSpec, EmbedderSpec, KnownModel
 
 SCHEMA = 1
 
@@ -97,13 +97,12 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add an embedder from a file. For a known file, nothing more need be said."""
-    from facecli.recognition.model_zoo import add as add_text
-    from facecli.recognition.model_zoo.add import Preprocessing
-    from facecli.recognition.model_zoo.registry import ChannelOrder
+    from facecli.recognition.model_zoo.add import Preprocessing, add_model
+    from facecli.recognition.model_zoo.specs import ChannelOrder
 
     order = ChannelOrder(channel_order) if channel_order else None
     given = Preprocessing(order, mean, std, flip)
-    _report(add_text.add(file, name, given, licence, accept_licence), as_json)
+    _report(add_model(file, name, given, licence, accept_licence), as_json)
 
 
 @app.command()
@@ -118,12 +117,12 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a known embedder from its publisher. An interrupted download resumes."""
-    from facecli.recognition.model_zoo import pull as pull_text
+    from facecli.recognition.model_zoo.pull import pull_model
     from facecli.recognition.model_zoo.registry import find_known
 
     accepted = accept_licence or _consents(find_known(name).spec)
     with _progress(quiet) as progress:
-        spec = pull_text.pull(name, accepted, url, sha256, progress)
+        spec = pull_model(name, accepted, url, sha256, progress)
     _report(spec, as_json)
 
 
@@ -171,7 +170,7 @@ def _fault(spec: EmbedderSpec | DetectorSpec) -> str:
     from facecli.recognition.model_zoo import registry
 
     try:
-        registry.verify(spec)
+        registry.verify_files(spec)
     except ModelError as error:
         return str(error)
     return ""

@@ -65,7 +65,7 @@ class FaceTemplate:
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
     """A photo that was read. sha256: hex digest of its bytes. faces: most prominent first (see
-    `extract.prominence`), may be empty.
+    `pipeline.prominence`), may be empty.
 
     failures: faces that were found but gave no template.
     """
@@ -115,7 +115,8 @@ class GalleryFit:
     mean (m), expected_mean (mu): the best non-mated score of its references among the other
         subjects, cosine; as observed, and as the table expects among n - 1.
     ratio (r): the spread of those scores over the table's.
-    shift, scale: what the table's scores are moved and stretched by; see `fit`.
+    shift, scale: what the table's scores are moved and stretched by; see
+        `metrics.gallery_fit`.
     references: how many were searched for it.
     """
 
@@ -132,7 +133,7 @@ class GalleryFit:
 class OperatingPoint:
     """A threshold with the error rate it was chosen for.
 
-    threshold: cosine; a candidate is accepted at or above it (`decide.accepts`).
+    threshold: cosine; a candidate is accepted at or above it (`decision.accepts`).
     target, target_rate: the aim, a rate in (0, 1); NaN for `Target.NONE`.
     expected_fpir, expected_fpir_10n: the estimate at n subjects and at ten times as many, were
         the threshold to stay; NaN where no table supports one.

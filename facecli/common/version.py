@@ -1,3 +1,3 @@
-"""The version of this package."""
+"""The version of this package, here alone: Dask workers of another one are refused."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -2,7 +2,7 @@
 
 The file system and the alphabet are taken as they come: order is sorted by name, names are
 compared in NFC, links are followed once. Whether a file really is a photo is not known here:
-`images` finds that out when it reads it.
+`recognition.images` finds that out when it reads it.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ class LabelledPhoto:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class LabelledPhotos:
     """photos: each file once, in a stable order. problems: what was left out, and why."""
 
     photos: tuple[LabelledPhoto, ...]
     problems: tuple[FailureToAcquire, ...]
 
 
-def labelled(paths: Sequence[Path], subject: str | None = None) -> Layout:
+def labelled(paths: Sequence[Path], subject: str | None = None) -> LabelledPhotos:
     """The photos to enrol below `paths`, each with its subject.
 
     An argument is one of
@@ -115,7 +115,7 @@ def _listed(problems: Sequence[FailureToAcquire]) -> str:
     return "".join(lines[:5]) + (f"\n  and {len(lines) - 5} more" if len(lines) > 5 else "")
 
 
-def _once(found: Iterable[LabelledPhoto | FailureToAcquire]) -> Layout:
+def _once(found: Iterable[LabelledPhoto | FailureToAcquire]) -> LabelledPhotos:
     """Each file once, and none that goes under two names."""
     chosen: dict[str, LabelledPhoto] = {}
     rivals: dict[str, LabelledPhoto] = {}
@@ -132,7 +132,7 @@ def _once(found: Iterable[LabelledPhoto | FailureToAcquire]) -> Layout:
         first = chosen.pop(file)
         detail = f"labelled both {first.subject!r} and {rival.subject!r}: give it one name"
         problems[FailureToAcquire(str(first.path), _NAMELESS, detail)] = None
-    return Layout(tuple(chosen.values()), tuple(problems))
+    return LabelledPhotos(tuple(chosen.values()), tuple(problems))
 
 
 def _below(path: Path, subject: str | None) -> Found:

@@ -62,7 +62,7 @@ def evaluate(
     if not 0 < target_fpir < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {target_fpir}: 0.01 is 1 %")
     spec = extractor.spec
-    table = reference_table.load(spec.table) if spec.table else None
+    table = reference_table.from_file(spec.table) if spec.table else None
     acquired = acquire(extractor, plan.photos, workers, progress)
     if not acquired.usable.any():
         first = acquired.failures[0]

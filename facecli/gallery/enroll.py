@@ -134,7 +134,7 @@ def _prepare(
 
 def _opened(task: _Task) -> Opened | FailureToAcquire | _Prepared:
     path = str(task.photo.path)
-    data = images.read(task.file)
+    data = images.read_photo(task.file)
     if isinstance(data, FailureToAcquire):
         return replace(data, path=path)
     sha256 = hashlib.sha256(data).hexdigest()

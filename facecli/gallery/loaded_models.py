@@ -11,6 +11,7 @@ from facecli.common.parallel import processors
 from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Run
 
 
@@ -35,7 +36,7 @@ class LoadedModels:
         self.detector = detector
 
     @cached_property
-    def spec(self) -> registry.EmbedderSpec:
+    def spec(self) -> EmbedderSpec:
         """The embedder's description.
 
         Raises ModelError when it is not there, EmbedderMismatchError when the gallery is another's.
@@ -57,7 +58,7 @@ class LoadedModels:
     @cached_property
     def reference_table(self) -> ReferenceTable | None:
         """The embedder's non-mated scores; None where it ships none."""
-        return reference_table.load(self.spec.table) if self.spec.table else None
+        return reference_table.from_file(self.spec.table) if self.spec.table else None
 
     def take(self, embedder: str) -> None:
         """Go on with another embedder, once the gallery is that one's."""

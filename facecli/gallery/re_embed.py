@@ -24,7 +24,7 @@ from facecli.common.errors import GalleryError, UsageError
 from facecli.common.parallel import batches
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
 from facecli.recognition import images
-from facecli.recognition.model_zoo.registry import EmbedderSpec
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Opened, decoded
 from facecli.storage.records import NewReference, ReferenceRow
 from facecli.storage.sqlite import sidecar, switch
@@ -204,7 +204,7 @@ def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:
     """The photo's bytes from the first of its paths where they are what was enrolled."""
     failures = []
     for path in shot.paths:
-        data = images.read(_on_disk(path))
+        data = images.read_photo(_on_disk(path))
         if isinstance(data, FailureToAcquire):
             where = "" if Path(path).is_absolute() else "looked for from the folder you are in"
             failures.append(FailureToAcquire(path, data.reason, data.detail or where))

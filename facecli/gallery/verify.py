@@ -49,7 +49,7 @@ def verify_without_gallery(
 ) -> Verification:
     """Compare two photos at the embedder's own table, FMR 1e-4, or at a threshold by hand."""
     spec = registry.find_embedder(model)
-    table = reference_table.load(spec.table) if spec.table else None
+    table = reference_table.from_file(spec.table) if spec.table else None
     inputs = ThresholdInputs(spec.embedder_id, 1, table)
     if threshold is not None:
         point = operating_point.by_hand(inputs, threshold, now())

@@ -91,7 +91,7 @@ class IdentificationRates:
 def identification_rates(
     searches: Searches, threshold: float, level: float = 0.95, seed: int = 0
 ) -> IdentificationRates:
-    """All rates at a threshold, with intervals (`people.search_interval`); NaN without trials."""
+    """All rates at a threshold, intervals by `by_subject.search_interval`; NaN without trials."""
     strangers = searches.nonmated.accepted(threshold)
     accepted = searches.mated.accepted(threshold)
     first = searches.all_ranks == 1

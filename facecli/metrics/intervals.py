@@ -33,7 +33,7 @@ def wilson(errors: int, trials: int, level: float = 0.95, design_effect: float =
     """The Wilson score interval with the number of trials divided by the design effect.
 
     design_effect: how many times the variance exceeds that of independent trials, at least 1
-        (see `people.dyadic_design_effect`). The interval's counts stay those observed.
+        (see `by_subject.dyadic_design_effect`). The interval's counts stay those observed.
     Raises ValueError for impossible counts, level or design effect.
     """
     _check_counts(errors, trials, level)

@@ -56,7 +56,7 @@ class Scores:
         return np.append(self.values, np.full(self.failed, -np.inf, self.values.dtype))
 
     def accepted(self, threshold: float) -> Mask:
-        """(trials,) True where `decide.accepts` does, compared in float64 as decisions are."""
+        """(trials,) True where `decision.accepts` does, compared in float64 as decisions are."""
         return accepts(self.all.astype(np.float64), threshold)
 
     @property
@@ -92,7 +92,7 @@ def checked(scores: ArrayLike) -> Floats:
 def accepted_counts(scores: Floats, thresholds: Floats) -> NDArray[np.intp]:
     """(k,) how many of the (n,) scores are accepted at each of (k,) thresholds.
 
-    `decide.accepts` for many thresholds at once: one sort instead of k passes.
+    `decision.accepts` for many thresholds at once: one sort instead of k passes.
     """
     return len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left")
 

@@ -190,7 +190,7 @@ def _is_tail(table: ReferenceTable) -> bool:
     )
 
 
-def load(path: Path) -> ReferenceTable:
+def from_file(path: Path) -> ReferenceTable:
     """Read a table from a file. Raises ModelError."""
     try:
         return from_json(path.read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 Wherever a function takes scores, bare (n,) arrays will do; `rates.Scores` adds failed
 comparisons, which stay in the denominators, and the people, who make the intervals honest.
-A threshold's comparisons are those `decide.accepts` accepts: score >= threshold.
+A threshold's comparisons are those `decision.accepts` accepts: score >= threshold.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class EqualErrorRate:
 def error_rates(
     mated: ScoresLike, nonmated: ScoresLike, threshold: float, level: float = 0.95
 ) -> VerificationRates:
-    """FMR and FNMR at a threshold, with intervals (`people.pair_interval`).
+    """FMR and FNMR at a threshold, with intervals (`by_subject.pair_interval`).
 
     A kind of comparison that is missing has the rate NaN. Raises ValueError where non-mated
     comparisons have `subjects` but not `others`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pkgutil
 import signal
 import socket
 import tempfile
@@ -91,6 +92,7 @@ def over(scheduler: str, recipe: Recipe, workers: int | None = None) -> Iterator
         target = stack.enter_context(_local(workers)) if scheduler == LOCAL else _found(scheduler)
         client = stack.enter_context(Client(target, timeout=ANSWER_WITHIN, set_as_default=False))
         _require_workers(client)
+        _require_same_facecli(client)
         yield _Spread(client, recipe).run
 
 
@@ -197,9 +199,26 @@ def _require_workers(client: Client) -> None:
     except TimeoutError as error:
         raise SchedulerError(
             f"the scheduler has had no worker for {WORKERS_WITHIN:.0f} s: start some with `dask "
-            f"worker ADDRESS` where facecli {__version__} is installed (without it they leave at "
-            f"once); {KEPT}"
+            f"worker ADDRESS` where facecli {__version__} is installed (without it, or with "
+            f"another version, they leave at once); {KEPT}"
         ) from error
+
+
+def _require_same_facecli(client: Client) -> None:
+    """Asked in words that any Python knows: a worker whose facecli has other modules cannot load
+    what is sent to it, and leaves without an answer. One that comes later is asked in `_extractor`.
+    """
+    answers = client.run(pkgutil.resolve_name, "facecli:__version__", on_error="return")
+    for worker, found in answers.items():
+        if isinstance(found, ImportError | AttributeError):
+            raise SchedulerError(
+                f"the worker {worker} cannot load facecli ({found}): install facecli {__version__}"
+            ) from found
+        if isinstance(found, str) and found != __version__:
+            raise SchedulerError(
+                f"the worker {worker} has facecli {found}, this machine {__version__}: "
+                "install the same"
+            )
 
 
 def _several(batches: Iterable[T]) -> Iterator[tuple[T, ...]]:

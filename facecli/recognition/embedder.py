@@ -12,7 +12,7 @@ from facecli.common.errors import ModelError
 from facecli.common.types import Float32, Image
 from facecli.recognition import selftest
 from facecli.recognition.model_zoo import sessions
-from facecli.recognition.model_zoo.registry import ChannelOrder, EmbedderSpec
+from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 MOST_AT_ONCE = 32  # crops on an accelerator; a CPU takes 40 % longer for 32 than for one by one
 

@@ -63,7 +63,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints them on stderr
 
 
-def read(path: Path) -> bytes | FailureToAcquire:
+def read_photo(path: Path) -> bytes | FailureToAcquire:
     """The bytes of a regular file; links are followed. Never blocks, never raises OSError."""
     try:
         info = path.stat()

@@ -27,6 +27,7 @@ from facecli.common.types import (
 )
 from facecli.recognition import alignment, images, quality
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 VIEW_SIDE = 1280  # px: what a large photo's long side is decoded to at least, and searched at
 MIN_EYES = 30.0  # px between them in a view; with fewer the crop would be blown up
@@ -68,7 +69,7 @@ def opened(source: Source) -> Opened | FailureToAcquire:
         return source.result()
     if isinstance(source, bytes):
         return decoded(source, "-")
-    data = images.read(source)
+    data = images.read_photo(source)
     return data if isinstance(data, FailureToAcquire) else decoded(data, str(source))
 
 
@@ -98,7 +99,7 @@ class Extractor:
     """
 
     def __init__(
-        self, spec: registry.EmbedderSpec, embedder: Embedder, detector: Detector, threads: int = 1
+        self, spec: EmbedderSpec, embedder: Embedder, detector: Detector, threads: int = 1
     ) -> None:
         """threads: see `load`; of all extractors the last one decides how many OpenCV has."""
         self.spec = spec
@@ -112,7 +113,7 @@ class Extractor:
     @classmethod
     def load(
         cls,
-        spec: registry.EmbedderSpec,
+        spec: EmbedderSpec,
         device: Device = Device.AUTO,
         detector: DetectorName = DetectorName.YUNET,
         threads: int = 1,

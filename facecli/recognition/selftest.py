@@ -13,7 +13,8 @@ import numpy as np
 from facecli.common.enums import Device
 from facecli.common.errors import DeviceError
 from facecli.common.types import Float32, Image
-from facecli.recognition.model_zoo.registry import SHIPPED, EmbedderSpec
+from facecli.recognition.model_zoo.registry import SHIPPED
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 AGREEMENT = 0.999  # cosine; red for blue gives 0.976, a shift by one pixel 0.991, rounding 0.99999
 FILE = SHIPPED / "selftest.npz"  # made by models/make/make_selftest.py

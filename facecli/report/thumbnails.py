@@ -21,7 +21,7 @@ def thumbnail(path: str, box: tuple[float, float, float, float], size: int = 96)
     box: (x1, y1, x2, y2) px of the upright photo. None where the photo cannot be read any more
     or the box does not lie in it.
     """
-    data = images.read(Path(path))
+    data = images.read_photo(Path(path))
     image = data if isinstance(data, FailureToAcquire) else images.decode(data, path)
     if isinstance(image, FailureToAcquire):
         return None

@@ -17,6 +17,7 @@ import numpy as np
 from facecli.common.types import Photo
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 
 
@@ -52,7 +53,7 @@ def read_corrections(path: Path | None) -> tuple[set[str], dict[str, str]]:
 
 
 def templates(
-    folder: Path, spec: registry.EmbedderSpec, dropped: set[str], renamed: dict[str, str]
+    folder: Path, spec: EmbedderSpec, dropped: set[str], renamed: dict[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n, d) float32 templates of the largest faces, and the (n,) names of their subjects."""
     extractor = Extractor.load(spec)

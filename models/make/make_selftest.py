@@ -1,4 +1,4 @@
-"""Make facecli/models/selftest.npz: two known faces and what the shipped embedder makes of them.
+"""Make models/selftest.npz: two known faces and what the shipped embedder makes of them.
 
     python models/make/make_selftest.py
 
@@ -18,7 +18,7 @@ from facecli.recognition import selftest
 from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import registry
 
-DATA = Path(__file__).parents[1] / "tests" / "data"
+DATA = Path(__file__).parents[2] / "tests" / "data"
 FACES = ("grace_hopper_112.png", "eileen_collins_112.png")
 
 

@@ -17,7 +17,7 @@ from support.networks import network
 from support.sandbox import Facecli
 
 from facecli.common.errors import ModelError
-from facecli.recognition.model_zoo.unpack import take
+from facecli.recognition.model_zoo.pull import unzipped
 
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip")
 
@@ -159,7 +159,7 @@ def test_links_and_ways_out_of_an_archive_are_refused(
         pack.writestr(info, b"/etc/passwd")
     (tmp_path / "a.zip").write_bytes(stream.getvalue())
     with pytest.raises(ModelError, match="unsafe"):
-        take(tmp_path / "a.zip", "model.onnx")
+        unzipped(tmp_path / "a.zip", "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 

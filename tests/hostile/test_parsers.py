@@ -19,7 +19,7 @@ from facecli.common.enums import Reason
 from facecli.common.errors import FacecliError, GalleryError, InputError, ModelError
 from facecli.common.names import key, name_fault
 from facecli.common.types import FailureToAcquire
-from facecli.datasets.labels import Layout, labelled
+from facecli.datasets.labels import LabelledPhotos, labelled
 from facecli.datasets.pairs import Pairs, read_pairs
 from facecli.metrics import reference_table
 from facecli.recognition import images
@@ -101,7 +101,7 @@ def test_lfw_s_pairs_txt(folder: Path, rows: list[str]) -> None:
 def test_people(folder: Path, data: bytes) -> None:
     (folder / "people.csv").write_bytes(data)
     found = answered(lambda: labelled([folder / "people.csv"]), InputError)
-    assert found is None or isinstance(found, Layout)
+    assert found is None or isinstance(found, LabelledPhotos)
     assert all(name_fault(photo.subject) is None for photo in found.photos) if found else True
 
 
@@ -199,7 +199,7 @@ def test_a_model_s_description(tmp_path: Path, wrong: dict[str, str], junk: byte
     path = tmp_path / "model.toml"
     for content in (f"[embedder.x]\n{facts}\n".encode(), junk, b"embedder = " + b"[" * 9999):
         path.write_bytes(content)
-        for spec in answered(lambda: registry.described(path), ModelError) or ():
+        for spec in answered(lambda: registry.read_manifest(path), ModelError) or ():
             assert spec.embedder_id.startswith("x:")
             assert spec.std > 0 and spec.dimension > 0 and spec.input_size > 0
             with pytest.raises(ModelError):

@@ -28,7 +28,7 @@ from facecli.threshold import operating_point
 def shipped() -> ReferenceTable:
     path = registry.find_embedder(registry.DEFAULT_EMBEDDER).table
     assert path is not None
-    return reference_table.load(path)
+    return reference_table.from_file(path)
 
 
 def people(

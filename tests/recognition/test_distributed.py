@@ -26,6 +26,7 @@ from facecli import Gallery
 from facecli.common.enums import DetectorName, Device, Reason
 from facecli.common.errors import GalleryError, ModelError, SchedulerError, UsageError
 from facecli.common.parallel import BATCH, batches
+from facecli.common.version import __version__
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.enroll import UNSEEN, EnrollReport, EnrollStatus
 from facecli.recognition import distributed as cluster
@@ -89,12 +90,14 @@ def rows(path: Path) -> list[tuple]:
 
 
 @contextmanager
-def process(*words: str | Path, cwd: Path, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    *words: str | Path, cwd: Path, home: Path, **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process in a group of its own; it and its children are killed at the end."""
     started = subprocess.Popen(
         [sys.executable, *words],
         cwd=cwd,
-        env=environment(home),
+        env=environment(home, **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -122,10 +125,12 @@ def scheduling(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         yield f"tcp://127.0.0.1:{port}", started
 
 
-def working(address: str, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+def working(
+    address: str, folder: Path, **variables: str
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """A `dask worker` with two threads for a scheduler."""
     words = ("-m", "dask", "worker", address, "--nthreads", "2", "--no-dashboard")
-    return process(*words, cwd=folder, home=folder)
+    return process(*words, cwd=folder, home=folder, **variables)
 
 
 @pytest.fixture(scope="module")
@@ -322,6 +327,26 @@ def test_a_worker_with_another_facecli_or_model_is_refused(address: str, recipe:
     ):
         with pytest.raises(kind, match=said), cluster.over(address, other) as run:
             list(run(Extractor.photo, [Path("x")]))
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [('__version__ = "0.1.0"', f"has facecli 0.1.0, this machine {__version__}: install"),
+     ("raise ImportError('none here')", "load facecli .none here.: install facecli")],
+)  # fmt: skip
+def test_a_worker_that_cannot_load_what_is_sent_is_refused_at_once(
+    recipe: cluster.Recipe, tmp_path: Path, there: str, said: str
+):
+    """Such as one of 0.1.0, whose modules had other names."""
+    (tmp_path / "other" / "facecli").mkdir(parents=True)
+    (tmp_path / "other" / "facecli" / "__init__.py").write_text(there)
+    with (
+        scheduling(tmp_path) as (found, _),
+        working(found, tmp_path, PYTHONPATH=str(tmp_path / "other")),
+        pytest.raises(SchedulerError, match=said),
+        cluster.over(found, recipe),
+    ):
+        raise AssertionError("it went on")
 
 
 def test_how_many_workers_is_not_the_user_s_to_say_for_a_cluster(recipe: cluster.Recipe):

@@ -19,8 +19,8 @@ from facecli.common.errors import DeviceError, ModelError
 from facecli.common.types import Float32, Image
 from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import registry
-from facecli.recognition.model_zoo.registry import ChannelOrder, EmbedderSpec
 from facecli.recognition.model_zoo.sessions import PROVIDERS
+from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 
 DATA = Path(__file__).parents[1] / "data"

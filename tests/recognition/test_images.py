@@ -292,27 +292,27 @@ def test_heic_without_its_extra_names_it(tmp_path: Path) -> None:
 def test_read_gives_the_bytes_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "사진.jpg").write_bytes(b"abc")
     (tmp_path / "link").symlink_to(tmp_path / "사진.jpg")
-    assert images.read(tmp_path / "link") == b"abc"
+    assert images.read_photo(tmp_path / "link") == b"abc"
 
 
 def test_read_reports_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for path in (tmp_path, tmp_path / "fifo", tmp_path / "loop", Path("/dev/null")):
-        failure = failed(images.read(path))
+        failure = failed(images.read_photo(path))
         assert failure.reason is Reason.UNREADABLE and failure.detail and failure.path == str(path)
     for path in (tmp_path / "gone.jpg", Path("a\0b")):
-        assert failed(images.read(path)).reason is Reason.NOT_FOUND
+        assert failed(images.read_photo(path)).reason is Reason.NOT_FOUND
 
 
 def test_read_refuses_a_file_too_large(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(images.MAX_BYTES + 1)
-    assert failed(images.read(tmp_path / "sparse")).reason is Reason.TOO_LARGE
+    assert failed(images.read_photo(tmp_path / "sparse")).reason is Reason.TOO_LARGE
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
 def test_read_reports_a_forbidden_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "a").chmod(0)
-    assert failed(images.read(tmp_path / "a")).reason is Reason.UNREADABLE
+    assert failed(images.read_photo(tmp_path / "a")).reason is Reason.UNREADABLE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,7 @@ import numpy as np
 import pytest
 
 from facecli.common.enums import DetectorName, Device, Reason
-from facecli.common.errors import ModelError
-from facecli.common.parallel import BATCH, QUEUED_PER_WORKER, cpu_quota, ordered, processors
+from facecli.common.parallel import BATCH, QUEUED_PER_WORKER
 from facecli.common.plugins import Embedder
 from facecli.common.types import Face, FailureToAcquire, Float32, Image, Photo
 from facecli.recognition import alignment, pipeline, quality
@@ -217,48 +215,6 @@ def test_a_reader_that_stops_early_stops_the_threads(
     assert len(taken) == read <= 2 * QUEUED_PER_WORKER * BATCH
 
 
-def test_work_stays_a_bounded_number_ahead_and_in_order() -> None:
-    begun: list[int] = []
-
-    def work(item: int) -> int:
-        begun.append(item)
-        time.sleep(0.001 * (item % 3))
-        return item * item
-
-    stream = ordered(work, iter(range(100)), 2)
-    assert next(stream) == 0
-    time.sleep(0.05)
-    assert len(begun) <= 9
-    assert list(stream) == [i * i for i in range(1, 100)]
-    assert list(ordered(work, [], 2)) == []
-
-
-def test_what_was_queued_is_dropped_when_the_reader_stops() -> None:
-    begun: list[int] = []
-
-    def work(item: int) -> None:
-        begun.append(item)
-        time.sleep(0.05)
-
-    stream = ordered(work, range(100), 1)
-    next(stream)
-    stream.close()
-    assert len(begun) <= 2
-
-
-def test_an_error_in_the_work_comes_out_and_stops_the_threads() -> None:
-    def work(item: int) -> int:
-        if item == 3:
-            raise ModelError("the network broke")
-        return item
-
-    stream = ordered(work, range(100), 2)
-    assert [next(stream) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(ModelError, match="broke"):
-        next(stream)
-    assert not facecli_threads()
-
-
 def test_all_threads_share_one_detector(extractor: Extractor, portraits: dict[str, Path]) -> None:
     """Of either kind: the same template every time, whoever else is at work."""
     for name in DetectorName:
@@ -280,28 +236,6 @@ def test_both_detectors_give_the_same_template(
 def test_load_takes_the_device_that_was_named(extractor: Extractor) -> None:
     own = Extractor.load(extractor.spec, Device.CPU)
     assert own.embedder.device is Device.CPU
-
-
-def test_there_is_at_least_one_processor() -> None:
-    assert 1 <= processors() <= (os.cpu_count() or 1)
-
-
-@pytest.mark.parametrize(
-    ("files", "quota"),
-    [
-        ({"cpu.max": "150000 100000\n"}, 1.5),
-        ({"cpu.max": "max 100000\n"}, float("inf")),
-        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, float("inf")),
-        ({}, float("inf")),
-    ],
-)
-def test_a_container_s_cpu_quota(files: dict[str, str], quota: float, tmp_path: Path) -> None:
-    """Both versions of Linux's control groups, as the kernel writes their files."""
-    (tmp_path / "cpu").mkdir()
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    assert cpu_quota(tmp_path) == quota
 
 
 def test_only_as_many_templates_as_are_wanted(

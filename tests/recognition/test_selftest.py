@@ -15,7 +15,7 @@ from facecli.common.types import Float32, Image
 from facecli.recognition import selftest
 from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import registry, sessions
-from facecli.recognition.model_zoo.registry import ChannelOrder, EmbedderSpec
+from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 REAL = [
     device

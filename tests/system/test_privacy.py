@@ -191,7 +191,7 @@ RUNS_WHAT_IT_READS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "mar
                       "yaml", "subprocess", "pty", "code", "runpy"}  # fmt: skip
 # What is for the network, and is loaded only when it is asked for.
 ABOUT_THE_NETWORK = (
-    "recognition/model_zoo/download.py", "recognition/distributed.py", "storage/milvus/",
+    "recognition/model_zoo/pull.py", "recognition/distributed.py", "storage/milvus/",
 )  # fmt: skip
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv",
          "os.spawnv", "np.load", "numpy.load"}  # fmt: skip

@@ -19,7 +19,7 @@ from facecli.threshold.operating_point import ThresholdInputs
 
 SPEC = registry.find_embedder(registry.DEFAULT_EMBEDDER)
 assert SPEC.table is not None
-TABLE = reference_table.load(SPEC.table)
+TABLE = reference_table.from_file(SPEC.table)
 ID = SPEC.embedder_id
 
 

@@ -11,6 +11,7 @@ from facecli.cli.doctor.findings import BROKEN, Finding, Part, Verdict, first_li
 from facecli.common.enums import Device
 from facecli.common.errors import ModelError
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 
 def devices() -> Iterator[Finding]:
@@ -39,7 +40,7 @@ def devices() -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _device(device: Device, spec: registry.EmbedderSpec, content: bytes) -> Finding:
+def _device(device: Device, spec: EmbedderSpec, content: bytes) -> Finding:
     from facecli.common import plugins
     from facecli.recognition import selftest
 

@@ -11,8 +11,9 @@ from facecli.cli.doctor.findings import Finding, Part, Verdict, first_line
 from facecli.common import places
 from facecli.common.errors import FacecliError, ModelError
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import DetectorSpec, EmbedderSpec
 
-Spec = registry.EmbedderSpec | registry.DetectorSpec
+Spec = EmbedderSpec | DetectorSpec
 
 
 def folders() -> Iterator[Finding]:

@@ -1,1 +1,6 @@
-"""Bringing in embedders that facecli does not ship: from a file (`add`) or a publisher (`pull`)."""
+"""Which models there are, and how they run.
+
+What a model is (`specs`), which there are and whether their files are whole (`registry`), and how
+onnxruntime runs one on a device (`sessions`). Embedders that facecli does not ship come from a file
+(`add`) or from their publisher (`pull`): examined by `check`, made faster by `optimise`.
+"""

@@ -8,21 +8,16 @@ import math
 import os
 import re
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
 from facecli.common.places import home, private_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
-from facecli.recognition.model_zoo.registry import (
-    SHIPPED,
-    ChannelOrder,
-    EmbedderSpec,
-    described,
-    known_models,
-)
-from facecli.recognition.model_zoo.rewrite import rewritten
+from facecli.recognition.model_zoo.optimise import rewritten
+from facecli.recognition.model_zoo.registry import SHIPPED, known_models, read_manifest
+from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 UNKNOWN_LICENCE = "unknown"
 _PREPROCESSING = 1
@@ -42,7 +37,7 @@ class Preprocessing:
     flip: bool | None = None
 
 
-def add(
+def add_model(
     file: Path,
     name: str | None = None,
     given: Preprocessing | None = None,
@@ -101,7 +96,7 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
         _write(folder / "model.toml", _as_toml(spec).encode())
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
-    return described(folder / "model.toml")[0]
+    return read_manifest(folder / "model.toml")[0]
 
 
 def facts_by_sha256(content: bytes) -> EmbedderSpec | None:
@@ -157,12 +152,12 @@ def _unknown(content: bytes, given: Preprocessing, licence: str | None) -> Embed
 
 
 def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
-    taken = {shipped.name.casefold() for shipped in described(SHIPPED / "manifest.toml")}
+    taken = {shipped.name.casefold() for shipped in read_manifest(SHIPPED / "manifest.toml")}
     if spec.name.casefold() in taken:
         raise ModelError(f"{spec.name} comes with facecli: choose another --name.")
     if not description.exists():
         return
-    if [old.embedder_id for old in described(description)] != [spec.embedder_id]:
+    if [old.embedder_id for old in read_manifest(description)] != [spec.embedder_id]:
         raise ModelError(
             f"Another model, or this one with other preprocessing, is called {spec.name}: choose "
             f"another --name, or remove {description.parent} (galleries made with it need it)."
@@ -170,26 +165,14 @@ def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
 
 
 def _as_toml(spec: EmbedderSpec) -> str:
-    """The description, in the format of `models/manifest.toml`."""
-    facts: dict[str, str | float | bool] = {
-        "file": spec.path.name,
-        "sha256": spec.sha256,
-        "input_size": spec.input_size,
-        "channel_order": str(spec.channel_order),
-        "mean": spec.mean,
-        "std": spec.std,
-        "dimension": spec.dimension,
-        "flip": spec.flip,
-        "preprocessing": spec.preprocessing,
-        "licence": spec.licence,
-        "commercial_use": spec.commercial_use,
-        "source": spec.source,
-    }
-    files = {"table": spec.table, "centre": spec.centre, "rewritten": spec.rewritten}
-    facts |= {key: path.name for key, path in files.items() if path}
-    if spec.rewritten_sha256:
-        facts["rewritten_sha256"] = spec.rewritten_sha256
-    lines = [f"{key} = {_toml_value(value)}" for key, value in facts.items()]
+    """The description, in the format of `models/manifest.toml`: files by their names."""
+    facts = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    facts = {"file": facts.pop("path"), **facts}
+    lines = [
+        f"{key} = {_toml_value(value.name if isinstance(value, Path) else value)}"
+        for key, value in facts.items()
+        if value is not None and key not in ("name", "card")
+    ]
     return "\n".join([f'[embedder."{spec.name}"]', *lines, ""])
 
 

@@ -1,7 +1,8 @@
-"""Which models there are, what each one wants to be fed, and where its file lies.
+"""Which models there are, found and verified.
 
-Facts stand in TOML with the same keys: `models/manifest.toml` (shipped), `models/known.toml`
-(known, not shipped), `home()/models/<name>/model.toml` (added). Fetching is `install`'s work.
+Their facts stand in TOML with the same keys: `models/manifest.toml` (shipped),
+`models/known.toml` (known, not shipped), `home()/models/<name>/model.toml` (added). `add` and
+`pull` put models there.
 """
 
 from __future__ import annotations
@@ -11,107 +12,28 @@ import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from facecli.common.errors import ModelError
 from facecli.common.files import regular
 from facecli.common.places import home
+from facecli.recognition.model_zoo.specs import ChannelOrder, DetectorSpec, EmbedderSpec, KnownModel
 
 LARGEST_SIDE = 1 << 16  # of a crop in px, and of a template in numbers
 DEFAULT_EMBEDDER = "mobilefacenet-arcface"
-# Installed, the models lie in the package; in a checkout, beside it.
-_PACKAGE = Path(__file__).parents[2]
-SHIPPED = next(
-    (
-        folder
-        for folder in (_PACKAGE / "models", _PACKAGE.parent / "models")
-        if (folder / "manifest.toml").exists()
-    ),
-    _PACKAGE / "models",
-)
 
 
-class ChannelOrder(StrEnum):
-    """The order of the colour planes that a network was trained on."""
-
-    RGB = "RGB"
-    BGR = "BGR"
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderSpec:
-    """An embedder: the facts that decide its templates, and where its files lie.
-
-    sha256: of the ONNX file, 64 lower-case hex digits. input_size: side of the crop, px.
-    mean, std: per channel on 0..255 values, (x - mean) / std. dimension: of the template.
-    flip: whether the template averages the crop and its mirror image.
-    preprocessing: version of facecli's own steps before the network.
-    commercial_use: False where the licence forbids it or is not known to allow it.
-    card, table, centre: model card, reference table and mean vector; None where there is none.
-    rewritten, rewritten_sha256: the same network in the form that onnxruntime runs fastest (see
-    `graph`), made of the file when the model was added; None where the file itself is run.
-    """
-
-    name: str
-    path: Path
-    sha256: str
-    input_size: int
-    channel_order: ChannelOrder
-    mean: float
-    std: float
-    dimension: int
-    flip: bool
-    preprocessing: int
-    licence: str
-    commercial_use: bool
-    source: str
-    card: Path | None = None
-    table: Path | None = None
-    centre: Path | None = None
-    rewritten: Path | None = None
-    rewritten_sha256: str | None = None
-
-    @property
-    def embedder_id(self) -> str:
-        """`name:sha256:p<version>-<digest>`: two templates compare only if these are equal.
-
-        Reads the small `centre` file where there is one, because its numbers decide, too.
-        """
-        centre = _sha256(self.centre.read_bytes()) if self.centre else "none"
-        facts = (self.input_size, str(self.channel_order), self.mean, self.std, self.flip, centre)
-        digest = _sha256(repr(facts).encode())[:8]
-        return f"{self.name}:{self.sha256[:16]}:p{self.preprocessing}-{digest}"
+def _shipped() -> Path:
+    """Where the shipped models lie: in the package where it is installed, else beside it."""
+    package = Path(__file__).parents[2]
+    installed = package / "models"
+    there = (installed / "manifest.toml").is_file()
+    return installed if there else package.parent / "models"
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorSpec:
-    """The face detector's file. sha256: 64 lower-case hex digits."""
-
-    name: str
-    path: Path
-    sha256: str
-    licence: str
-    commercial_use: bool
-    source: str
-    card: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KnownModel:
-    """A model that facecli knows but does not ship. `spec.path` need not exist.
-
-    url: the publisher's file, the ONNX itself or a zip that holds a file called `spec.path.name`.
-    url_sha256, url_bytes: of that file.
-    """
-
-    spec: EmbedderSpec
-    aliases: tuple[str, ...]
-    url: str
-    url_sha256: str
-    url_bytes: int
+SHIPPED = _shipped()
 
 
 def embedders() -> tuple[EmbedderSpec, ...]:
@@ -136,7 +58,7 @@ def find_embedder(name: str | None = None) -> EmbedderSpec:
         if spec.name == wanted:
             return spec
     there = ", ".join(spec.name for spec in embedders())
-    raise ModelError(f"There is no embedder called {wanted!r}. There are: {there}.{_pull(wanted)}")
+    raise ModelError(f"There is no embedder called {wanted!r}. There are: {there}.{_hint(wanted)}")
 
 
 def find_detector() -> DetectorSpec:
@@ -158,7 +80,7 @@ def find_detector() -> DetectorSpec:
 
 
 def known_models() -> tuple[KnownModel, ...]:
-    """The models of `known.toml`, which `install.add` recognises and `install.pull` fetches."""
+    """The models of `known.toml`, which `add` recognises and `pull` fetches."""
     path = SHIPPED / "known.toml"
     return tuple(
         KnownModel(
@@ -182,7 +104,7 @@ def find_known(name: str) -> KnownModel:
     raise ModelError(f"facecli knows no model called {name!r} to fetch. It knows: {names}.")
 
 
-def described(manifest: Path) -> tuple[EmbedderSpec, ...]:
+def read_manifest(manifest: Path) -> tuple[EmbedderSpec, ...]:
     """The embedders that a TOML file describes; their files lie in its folder.
 
     Raises ModelError where the file cannot be read or lacks a fact.
@@ -203,7 +125,7 @@ def read_verified(spec: EmbedderSpec | DetectorSpec) -> bytes:
     return _checked(spec, spec.path, spec.sha256)
 
 
-def verify(spec: EmbedderSpec | DetectorSpec) -> None:
+def verify_files(spec: EmbedderSpec | DetectorSpec) -> None:
     """Check all of a model's networks, the publisher's as well where a rewritten one is run.
 
     Raises ModelError as `read_verified` does.
@@ -217,7 +139,7 @@ def _checked(spec: EmbedderSpec | DetectorSpec, path: Path, sha256: str | None) 
         content = regular(path).read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}. {_remedy(spec)}") from error
-    found = _sha256(content)
+    found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelError(
             f"{path} is damaged or not the model {spec.name}: its sha256 is {found}, "
@@ -230,7 +152,7 @@ def _every_embedder() -> Iterator[EmbedderSpec]:
     """As `embedders`, but each description is read only when it is come to."""
     seen: set[str] = set()
     for manifest in (SHIPPED / "manifest.toml", *sorted(home().glob("models/*/model.toml"))):
-        for spec in described(manifest):
+        for spec in read_manifest(manifest):
             seen.add(spec.name)
             yield spec
     yield from (spec for spec in _from_insightface() if spec.name not in seen)
@@ -252,19 +174,12 @@ def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSp
     try:
         _require_kinds(facts)
         return EmbedderSpec(
+            **{fact: facts[fact] for some in _KINDS.values() for fact in some if fact != "file"},
             name=name,
             path=folder / facts["file"],
-            sha256=facts["sha256"],
-            input_size=facts["input_size"],
             channel_order=ChannelOrder(facts["channel_order"]),
             mean=float(facts["mean"]),
             std=float(facts["std"]),
-            dimension=facts["dimension"],
-            flip=facts["flip"],
-            preprocessing=facts["preprocessing"],
-            licence=facts["licence"],
-            commercial_use=facts["commercial_use"],
-            source=facts["source"],
             card=_beside(folder, facts.get("card")),
             table=_beside(folder, facts.get("table")),
             centre=_beside(folder, facts.get("centre")),
@@ -316,17 +231,13 @@ def _broken(path: Path, why: str) -> ModelError:
 def _remedy(spec: EmbedderSpec | DetectorSpec) -> str:
     if spec.path.parent == SHIPPED:
         return "Install facecli again."
-    return f"Remove {spec.path.parent} and add the model again.{_pull(spec.name)}"
+    return f"Remove {spec.path.parent} and add the model again.{_hint(spec.name)}"
 
 
-def _pull(name: str) -> str:
+def _hint(name: str) -> str:
     """A hint for models that can be fetched, empty for others."""
     try:
         known = find_known(name).spec.name
     except ModelError:
         return ""
     return f" `facecli models pull {known}` fetches {known}."
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -16,7 +16,7 @@ from facecli.cli.doctor.examine import examine
 from facecli.cli.doctor.findings import Diagnosis, Finding, Part, Verdict
 from facecli.cli.doctor.listing import diagnosis_row, diagnosis_text
 from facecli.recognition.model_zoo import add, registry
-from facecli.recognition.model_zoo.registry import ChannelOrder
+from facecli.recognition.model_zoo.specs import ChannelOrder
 from facecli.report import formats
 
 
@@ -104,7 +104,7 @@ def test_without_a_gallery_it_says_how_to_begin(command: Command) -> None:
 def test_a_damaged_model_that_was_added(command: Command, own_home: Path, tmp_path: Path) -> None:
     (file := tmp_path / "grid.onnx").write_bytes(network())
     given = add.Preprocessing(ChannelOrder.RGB, mean=127.5, std=128.0, flip=False)
-    added = add.add(file, given=given, licence="none")
+    added = add.add_model(file, given=given, licence="none")
     content = bytearray(added.path.read_bytes())
     content[len(content) // 2] ^= 1
     added.path.write_bytes(content)

@@ -17,7 +17,7 @@ from facecli.cli.models import app
 from facecli.common.errors import ModelError, UsageError
 from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import add, registry
-from facecli.recognition.model_zoo.registry import ChannelOrder
+from facecli.recognition.model_zoo.specs import ChannelOrder
 
 SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
 CROP = Path(__file__).parents[2] / "data" / "grace_hopper_112.png"
@@ -45,10 +45,10 @@ def saved(folder: Path, content: bytes, name: str = "some.onnx") -> Path:
 def test_an_added_copy_of_the_default_gives_the_default_s_templates(tmp_path: Path) -> None:
     shipped = registry.find_embedder()
     file = saved(tmp_path, registry.read_verified(shipped), "renamed.onnx")
-    added = add.add(file, given=GIVEN, licence="Apache-2.0")
+    added = add.add_model(file, given=GIVEN, licence="Apache-2.0")
     assert added == registry.find_embedder("renamed")
     assert (added.dimension, added.sha256, added.flip) == (192, shipped.sha256, True)
-    swapped = add.add(file, "swapped", replace(GIVEN, channel_order=ChannelOrder.BGR))
+    swapped = add.add_model(file, "swapped", replace(GIVEN, channel_order=ChannelOrder.BGR))
     crop = cv2.imread(str(CROP))[np.newaxis]
     ours, theirs, other = (
         OnnxEmbedder(spec, registry.read_verified(spec)).embed(crop)[0]
@@ -60,12 +60,12 @@ def test_an_added_copy_of_the_default_gives_the_default_s_templates(tmp_path: Pa
 
 @needs_sface
 def test_sface_is_known_by_its_content(tmp_path: Path) -> None:
-    added = add.add(saved(tmp_path, SFACE.read_bytes(), "whatever.bin"))
+    added = add.add_model(saved(tmp_path, SFACE.read_bytes(), "whatever.bin"))
     assert (added.name, added.dimension, added.mean, added.std) == ("sface", 128, 0.0, 1.0)
     assert (added.channel_order, added.commercial_use) == (ChannelOrder.RGB, True)
     known = registry.find_known("sface").spec
     assert (added.table, added.centre) == (known.table, known.centre)
-    plain = add.add(SFACE, "plain", add.Preprocessing(flip=False))
+    plain = add.add_model(SFACE, "plain", add.Preprocessing(flip=False))
     assert (plain.flip, plain.table, plain.centre) == (False, None, None)
     assert OnnxEmbedder(added, registry.read_verified(added)).embed(
         cv2.imread(str(CROP))[np.newaxis]
@@ -73,7 +73,7 @@ def test_sface_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -> None:
-    spec = add.add(saved(tmp_path, network()), "mine", GIVEN)
+    spec = add.add_model(saved(tmp_path, network()), "mine", GIVEN)
     folder = own_home / "models" / "mine"
     assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "model.toml"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
@@ -96,51 +96,51 @@ def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -
 )
 def test_what_is_no_embedder_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     with pytest.raises(ModelError, match=why):
-        add.add(saved(tmp_path, content), "mine", GIVEN)
+        add.add_model(saved(tmp_path, content), "mine", GIVEN)
     assert len(registry.embedders()) == 1
 
 
 def test_an_unknown_file_needs_all_of_its_preprocessing(tmp_path: Path) -> None:
     file = saved(tmp_path, network())
     with pytest.raises(UsageError, match="--channel-order, --mean, --std"):
-        add.add(file, given=add.Preprocessing(ChannelOrder.RGB, 127.5, 128.0))
+        add.add_model(file, given=add.Preprocessing(ChannelOrder.RGB, 127.5, 128.0))
     for mean, std in ((127.5, 0.0), (float("nan"), 1.0), (0.0, float("inf"))):
         with pytest.raises(UsageError, match="finite"):
-            add.add(file, given=add.Preprocessing(ChannelOrder.RGB, mean, std, True))
+            add.add_model(file, given=add.Preprocessing(ChannelOrder.RGB, mean, std, True))
 
 
 def test_a_name_is_never_given_to_another_model(tmp_path: Path) -> None:
     first, second = network(), network(kernel=14)
-    mine = add.add(saved(tmp_path, first), "mine", GIVEN)
-    assert add.add(saved(tmp_path, first), "mine", GIVEN) == mine
+    mine = add.add_model(saved(tmp_path, first), "mine", GIVEN)
+    assert add.add_model(saved(tmp_path, first), "mine", GIVEN) == mine
     with pytest.raises(ModelError, match="Another model"):
-        add.add(saved(tmp_path, second), "mine", GIVEN)
+        add.add_model(saved(tmp_path, second), "mine", GIVEN)
     with pytest.raises(ModelError, match="other preprocessing"):
-        add.add(saved(tmp_path, first), "mine", replace(GIVEN, mean=0.0))
+        add.add_model(saved(tmp_path, first), "mine", replace(GIVEN, mean=0.0))
     with pytest.raises(ModelError, match="comes with facecli"):
-        add.add(saved(tmp_path, first), "MobileFaceNet-ArcFace", GIVEN)
+        add.add_model(saved(tmp_path, first), "MobileFaceNet-ArcFace", GIVEN)
     for name in ("../up", "a/b", "a:b", ".hidden", "", "x" * 65):
         with pytest.raises(ModelError, match="cannot be a model's name"):
-            add.add(saved(tmp_path, first, "ü.onnx"), name, GIVEN)
+            add.add_model(saved(tmp_path, first, "ü.onnx"), name, GIVEN)
     assert registry.read_verified(mine) == first
 
 
 def test_adding_again_mends_a_damaged_copy(tmp_path: Path) -> None:
-    spec = add.add(saved(tmp_path, network()), "mine", GIVEN)
+    spec = add.add_model(saved(tmp_path, network()), "mine", GIVEN)
     spec.path.write_bytes(b"damaged")
-    add.add(saved(tmp_path, network()), "mine", GIVEN)
+    add.add_model(saved(tmp_path, network()), "mine", GIVEN)
     assert registry.read_verified(spec) == network()
 
 
 def test_odd_licence_texts_survive_the_description(tmp_path: Path) -> None:
     text = 'Quoted "MIT"\\, \n다른 \x7f 🙂'
-    add.add(saved(tmp_path, network()), "mine", GIVEN, licence=text)
+    add.add_model(saved(tmp_path, network()), "mine", GIVEN, licence=text)
     assert registry.find_embedder("mine").licence == 'Quoted "MIT"\\,  다른   🙂'
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="No such file"):
-        add.add(tmp_path / "nowhere.onnx", given=GIVEN)
+        add.add_model(tmp_path / "nowhere.onnx", given=GIVEN)
 
 
 def test_the_add_command_adds(tmp_path: Path) -> None:

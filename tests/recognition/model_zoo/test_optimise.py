@@ -1,8 +1,12 @@
-"""The rewritten graph computes what the original does, and really is rewritten."""
+"""The rewritten graph computes what the original does, and really is rewritten.
+
+At the end as embedders that are added: what runs is rewritten, the publisher's file names it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,13 +16,22 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from support.networks import iresnet, network, sha
+from typer.testing import CliRunner
 
+from facecli.cli.models import app
+from facecli.common.errors import ModelError
+from facecli.common.types import Image
+from facecli.recognition.embedder import OnnxEmbedder
+from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.optimise import rewrite_prelu
+from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
 HOPPER = Path(__file__).parents[2] / "data" / "grace_hopper_112.png"
 SLOPES = [0.25, -1.5, 0.0, 1.0, 1.7, 3.0]  # one a channel; exactly 1 and above 1 among them
 CHANNELS = len(SLOPES)
+GIVEN = add.Preprocessing(ChannelOrder.RGB, mean=127.5, std=128.0, flip=True)
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -161,3 +174,99 @@ def test_sface_is_rewritten_with_equal_outputs() -> None:
              for m in (original, rewritten)]  # fmt: skip
     np.testing.assert_allclose(units[1], units[0], rtol=0, atol=1e-5)
     assert np.sum(units[0][0] * units[0][1]) > 0.8, "these outputs do not see the face"
+
+
+# added embedders ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path / "facecli"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def crops() -> Image:
+    face = cv2.imread(str(HOPPER))
+    return np.stack([face, face[:, ::-1], face // 3])
+
+
+def added(folder: Path, content: bytes) -> EmbedderSpec:
+    (folder / "some.onnx").write_bytes(content)
+    return add.add_model(folder / "some.onnx", "mine", GIVEN)
+
+
+def kinds_in(content: bytes) -> Counter[str]:
+    return kinds(onnx.load_model_from_string(content))
+
+
+def assert_same_templates(spec: EmbedderSpec, crops: Image) -> None:
+    """What is run gives the publisher's templates to 1e-5, and these tell the crops apart."""
+    as_published = replace(spec, rewritten=None, rewritten_sha256=None, centre=None)
+    ours = OnnxEmbedder(replace(spec, centre=None), registry.read_verified(spec)).embed(crops)
+    theirs = OnnxEmbedder(as_published, registry.read_verified(as_published)).embed(crops)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    assert ours[0] @ ours[2] < 0.999
+
+
+def test_an_iresnet_is_rewritten_with_equal_templates(tmp_path: Path, crops: Image) -> None:
+    content = iresnet()
+    spec = added(tmp_path, content)
+    assert kinds_in(content)["PRelu"] == 4
+    assert kinds_in(registry.read_verified(spec))["PRelu"] == 0
+    assert spec.path.read_bytes() == content
+    assert spec.sha256 == sha(content) and spec.embedder_id.split(":")[1] == sha(content)[:16]
+    assert_same_templates(spec, crops)
+
+
+@pytest.mark.skipif(not SFACE.is_file(), reason=f"NOT CHECKED ON SFACE: {SFACE} is not there")
+def test_sface_is_rewritten_with_equal_templates(crops: Image) -> None:
+    spec = add.add_model(SFACE)
+    assert kinds_in(registry.read_verified(spec))["PRelu"] == 0
+    assert spec.embedder_id == registry.find_known("sface").spec.embedder_id
+    assert_same_templates(spec, crops)
+
+
+def test_a_network_without_prelu_runs_as_it_is(tmp_path: Path) -> None:
+    spec = added(tmp_path, network())
+    assert (spec.rewritten, spec.rewritten_sha256) == (None, None)
+    assert registry.read_verified(spec) == network()
+
+
+def test_a_network_that_rewriting_would_change_runs_as_it_is(tmp_path: Path) -> None:
+    """With a slope of 1e7, what is left of 1e7 x - 1e7 x is rounding, where x was due."""
+    model = onnx.load_model_from_string(iresnet(blocks=0))
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.name.startswith("PRelu"):
+            tensor.CopyFrom(numpy_helper.from_array(np.full_like(values, 1e7), tensor.name))
+        elif tensor.name == "BatchNormalization_1.1":  # a bias: what comes to PRelu is above 0
+            tensor.CopyFrom(numpy_helper.from_array(values + 100, tensor.name))
+    spec = added(tmp_path, model.SerializeToString())
+    assert (spec.rewritten, spec.rewritten_sha256) == (None, None)
+
+
+@pytest.mark.parametrize("which", ["path", "rewritten"])
+def test_a_changed_file_of_either_kind_is_noticed_and_mended(tmp_path: Path, which: str) -> None:
+    spec = added(tmp_path, iresnet())
+    file: Path = getattr(spec, which)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelError, match=f"{file.name} is damaged"):
+        registry.verify_files(spec)
+    shown = CliRunner().invoke(app, ["verify", "mine"])
+    assert "damaged" in shown.stdout
+    added(tmp_path, iresnet())
+    registry.verify_files(spec)
+    assert file.read_bytes() == whole
+
+
+def test_a_changed_rewritten_file_is_not_run(tmp_path: Path) -> None:
+    spec = added(tmp_path, iresnet())
+    assert spec.rewritten
+    spec.rewritten.write_bytes(network())
+    with pytest.raises(ModelError, match="not the model mine"):
+        registry.read_verified(spec)
+    spec.rewritten.unlink()
+    with pytest.raises(ModelError, match="No such file"):
+        registry.read_verified(spec)

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from facecli.cli.models import app
 from facecli.common import places
 from facecli.common.errors import LicenceError, ModelError, UsageError
-from facecli.recognition.model_zoo import pull as pull_text
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.pull import pull_model
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
 
@@ -100,9 +101,9 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def pull(site: Site, **more: object) -> registry.EmbedderSpec:
+def pull(site: Site, **more: object) -> EmbedderSpec:
     """Pull w600k_mbf with the small network in its place, vouched for by its sha256."""
-    return pull_text.pull("w600k_mbf", True, site.url, sha(site.content), **more)  # type: ignore[arg-type]
+    return pull_model("w600k_mbf", True, site.url, sha(site.content), **more)  # type: ignore[arg-type]
 
 
 def left_over(home: Path) -> list[str]:
@@ -150,7 +151,7 @@ def test_a_file_that_is_not_the_pinned_one_is_deleted(
     serve: Callable[..., Site], own_home: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"not the file that was expected.* was deleted"):
-        pull_text.pull("sface", url=serve(network()).url)
+        pull_model("sface", url=serve(network()).url)
     assert left_over(own_home) == []
     assert len(registry.embedders()) == 1
 
@@ -170,11 +171,11 @@ def test_the_server_s_refusal_and_its_absence_are_reported(serve: Callable[..., 
     with pytest.raises(ModelError, match=r"404 Not Found.*facecli models add"):
         pull(serve(network(), status=404))
     with pytest.raises(ModelError, match="could not be fetched"):
-        pull_text.pull("sface", url="http://127.0.0.1:9/x")
+        pull_model("sface", url="http://127.0.0.1:9/x")
     with pytest.raises(UsageError, match="https://"):
-        pull_text.pull("sface", url=SFACE.as_uri())
+        pull_model("sface", url=SFACE.as_uri())
     with pytest.raises(UsageError, match="64 hexadecimal digits"):
-        pull_text.pull("sface", sha256="../" + "0" * 61)
+        pull_model("sface", sha256="../" + "0" * 61)
 
 
 @pytest.mark.parametrize("folder", ["", "buffalo_sc/"], ids=["flat", "nested"])
@@ -253,7 +254,7 @@ def test_a_restricted_licence_needs_consent_before_anything_is_fetched(
 ) -> None:
     site = serve(network())
     with pytest.raises(LicenceError, match=r"non-commercial.*--accept-licence"):
-        pull_text.pull("buffalo_sc", False, site.url, sha(site.content))
+        pull_model("buffalo_sc", False, site.url, sha(site.content))
     assert site.asked == []
     assert not own_home.exists()
 
@@ -268,7 +269,7 @@ def test_offline_means_offline(serve: Callable[..., Site], monkeypatch: pytest.M
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match="w600k_r50, w600k_mbf, glintr100, sface"):
-        pull_text.pull("nobody")
+        pull_model("nobody")
 
 
 @needs_sface
@@ -276,12 +277,12 @@ def test_sface_from_a_mirror_is_pinned_fetched_once_and_mended(
     serve: Callable[..., Site],
 ) -> None:
     site = serve(SFACE.read_bytes())
-    spec = pull_text.pull("sface", url=site.url)
-    assert pull_text.pull("sface", url=site.url) == spec
+    spec = pull_model("sface", url=site.url)
+    assert pull_model("sface", url=site.url) == spec
     assert len(site.asked) == 1
     spec.path.write_bytes(b"damaged")
-    assert pull_text.pull("sface", url=site.url).path.read_bytes() == site.content
-    registry.verify(spec)
+    assert pull_model("sface", url=site.url).path.read_bytes() == site.content
+    registry.verify_files(spec)
 
 
 def test_the_pull_command_needs_the_licence_accepted_and_says_how_to_use_the_model(

@@ -18,6 +18,7 @@ from facecli.cli.models import app
 from facecli.common import places
 from facecli.common.errors import ModelError
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import ChannelOrder
 
 DESCRIPTION = """
 [embedder."{name}"]
@@ -66,7 +67,7 @@ def test_shipped_files_are_the_ones_described() -> None:
 
 def test_a_shipped_table_or_card_that_exists_is_found() -> None:
     shipped = registry.SHIPPED
-    for spec in registry.described(shipped / "manifest.toml"):
+    for spec in registry.read_manifest(shipped / "manifest.toml"):
         assert (spec.table is not None) == (shipped / f"{spec.name}.table.json").exists()
         assert (spec.card is not None) == (shipped / f"{spec.name}.md").exists()
 
@@ -141,7 +142,7 @@ def test_the_embedder_id_changes_with_every_fact_that_changes_templates(tmp_path
         spec.embedder_id,
         replace(spec, name="other").embedder_id,
         replace(spec, sha256="0" * 64).embedder_id,
-        replace(spec, channel_order=registry.ChannelOrder.BGR).embedder_id,
+        replace(spec, channel_order=ChannelOrder.BGR).embedder_id,
         replace(spec, mean=127.0).embedder_id,
         replace(spec, std=127.5).embedder_id,
         replace(spec, flip=False).embedder_id,
