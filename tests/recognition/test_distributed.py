@@ -20,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.galleries import REPOSITORY, Command, collins, environment, hopper, write_variants
+from support.galleries import Command, collins, environment, hopper, write_variants
+from support.places import ROOT
 
 from facecli import Gallery
 from facecli.common.enums import DetectorName, Device, Reason
@@ -331,7 +332,7 @@ def test_how_many_workers_is_not_the_user_s_to_say_for_a_cluster(recipe: cluster
 
 def test_a_missing_extra_is_named(command: Command, folder: Path, tmp_path: Path):
     (tmp_path / "distributed.py").write_text("raise ImportError('as if it were not installed')")
-    paths = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
     words = ("enroll", folder, "-g", tmp_path / "g", "--scheduler", "local")
     run = command(*words, PYTHONPATH=paths)
     assert run.returncode == 2

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from facecli.cli.demo_run import prepare
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]  # not support.places: this file is a program, too
 FENCE = re.compile(
     r"(?:<!-- not run here: (?P<excuse>[^>]+) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,

@@ -16,7 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support.places import ROOT, TESTS
+
 CPU_SECONDS = 60
 MEMORY = 3 << 30  # bytes of data and of stack: two photos of the largest size and the models
 WORDS = ("Traceback (most recent call last)", "Fatal Python error", "Segmentation fault")
@@ -54,7 +55,7 @@ class Sandbox:
         self.worst = 0
         self.runs = 0
         clean = {k: v for k, v in os.environ.items() if not k.startswith("FACECLI_")}
-        here = [str(ROOT), str(ROOT / "tests"), clean.get("PYTHONPATH", "")]
+        here = [str(ROOT), str(TESTS), clean.get("PYTHONPATH", "")]
         paths = os.pathsep.join(filter(None, here))
         self._server = subprocess.Popen(
             [sys.executable, __file__, str(cpu), str(memory)],

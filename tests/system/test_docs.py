@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import typer.main
-from support.pages import ROOT, agrees, blocks, pages, run, scratch, steps
+from support.pages import agrees, blocks, pages, run, scratch, steps
+from support.places import ROOT
 
 from facecli import cli
 from facecli.common import enums, errors

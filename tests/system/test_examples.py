@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.galleries import REPOSITORY, environment
+from support.galleries import environment
+from support.places import ROOT
 
-EXAMPLE = REPOSITORY / "examples" / "one_point_five.py"
+EXAMPLE = ROOT / "examples" / "one_point_five.py"
 
 
 def run_example(folder: Path, *arguments: str) -> str:

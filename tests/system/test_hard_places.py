@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.galleries import REPOSITORY, environment, hopper, new_store, old_gallery, reference
+from support.galleries import environment, hopper, new_store, old_gallery, reference
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
 from facecli.common.errors import GalleryError
@@ -18,7 +17,6 @@ from facecli.storage.sqlite.store import Store
 
 def python(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
     variables = environment(home)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}{os.pathsep}{variables['PYTHONPATH']}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=variables, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -166,7 +164,6 @@ new_store(Path(sys.argv[1])).add([reference(f"S{sys.argv[2]}", int(sys.argv[2]))
 
 def test_without_hard_links_two_that_make_a_gallery_at_once_lose_nothing(tmp_path: Path):
     variables = environment(tmp_path)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}{os.pathsep}{variables['PYTHONPATH']}"
     makers = [
         subprocess.Popen(
             [sys.executable, "-c", UNLINKED, str(tmp_path / "g"), str(number)], env=variables,

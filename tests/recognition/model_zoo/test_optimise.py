@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,11 +11,10 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from support.places import CROPS, SFACE, needs_sface
 
 from facecli.recognition.model_zoo.optimise import rewrite_prelu
 
-SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
-HOPPER = Path(__file__).parents[2] / "data" / "grace_hopper_112.png"
 SLOPES = [0.25, -1.5, 0.0, 1.0, 1.7, 3.0]  # one a channel; exactly 1 and above 1 among them
 CHANNELS = len(SLOPES)
 
@@ -149,13 +147,14 @@ def test_prelu_stays_where_the_caller_reads_the_convolution_too() -> None:
     assert_same_outputs(original, rewritten)
 
 
-@pytest.mark.skipif(not SFACE.is_file(), reason=f"NOT CHECKED ON SFACE: {SFACE} is not there")
+@needs_sface
 def test_sface_is_rewritten_with_equal_outputs() -> None:
     original = onnx.load(SFACE)
     rewritten = rewrite_prelu(original)
     assert kinds(original)["PRelu"] == kinds(rewritten)["Relu"] == 27
     assert kinds(rewritten)["PRelu"] == kinds(rewritten)["Dropout"] == 0
-    crop = cv2.imread(str(HOPPER))[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+    face = cv2.imread(str(CROPS["Grace Hopper"]))
+    crop = face[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
     images = [crop, np.ascontiguousarray(crop[..., ::-1])]
     units = [[v / np.linalg.norm(v) for v in (run(m, i) for i in images)]
              for m in (original, rewritten)]  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.networks import network, sha
+from support.places import SFACE, needs_sface
 from typer.testing import CliRunner
 
 from facecli.cli.models import app
@@ -20,10 +21,6 @@ from facecli.common import places
 from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.recognition.model_zoo import pull as pull_text
 from facecli.recognition.model_zoo import registry
-
-SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
-
-needs_sface = pytest.mark.skipif(not SFACE.exists(), reason=f"SFace is not at {SFACE}")
 
 
 @pytest.fixture(autouse=True)

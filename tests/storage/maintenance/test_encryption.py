@@ -25,6 +25,7 @@ from support.galleries import (
     reference,
     unit_vector,
 )
+from support.places import ROOT, TESTS
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
 from facecli import cli
@@ -283,7 +284,7 @@ def test_two_processes_write_while_one_reads(path: Path) -> None:
     )
     arguments = [sys.executable, "-c", code, str(path)]
     writers = [
-        subprocess.Popen([*arguments, first, str(Path(__file__).parents[2])],
+        subprocess.Popen([*arguments, first, str(TESTS)],
                          env=environment(path.parent))
         for first in ("10000", "20000")
     ]  # fmt: skip
@@ -358,7 +359,7 @@ def test_the_key_may_be_in_the_system_s_keyring(tmp_path: Path) -> None:
     has = {
         "PYTHON_KEYRING_BACKEND": "in_file.InFile",
         "TEST_KEYRING": str(tmp_path / "keyring.json"),
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
     }
     missing = command("gallery", "list", "-g", tmp_path / "g", "--key-file", "keyring", **has)
     assert missing.returncode == 4

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.galleries import (
     DIMENSION,
-    REPOSITORY,
     environment,
     hopper,
     new_store,
@@ -464,7 +463,6 @@ def test_what_is_swept_and_what_is_discarded(tmp_path: Path, name: str) -> None:
 
 def start(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
     variables = environment(home)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}:{variables['PYTHONPATH']}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=variables, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -14,7 +14,6 @@ import pytest
 from support.galleries import (
     DIMENSION,
     EMBEDDER,
-    REPOSITORY,
     environment,
     new_store,
     reference,
@@ -242,7 +241,6 @@ while seen < int(sys.argv[2]):
 
 def start(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
     variables = environment(home)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}:{variables['PYTHONPATH']}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=variables, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

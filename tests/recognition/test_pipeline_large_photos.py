@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from support.places import ROOT
 
 from facecli.common.types import FailureToAcquire, Image, Photo
 from facecli.recognition import detector, images
@@ -169,7 +170,7 @@ def test_memory_is_flat_over_endless_photos(pictures: dict[str, Image], tmp_path
         files.append(tmp_path / f"{len(files)}.jpg")
         files[-1].write_bytes(jpeg(cv2.resize(picture, (width, height))))
     command = [sys.executable, "-c", GROWTH, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     first, _, last = map(float, done.stdout.split())
     assert last - first < 15, done.stdout

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from support.networks import iresnet, network, sha
+from support.places import CROPS, SFACE, needs_sface
 from typer.testing import CliRunner
 
 from facecli.cli.models import app
@@ -21,8 +22,7 @@ from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.registry import ChannelOrder, EmbedderSpec
 
-SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
-CROP = Path(__file__).parents[2] / "data" / "grace_hopper_112.png"
+CROP = CROPS["Grace Hopper"]
 GIVEN = add.Preprocessing(ChannelOrder.RGB, mean=127.5, std=128.0, flip=True)
 
 
@@ -66,7 +66,7 @@ def test_an_iresnet_is_rewritten_with_equal_templates(tmp_path: Path, crops: Ima
     assert_same_templates(spec, crops)
 
 
-@pytest.mark.skipif(not SFACE.is_file(), reason=f"NOT CHECKED ON SFACE: {SFACE} is not there")
+@needs_sface
 def test_sface_is_rewritten_with_equal_templates(crops: Image) -> None:
     spec = add.add(SFACE)
     assert kinds(registry.read_verified(spec))["PRelu"] == 0
