@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
 from support import galleries, places
 
 from facecli.common.parallel import processors
@@ -16,10 +16,12 @@ from facecli.recognition.detector import YuNet
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 
-# No deadlines: they fail where the machine is busy. `--hypothesis-profile=deep` takes longer.
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=50)
-hypothesis.settings.register_profile("deep", deadline=None, max_examples=1000)
-hypothesis.settings.load_profile("quick")
+# No limits of time, which fail where the machine is busy. In depth: --hypothesis-profile=deep
+for profile, examples in (("deep", 400), ("quick", 50)):
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile(profile)
 
 # Left out of a plain `pytest` (see addopts), and how to run them.
 LEFT_OUT = {

@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.common.errors import InputError
@@ -238,7 +238,6 @@ FILE_NAMES = st.text(
 ).map(lambda text: f"x{text}.jpg")
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(FILE_NAMES, min_size=2, max_size=5, unique=True),
     labels=st.lists(st.booleans(), min_size=10, max_size=10),

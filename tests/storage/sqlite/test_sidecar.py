@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.galleries import (
     DIMENSION,
@@ -98,7 +98,6 @@ def names(store: Store, found: Ranking, probe: Float32, k: int = 3) -> list[str]
 # against brute force -------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     count=st.integers(1, 400), dimension=st.sampled_from([4, 16, 33, 64]),
     seed=st.integers(0, 2**32 - 1), k=st.integers(1, 12), spread=st.sampled_from([0, 0.05, 1]),
