@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from support.patience import LAST_RESORT
 
 from facecli.common import parallel
 from facecli.common.parallel import BATCH, BATCH_BYTES, batches, ordered
@@ -54,7 +55,7 @@ def test_a_result_that_is_ready_does_not_wait_for_a_full_queue(
     def written_slowly() -> Iterator[int]:
         yield 0
         yield 1
-        assert finished.wait(10)
+        assert finished.wait(LAST_RESORT)
         yield 2
         assert answered, "what was ready before the third line came was held back"
 

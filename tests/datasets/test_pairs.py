@@ -208,6 +208,7 @@ def test_a_folder_gives_all_its_pairs(tmp_path: Path) -> None:
     assert "IMG_1.jpg" in found.problems[0]
 
 
+@pytest.mark.slow
 def test_a_large_folder_gives_a_sample(tmp_path: Path) -> None:
     ada, others = 460, 230
     make(tmp_path, *(f"Ada/{n}.jpg" for n in range(ada)), *(f"s{n}/1.jpg" for n in range(others)))
@@ -277,7 +278,6 @@ def test_many_rows_take_seconds(tmp_path: Path) -> None:
     assert time.process_time() - start < 5
 
 
-@pytest.mark.lfw
 def test_lfw_dev(lfw: Path) -> None:
     found = read_pairs(lfw / "pairs.csv")
     assert sum(pair.mated for pair in found.pairs) == 3000

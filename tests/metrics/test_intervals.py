@@ -183,7 +183,13 @@ def test_dyadic_design_effect_at_its_ends():
 
 @pytest.mark.parametrize(
     ("people", "share", "rate"),
-    [(40, 0.2, 0.05), (100, 0.2, 0.01), (100, 0.4, 0.01), (100, 0.1, 0.003)],
+    [
+        (40, 0.2, 0.05),
+        *(
+            pytest.param(100, *at, marks=pytest.mark.slow)
+            for at in ((0.2, 0.01), (0.4, 0.01), (0.1, 0.003))
+        ),
+    ],
 )
 def test_pair_intervals_cover_where_plain_wilson_does_not(people, share, rate):
     """Scores = a trait of each person + noise: everybody's comparisons hang together."""
@@ -226,6 +232,7 @@ def test_mated_pair_intervals_cover():
     assert plain / runs < 0.9
 
 
+@pytest.mark.slow
 def test_bootstrap_by_subject_covers_where_searches_share_people():
     rng = np.random.default_rng(3)
     people = np.repeat(np.arange(120), rng.integers(1, 10, size=120))

@@ -252,7 +252,6 @@ def test_golden_is_the_tflite_interpreters(
 
 
 @needs_source
-@pytest.mark.lfw
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_shipped_model_equals_tflite_on_lfw(
     shipped: Embed, tflite_embedder: Embed, size: int

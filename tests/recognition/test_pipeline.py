@@ -7,12 +7,15 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.patience import LAST_RESORT
 
+from facecli.common import parallel
 from facecli.common.enums import DetectorName, Device, Reason
 from facecli.common.errors import ModelError
 from facecli.common.parallel import BATCH, QUEUED_PER_WORKER, cpu_quota, ordered, processors
@@ -233,13 +236,22 @@ def test_work_stays_a_bounded_number_ahead_and_in_order() -> None:
     assert list(ordered(work, [], 2)) == []
 
 
-def test_what_was_queued_is_dropped_when_the_reader_stops() -> None:
+def test_what_was_queued_is_dropped_when_the_reader_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
+    dropped = threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            dropped.set()
+            super().shutdown(wait=wait)
 
     def work(item: int) -> None:
         begun.append(item)
-        time.sleep(0.05)
+        if item:
+            assert dropped.wait(LAST_RESORT)
 
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", Pool)
     stream = ordered(work, range(100), 1)
     next(stream)
     stream.close()

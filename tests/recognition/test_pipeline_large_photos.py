@@ -115,7 +115,14 @@ def test_a_face_with_few_pixels_gets_all_there_are(hopper: Image, extractor: Ext
         assert seen[0].scale == scale
 
 
-@pytest.mark.parametrize("strip", [256, detector.STRIP, 448])
+@pytest.mark.parametrize(
+    "strip",
+    [
+        pytest.param(256, marks=pytest.mark.slow),
+        detector.STRIP,
+        pytest.param(448, marks=pytest.mark.slow),
+    ],
+)
 def test_a_group_is_as_complete_as_from_all_pixels(
     strip: int, pictures: dict[str, Image], extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +169,7 @@ print(*seen)
 @pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="NOT CHECKED: needs Linux's /proc"
 )
+@pytest.mark.slow
 def test_memory_is_flat_over_endless_photos(pictures: dict[str, Image], tmp_path: Path) -> None:
     """Photos of several sizes from an endless iterator: after the first sixty nothing grows."""
     files = []

@@ -101,7 +101,6 @@ def test_nobody(size: tuple[int, int], runtime: RuntimeNetwork) -> None:
     assert runtime.rows(np.zeros((*size, 3), np.uint8)).shape == (0, 15)
 
 
-@pytest.mark.lfw
 def test_both_detectors_find_the_same_on_lfw(shipped: bytes, lfw: Path) -> None:
     """Through all passes, the landmarks of the cut-out included."""
     ours, theirs = YuNet(shipped), opencv(shipped)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
+from support.patience import LAST_RESORT
 from support.places import ROOT, TESTS
 
 from facecli.common.types import Face, FaceTemplate, Template
@@ -152,7 +153,7 @@ class Command:
             capture_output=True,
             cwd=cwd,
             umask=umask,
-            timeout=120,
+            timeout=LAST_RESORT,
             env=environment(self.home, **variables),
         )
         result = subprocess.CompletedProcess(

@@ -113,7 +113,7 @@ def run(step: Step, folder: Path) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=300,
+        timeout=600,  # a last resort
         check=False,
     )
     return done.returncode, done.stdout

@@ -17,10 +17,15 @@ from facecli.common import enums, errors
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 
+QUICK = "choosing-a-threshold.md"  # the page whose commands a plain `pytest` runs
 RUN_BY_CI = "`.ci/run` runs it"
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [p if p.name == QUICK else pytest.param(p, marks=pytest.mark.slow) for p in pages()],
+    ids=lambda page: page.name,
+)
 def test_every_command_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     folder = scratch(tmp_path)
     for step in steps(page):

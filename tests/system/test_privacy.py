@@ -52,6 +52,7 @@ def no_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.slow
 def test_all_that_commands_write_is_its_owner_s_whatever_the_umask(tmp_path: Path) -> None:
     command, made = Command(tmp_path / "home"), tmp_path / "made"
     made.mkdir()
@@ -132,6 +133,7 @@ socket.getaddrinfo = socket.create_connection = refuse
 """
 
 
+@pytest.mark.slow
 def test_no_command_but_pull_touches_the_network(tmp_path: Path) -> None:
     guard = tmp_path / "guard"
     guard.mkdir()

@@ -66,6 +66,7 @@ def test_an_iresnet_is_rewritten_with_equal_templates(tmp_path: Path, crops: Ima
     assert_same_templates(spec, crops)
 
 
+@pytest.mark.slow
 @needs_sface
 def test_sface_is_rewritten_with_equal_templates(crops: Image) -> None:
     spec = add.add(SFACE)

@@ -268,6 +268,7 @@ def test_an_unknown_model_lists_the_known_ones() -> None:
         pull_text.pull("nobody")
 
 
+@pytest.mark.slow
 @needs_sface
 def test_sface_from_a_mirror_is_pinned_fetched_once_and_mended(
     serve: Callable[..., Site],

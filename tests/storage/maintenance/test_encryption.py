@@ -142,7 +142,8 @@ def test_who_has_it_open_is_not_cut_off(path: Path, monkeypatch: pytest.MonkeyPa
     encryption.convert(path, None, KEY)
 
 
-def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(16, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path, kills: int) -> None:
     code = (
         "import sys; from pathlib import Path; from facecli.storage.maintenance import encryption\n"
         "from facecli.storage.keys import Key\n"
@@ -152,7 +153,7 @@ def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path) -> N
         "    encryption.convert(Path(sys.argv[1]), key, None)\n"
     )
     draw, seen = random.Random(5), set()
-    for _ in range(8):
+    for _ in range(kills):
         with subprocess.Popen(
             [sys.executable, "-c", code, str(path), KEY.digits],
             stdout=subprocess.PIPE, env=environment(path.parent),
@@ -398,6 +399,7 @@ def test_every_command_on_a_gallery_takes_its_key() -> None:
     assert found >= 15
 
 
+@pytest.mark.slow
 def test_commands_work_with_the_key_and_answer_as_without(tmp_path: Path) -> None:
     command = Command(tmp_path / "home")
     key = tmp_path / "key"

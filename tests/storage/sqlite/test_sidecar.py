@@ -24,6 +24,7 @@ from support.galleries import (
     reference,
     unit_vector,
 )
+from support.patience import LAST_RESORT
 
 from facecli import Gallery
 from facecli.common.enums import IndexKind
@@ -129,7 +130,7 @@ def test_small_galleries_are_searched_without_faiss_and_exactly(store: Store, tm
         "    print([(r.id, r.score) for r in ranking.best(unit_vector(9000), 5)])\n"
         "print([m for m in ('faiss', 'scipy', 'sqlite_utils') if m in sys.modules])"
     )
-    printed = start(code, tmp_path, store.path).communicate(timeout=60)[0].splitlines()
+    printed = start(code, tmp_path, store.path).communicate(timeout=LAST_RESORT)[0].splitlines()
     assert printed == [str(brute_force(store, unit_vector(9000), 5)), "[]"]
     assert not any(sidecar.path(store.path, kind).exists() for kind in Kind)
 
@@ -150,6 +151,7 @@ def test_rabitq_proposes_more_where_the_threshold_is_loose(store: Store, monkeyp
     assert any(best(store, few, p, 5) != brute_force(store, p, 5) for p in probes)
 
 
+@pytest.mark.slow
 def test_rabitq_s_error_is_as_stated() -> None:
     """Three in 100,000 are off by more than four standard errors; here none of 3,000 is by five."""
     for dimension in (64, 192):
@@ -483,6 +485,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_while_making_it_nothing_is_lost_and_nothing_is_left(
     store: Store, tmp_path: Path
 ) -> None:
@@ -541,6 +544,7 @@ for turn in range(6):
 """
 
 
+@pytest.mark.slow
 def test_two_writers_and_two_readers_never_see_what_is_not_there(
     store: Store, tmp_path: Path
 ) -> None:
@@ -549,7 +553,7 @@ def test_two_writers_and_two_readers_never_see_what_is_not_there(
         start(READER, tmp_path, store.path), start(READER, tmp_path, store.path),
     ]  # fmt: skip
     for process in processes:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=LAST_RESORT)
         assert (process.returncode, errors) == (0, "")
     found = Ranking.open(store, exact=True)
     for i in (*range(3000, 3020), *range(4000, 4020)):

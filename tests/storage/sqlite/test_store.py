@@ -19,6 +19,7 @@ from support.galleries import (
     reference,
     unit_vector,
 )
+from support.patience import LAST_RESORT
 
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.storage.records import CalibrationRow, mean_template
@@ -254,7 +255,7 @@ def test_two_writers_and_two_readers_at_once_lose_nothing(tmp_path: Path):
         start(READER, tmp_path, path, 120), start(READER, tmp_path, path, 120),
     ]  # fmt: skip
     for process in processes:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=LAST_RESORT)
         assert (process.returncode, errors) == (0, "")
     store = Store.open(path)
     assert store.counts() == (7, 120)
@@ -273,7 +274,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path):
         writer.send_signal(signal.SIGKILL)
         # Not communicate(): it skips what readline() has buffered.
         acknowledged |= {int(line) for line in writer.stdout.read().split()}
-        writer.wait(60)
+        writer.wait(LAST_RESORT)
         assert writer.stderr is not None
         writer.stdout.close()
         writer.stderr.close()
