@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / place) for place in ("tests", "")]
-
-from support import corpus, fuzz_images, galleries  # noqa: E402
-from support.networks import network  # noqa: E402
-from support.sandbox import Sandbox  # noqa: E402
+from support import corpus, fuzz_images, galleries
+from support.networks import network
+from support.sandbox import Sandbox
 
 FUZZ_RUNS = int(os.environ.get("FUZZ_RUNS", "200000"))
 SEED = 0
