@@ -1,16 +1,13 @@
 """What may not fail, attacked and counted: one module a promise.
 
-python benchmarks/reliability
+python -m benchmarks.reliability
 """
 
 from __future__ import annotations
 
-import bad_input
-import encryption
-import kills
-import purged
-import together
 from tabulate import tabulate
+
+from benchmarks.reliability import bad_input, encryption, kills, purged, together
 
 PROMISES = (kills, together, purged, bad_input, encryption)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,18 +10,14 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from support import galleries
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / place) for place in ("tests", "benchmarks", "")]
-
-import synthetic  # noqa: E402
-from support import galleries  # noqa: E402
-
-from facecli.common.types import Float32  # noqa: E402
-from facecli.storage.keys import Key  # noqa: E402
-from facecli.storage.maintenance import encryption  # noqa: E402
-from facecli.storage.search.ranker import Ranking  # noqa: E402
-from facecli.storage.sqlite.store import Store  # noqa: E402
+from benchmarks.scale import synthetic
+from facecli.common.types import Float32
+from facecli.storage.keys import Key
+from facecli.storage.maintenance import encryption
+from facecli.storage.search.ranker import Ranking
+from facecli.storage.sqlite.store import Store
 
 KEY = Key("0123456789abcdef" * 4)
 SIZE, DIMENSION = 10_000, 192

@@ -8,7 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-TESTS = Path(__file__).parents[2] / "tests"
+from support.galleries import environment
+from support.places import TESTS
+
 SCRIPT = TESTS / "support" / "killing.py"
 KILLS = int(os.environ.get("KILLS", "300"))
 SEED = 0
@@ -16,11 +18,10 @@ SEED = 0
 
 def rows() -> list[tuple[str, str]]:
     """The figures, each with what it is."""
-    paths = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, SCRIPT, Path(folder) / "k", str(KILLS), str(SEED)],
-            env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
+            env=environment(Path(folder) / "home"), capture_output=True, text=True,
         )  # fmt: skip
     if done.returncode:
         sys.exit(done.stderr)

@@ -5,18 +5,15 @@ The search here is its own: whole files, no part of facecli's verification.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2] / place) for place in ("tests", "")]
+from support.galleries import new_store, reference, unit_vector
 
-from support.galleries import new_store, reference, unit_vector  # noqa: E402
-
-from facecli import Gallery  # noqa: E402
-from facecli.storage.search import candidates  # noqa: E402
-from facecli.storage.sqlite.local import LocalVault  # noqa: E402
+from facecli import Gallery
+from facecli.storage.search import candidates
+from facecli.storage.sqlite.local import LocalVault
 
 PEOPLE, GONE = 3000, 300
 PIECE = 16  # bytes of a template that nothing else can hold by chance

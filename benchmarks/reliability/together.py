@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2] / place) for place in ("tests", "")]
-
-from support import company  # noqa: E402
+from support import company
 
 WRITERS, READERS = 4, 6
 SECONDS = float(os.environ.get("TOGETHER_SECONDS", "60"))

@@ -1,8 +1,8 @@
 """How much a face's template can be relied on, from the pixels and landmarks alone.
 
 Chosen by the error-versus-reject curve (Grother & Tabassi, IEEE TPAMI 29, 2007) over clean and
-degraded photos: see benchmarks/quality.py for the figures. Size has no factor of its own: a face
-of few pixels has no fine detail in its crop, so its sharpness is low already.
+degraded photos: see benchmarks/accuracy/quality.py for the figures. Size has no factor of its own:
+a face of few pixels has no fine detail in its crop, so its sharpness is low already.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from facecli.common.types import Face, Image
 
 DEFAULT_BAR = 0.55
 """Enrolment refuses below it: 1 of LFW's 3,929 photos (development part), nearly all photos blurred
-or darkened until the embedder misses them. See benchmarks/quality.py."""
+or darkened until the embedder misses them. See benchmarks/accuracy/quality.py."""
 
 INSIDE = (slice(24, 104), slice(20, 92))  # rows, columns of the 112 px crop that are face
 FINE, COARSE = 2.0, 8.0  # px in the crop: blurring by these takes away detail, then features

@@ -24,6 +24,7 @@ from support.galleries import (
     variant,
     write_variants,
 )
+from support.patience import LAST_RESORT
 
 from facecli import Gallery
 from facecli.cli import app
@@ -100,7 +101,7 @@ def all_commands(group: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tup
 def test_help_loads_nothing_heavy(words: tuple[str, ...], tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", WATCH, *words, "--help"], capture_output=True, text=True,
-        env=environment(tmp_path), timeout=60,
+        env=environment(tmp_path), timeout=LAST_RESORT,
     )  # fmt: skip
     assert done.returncode == 0
     assert "Usage:" in done.stdout
@@ -186,7 +187,7 @@ def test_a_pipe_that_closes_early_is_no_error_text(command: Command, gallery: Pa
                                                "-g", gallery, "--jsonl")]  # fmt: skip
     done = subprocess.run(
         ["sh", "-c", '"$@" | head -1', "sh", *words], capture_output=True, text=True,
-        env=environment(command.home), timeout=60,
+        env=environment(command.home), timeout=LAST_RESORT,
     )  # fmt: skip
     assert json.loads(done.stdout)["subject"] == HANGUL
     assert done.stderr == ""

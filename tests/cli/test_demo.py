@@ -10,11 +10,11 @@ from pathlib import Path
 
 import cv2
 import pytest
+from support.places import ROOT
 
 from facecli.cli import demo_run
 from facecli.common.errors import InputError, UsageError
 
-ROOT = Path(__file__).parents[2]
 NO_NETWORK = """
 import socket
 

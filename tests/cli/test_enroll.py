@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.galleries import Command, blank, environment, hopper, write_variants
+from support.patience import LAST_RESORT
 
 from facecli.storage.sqlite.store import Store
 
@@ -91,7 +92,7 @@ def start_and_wait(command: Command, folder: Path, path: Path) -> subprocess.Pop
     """Start enrolling `folder`, and come back once a group is committed."""
     before = references(path)
     process = start(command, folder, path, "--workers", "1")
-    until = time.monotonic() + 60
+    until = time.monotonic() + LAST_RESORT
     while references(path) == before and process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
     return process
@@ -110,7 +111,7 @@ def test_ctrl_c_keeps_what_is_committed_and_a_second_run_goes_on(command, many, 
     path = tmp_path / "g.facecli"
     process = start_and_wait(command, many, path)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=LAST_RESORT)
     assert (process.returncode, out) == (130, "")
     assert err == (
         "facecli: interrupted; what was enrolled is kept, run the same command to go on\n"
@@ -124,7 +125,7 @@ def test_a_killed_run_leaves_a_sound_gallery_and_a_second_run_goes_on(command, m
     for _ in range(2):
         process = start_and_wait(command, many, path)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=LAST_RESORT)
         assert process.returncode == -signal.SIGKILL
         store = Store.open(path)
         assert store.check() == []
@@ -134,11 +135,12 @@ def test_a_killed_run_leaves_a_sound_gallery_and_a_second_run_goes_on(command, m
     assert_completes(command, many, path)
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_the_work(command: Command, many: Path, tmp_path: Path):
     path = tmp_path / "new" / "g.facecli"  # both find it missing
     runs = [start(command, many, path) for _ in range(2)]
     for run in runs:
-        assert run.communicate(timeout=60)[1] == ""
+        assert run.communicate(timeout=LAST_RESORT)[1] == ""
         assert run.returncode == 0
     store = Store.open(path)
     assert store.counts() == (1, MANY)
@@ -158,7 +160,7 @@ def test_the_progress_bar_is_for_terminals(command: Command, many: Path, tmp_pat
     except OSError:  # Linux says EIO when the other side is closed
         pass
     os.close(terminal)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=LAST_RESORT)
     assert process.returncode == 0
     assert f"/{MANY}".encode() in shown and b"photo" in shown
     assert out.startswith(f"enrolled {MANY}, already there 0, skipped 0\n")

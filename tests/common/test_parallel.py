@@ -6,10 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
 import pytest
+from support.patience import LAST_RESORT
 
 from facecli.common import parallel
 from facecli.common.errors import ModelError
@@ -65,7 +67,7 @@ def test_a_result_that_is_ready_does_not_wait_for_a_full_queue(
     def written_slowly() -> Iterator[int]:
         yield 0
         yield 1
-        assert finished.wait(10)
+        assert finished.wait(LAST_RESORT)
         yield 2
         assert answered, "what was ready before the third line came was held back"
 
@@ -96,13 +98,22 @@ def test_work_stays_a_bounded_number_ahead_and_in_order() -> None:
     assert list(ordered(work, [], 2)) == []
 
 
-def test_what_was_queued_is_dropped_when_the_reader_stops() -> None:
+def test_what_was_queued_is_dropped_when_the_reader_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
+    dropped = threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            dropped.set()
+            super().shutdown(wait=wait)
 
     def work(item: int) -> None:
         begun.append(item)
-        time.sleep(0.3)
+        if item:
+            assert dropped.wait(LAST_RESORT)
 
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", Pool)
     stream = ordered(work, range(100), 1)
     next(stream)
     stream.close()

@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.common.enums import Reason
@@ -298,7 +298,6 @@ FILE_NAMES = st.text(
 SUBJECTS = st.text(max_size=20).filter(lambda name: name_fault(name) is None)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     table=st.dictionaries(FILE_NAMES, SUBJECTS, min_size=1, max_size=6),
     delimiter=st.sampled_from(",;\t|"),

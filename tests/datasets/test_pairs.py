@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.common.errors import InputError
@@ -208,6 +208,7 @@ def test_a_folder_gives_all_its_pairs(tmp_path: Path) -> None:
     assert "IMG_1.jpg" in found.problems[0]
 
 
+@pytest.mark.slow
 def test_a_large_folder_gives_a_sample(tmp_path: Path) -> None:
     ada, others = 460, 230
     make(tmp_path, *(f"Ada/{n}.jpg" for n in range(ada)), *(f"s{n}/1.jpg" for n in range(others)))
@@ -238,7 +239,6 @@ FILE_NAMES = st.text(
 ).map(lambda text: f"x{text}.jpg")
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(FILE_NAMES, min_size=2, max_size=5, unique=True),
     labels=st.lists(st.booleans(), min_size=10, max_size=10),
@@ -278,11 +278,7 @@ def test_many_rows_take_seconds(tmp_path: Path) -> None:
     assert time.process_time() - start < 5
 
 
-@pytest.mark.lfw
-def test_lfw_dev() -> None:
-    table = Path(__file__).parents[3] / "shared" / "lfw-dev" / "pairs.csv"
-    if not table.exists():
-        pytest.skip("needs ../shared/lfw-dev, which is not here")
-    found = read_pairs(table)
+def test_lfw_dev(lfw: Path) -> None:
+    found = read_pairs(lfw / "pairs.csv")
     assert sum(pair.mated for pair in found.pairs) == 3000
     assert all(pair.subjects is not None for pair in found.pairs)

@@ -51,6 +51,7 @@ def test_a_gallery_cut_anywhere(facecli: Facecli, sound: Path, good: Path) -> No
         assert codes <= {0, 4} and sound.read_bytes()[:100] == whole[: min(cut, 100)]
 
 
+@pytest.mark.slow
 def test_a_gallery_with_bytes_turned_over(facecli: Facecli, sound: Path, good: Path) -> None:
     """SQLite has no checksums, so not all damage shows; none of it crashes a command."""
     whole, draw = sound.read_bytes(), random.Random(0)

@@ -32,8 +32,6 @@ T = TypeVar("T")
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL")
 
 quick = settings(
-    max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 CELLS = st.one_of(

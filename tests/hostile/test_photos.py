@@ -70,6 +70,7 @@ def test_identify_answers_for_every_file_and_knows_the_good_ones(
             assert said <= {"failed", "no_face", "low_quality"}, (name, said)
 
 
+@pytest.mark.slow
 def test_a_photo_of_300_faces(facecli: Facecli, enrolled: Path, good: Path, tmp_path: Path) -> None:
     (tmp_path / "crowd.png").write_bytes(corpus.crowd(galleries.hopper()))
     done = facecli("identify", tmp_path / "crowd.png", good, "-g", enrolled, "--json")
@@ -78,7 +79,7 @@ def test_a_photo_of_300_faces(facecli: Facecli, enrolled: Path, good: Path, tmp_
     assert done.rss < MEMORY
 
 
-@pytest.mark.skipif("FACECLI_SLOW" not in os.environ, reason="20 s a photo: set FACECLI_SLOW=1")
+@pytest.mark.slow
 def test_photos_of_nearly_the_largest_size(facecli: Facecli, good: Path, tmp_path: Path) -> None:
     """Where memory does not suffice, the photo is at fault and the batch goes on."""
     for name in ("a.png", "b.png"):

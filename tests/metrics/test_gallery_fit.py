@@ -147,16 +147,16 @@ def test_the_threshold_grows_with_the_gallery(counts: list[int]) -> None:
 
 
 def test_ten_thousand_subjects_take_seconds() -> None:
-    """Under 3 s on two idle cores; asserted with room for busy ones."""
+    """Under 3 s on two idle cores; asserted is processor time, with room for slower ones."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(10_000, 192)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    start = time.perf_counter()
+    start = time.process_time()
     found = observe(vectors, np.arange(10_000), vectors)
-    took = time.perf_counter() - start
+    took = time.process_time() - start
     print(f"10,000 subjects x 192: {took:.2f} s")
     assert found is not None and found.references == 10_000
-    assert took < 10
+    assert took < 20
 
 
 # the gallery of now --------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -25,7 +25,6 @@ from facecli.metrics.rates import Scores
 N = 12
 SPREAD = st.floats(-1, 1, width=32)
 TIED = st.sampled_from([-0.5, 0.0, 0.25, 0.75])
-many = settings(max_examples=120, deadline=None)
 
 
 @st.composite
@@ -49,7 +48,6 @@ def brute(found, threshold):
     return named / strangers, (people - hits) / people, wrong / people, first / people
 
 
-@many
 @given(searches(), SPREAD)
 def test_rates_are_brute_forces(found, threshold):
     rates = identification_rates(found, threshold)
@@ -67,7 +65,6 @@ def test_rates_are_brute_forces(found, threshold):
     assert rates.fpir.trials == len(found.nonmated.values) + found.nonmated.failed
 
 
-@many
 @given(searches())
 def test_cmc_is_brute_forces(found):
     curve = cmc(found)
@@ -79,7 +76,6 @@ def test_cmc_is_brute_forces(found):
     assert len(cmc(found, max_rank=3)) == 3
 
 
-@many
 @given(searches())
 def test_curve_points_are_the_rates(found):
     curve = fnir_fpir_curve(found)
@@ -145,7 +141,6 @@ def test_nan_scores_are_refused():
             rule([0.1, np.nan], 0.5)
 
 
-@many
 @given(st.lists(TIED | SPREAD, min_size=1, max_size=60), st.floats(0.01, 0.99))
 def test_threshold_for_fpir_is_the_smallest_in_hindsight(best, target):
     scores = np.array(best)
@@ -155,7 +150,6 @@ def test_threshold_for_fpir_is_the_smallest_in_hindsight(best, target):
     assert np.isinf(lower) or np.mean(accepts(scores, lower)) > target
 
 
-@many
 @given(st.lists(TIED | SPREAD, min_size=2, max_size=60), st.floats(0.02, 0.98))
 def test_conformal_holds_for_each_stranger_left_out(best, target):
     """Exchangeable people: hold out each in turn, and at most the target's share is named."""

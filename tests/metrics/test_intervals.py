@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -31,7 +31,6 @@ assurances = st.sampled_from([0.8, 0.9, 0.95, 0.99])
 levels = st.sampled_from([0.5, 0.9, 0.95, 0.99])
 
 
-@settings(max_examples=100, deadline=None)
 @given(counts, levels)
 def test_intervals_are_scipys(pair, level):
     errors, trials = pair
@@ -45,7 +44,6 @@ def test_intervals_are_scipys(pair, level):
         assert 0 <= interval.low <= interval.rate <= interval.high <= 1
 
 
-@settings(max_examples=50, deadline=None)
 @given(counts, st.integers(1, 20))
 def test_design_effect_divides_the_trials(pair, effect):
     errors, trials = pair
@@ -106,7 +104,6 @@ def test_rules_of_3_and_30():
     assert pytest.approx(interval.high, abs=6e-5) == 0.0013
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 3000), st.sampled_from([0.001, 0.01, 0.1, 0.5]), assurances)
 def test_assured_errors_is_the_one_sided_clopper_pearson_bound(trials, rate, assurance):
     def proved(errors):
@@ -186,7 +183,13 @@ def test_dyadic_design_effect_at_its_ends():
 
 @pytest.mark.parametrize(
     ("people", "share", "rate"),
-    [(40, 0.2, 0.05), (100, 0.2, 0.01), (100, 0.4, 0.01), (100, 0.1, 0.003)],
+    [
+        (40, 0.2, 0.05),
+        *(
+            pytest.param(100, *at, marks=pytest.mark.slow)
+            for at in ((0.2, 0.01), (0.4, 0.01), (0.1, 0.003))
+        ),
+    ],
 )
 def test_pair_intervals_cover_where_plain_wilson_does_not(people, share, rate):
     """Scores = a trait of each person + noise: everybody's comparisons hang together."""
@@ -229,6 +232,7 @@ def test_mated_pair_intervals_cover():
     assert plain / runs < 0.9
 
 
+@pytest.mark.slow
 def test_bootstrap_by_subject_covers_where_searches_share_people():
     rng = np.random.default_rng(3)
     people = np.repeat(np.arange(120), rng.integers(1, 10, size=120))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import det_curve, roc_curve
 
@@ -29,7 +29,6 @@ some_scores = st.one_of(
 a_dtype = st.sampled_from([np.float32, np.float64])
 a_few = st.integers(0, 5)
 a_rate = st.one_of(st.floats(0.001, 0.999), st.sampled_from([i / 100 for i in range(1, 100)]))
-many = settings(max_examples=150, deadline=None)
 
 
 def brute_rates(mated, nonmated, threshold, failed_mated=0, failed_nonmated=0):
@@ -42,7 +41,6 @@ def brute_rates(mated, nonmated, threshold, failed_mated=0, failed_nonmated=0):
     )
 
 
-@many
 @given(some_scores, some_scores)
 def test_det_is_scikit_learns(mated, nonmated):
     curve = det(mated, nonmated)
@@ -56,7 +54,6 @@ def test_det_is_scikit_learns(mated, nonmated):
     assert (curve.thresholds[~finite] > max(mated.max(), nonmated.max())).all()
 
 
-@many
 @given(some_scores, some_scores, a_few, a_few, a_dtype)
 def test_det_points_are_what_accepts_gives(mated, nonmated, failed_mated, failed_nonmated, dtype):
     same, other = mated.astype(dtype), nonmated.astype(dtype)
@@ -69,7 +66,6 @@ def test_det_points_are_what_accepts_gives(mated, nonmated, failed_mated, failed
     assert curve.false_negatives[0] == failed_mated / (len(same) + failed_mated)
 
 
-@many
 @given(some_scores, some_scores)
 def test_rates_lie_on_scikit_learns_roc(mated, nonmated):
     labels = np.repeat([1, 0], [len(mated), len(nonmated)])
@@ -80,7 +76,6 @@ def test_rates_lie_on_scikit_learns_roc(mated, nonmated):
         assert rates.tar.rate == pytest.approx(y)
 
 
-@many
 @given(some_scores, some_scores, a_few, a_few, SPREAD)
 def test_error_rates_count_failures(mated, nonmated, failed_mated, failed_nonmated, threshold):
     rates = error_rates(Scores(mated, failed_mated), Scores(nonmated, failed_nonmated), threshold)
@@ -141,7 +136,6 @@ def test_scores_refuses_ids_of_another_length_and_negative_counts():
         error_rates([0.5], Scores([0.1], subjects=["a"]), 0.3)
 
 
-@many
 @given(some_scores, a_few, a_rate, a_dtype)
 def test_threshold_for_fmr_is_the_smallest(nonmated, failed, target, dtype):
     scores = nonmated.astype(dtype)
@@ -170,7 +164,6 @@ def test_threshold_for_fmr_counts_exactly_and_needs_comparisons():
         threshold_for_fmr(scores, 0)
 
 
-@many
 @given(some_scores, some_scores, a_few)
 def test_eer_is_fvc2000s(mated, nonmated, failed):
     found = eer(Scores(mated, failed), nonmated)
@@ -227,7 +220,6 @@ def test_failed_comparisons_are_of_other_people():
     assert (rates.fmr.errors, rates.fmr.trials) == (1, 4)
 
 
-@many
 @given(some_scores, some_scores, a_few, a_few)
 def test_best_accuracy_is_brute_forces(mated, nonmated, failed_mated, failed_nonmated):
     accuracy, threshold = best_accuracy(

@@ -18,20 +18,13 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from support.places import CROPS, DATA, LFW, MOBILEFACENET_TFLITE, ROOT
 
 from facecli.recognition.model_zoo.optimise import rewrite_prelu
 
-ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
-DATA = Path(__file__).parents[1] / "data"
 TOOL = ROOT / "models" / "make" / "convert_mobilefacenet.py"
-SHARED = ROOT.parent / "shared"
-SOURCE = SHARED / "models" / "mobilefacenet_arcface.tflite"
-CROPS = ("grace_hopper_112.png", "eileen_collins_112.png")
-PHOTOS = (
-    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
-    ("skimage", "data/astronaut.png"),
-)
+SOURCE = MOBILEFACENET_TFLITE
 # The ArcFace template (insightface's face_align.py): eyes, nose tip, mouth corners, px of 112x112.
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
@@ -94,7 +87,7 @@ def shipped() -> Embed:
 
 @pytest.fixture(scope="module")
 def crops() -> Float32:
-    return pixels([cv2.imread(str(DATA / name)) for name in CROPS])
+    return pixels([cv2.imread(str(crop)) for crop in CROPS.values()])
 
 
 @pytest.fixture(scope="module")
@@ -187,14 +180,10 @@ def test_graph_is_what_the_card_says() -> None:
     assert {node.op_type for node in model.graph.node} == {"Conv", "Relu", "Add", "Flatten"}
 
 
-@pytest.mark.parametrize(("crop", "photo"), list(zip(CROPS, PHOTOS, strict=True)))
-def test_crops_come_from_the_photos(crop: str, photo: tuple[str, str]) -> None:
-    package, inside = photo
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        pytest.skip(f"{package} brings the photo; install the `demo` extra")
-    again = cut_face(Path(spec.origin).parent / inside)
-    difference = cv2.absdiff(again, cv2.imread(str(DATA / crop)))
+@pytest.mark.parametrize("who", CROPS)
+def test_crops_come_from_the_photos(who: str, portraits: dict[str, Path]) -> None:
+    again = cut_face(portraits[who])
+    difference = cv2.absdiff(again, cv2.imread(str(CROPS[who])))
     assert difference.mean() < 1  # decoders may round differently
 
 
@@ -263,14 +252,13 @@ def test_golden_is_the_tflite_interpreters(
 
 
 @needs_source
-@pytest.mark.lfw
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_shipped_model_equals_tflite_on_lfw(
     shipped: Embed, tflite_embedder: Embed, size: int
 ) -> None:
-    photos = sorted((SHARED / "lfw-dev" / "photos").rglob("*.jpg"))[: 10 * size : 10]
+    photos = sorted((LFW / "photos").rglob("*.jpg"))[: 10 * size : 10]
     if not photos:
-        pytest.skip(f"NOT CHECKED ON LFW: {SHARED / 'lfw-dev'} is not there")
+        pytest.skip(f"NOT CHECKED ON LFW: {LFW} is not there")
     centres = [cv2.imread(str(photo))[69:181, 69:181] for photo in photos]
     batch = pixels(centres)
     assert_same_embeddings(shipped(batch), tflite_embedder(batch))

@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 from support.networks import network, sha
+from support.places import CROPS, SFACE, needs_sface
 
 from facecli.common.enums import Device
 from facecli.common.errors import DeviceError, ModelError
@@ -23,16 +24,13 @@ from facecli.recognition.model_zoo.sessions import PROVIDERS
 from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 
-DATA = Path(__file__).parents[1] / "data"
-SFACE = Path(__file__).parents[3] / "shared/models/face_recognition_sface_2021dec.onnx"
 ABSENT = [d for d, p in PROVIDERS.items() if p not in onnxruntime.get_available_providers()]
 
 
 @pytest.fixture(scope="module")
 def crops() -> Image:
     """Hopper and Collins, cut out, (2, 112, 112, 3) BGR."""
-    files = ("grace_hopper_112.png", "eileen_collins_112.png")
-    return np.stack([cv2.imread(str(DATA / file)) for file in files])
+    return np.stack([cv2.imread(str(crop)) for crop in CROPS.values()])
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +165,7 @@ def test_a_network_of_a_fixed_batch(batch: int, crops: Image) -> None:
     assert found.shape == (5, 48)
 
 
-@pytest.mark.skipif(not SFACE.is_file(), reason=f"NOT CHECKED WITH SFACE: {SFACE} is not there")
+@needs_sface
 def test_sface_with_its_fixed_batch_and_its_mean_vector(crops: Image) -> None:
     known = registry.find_known("sface").spec
     content = SFACE.read_bytes()

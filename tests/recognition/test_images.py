@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
@@ -232,7 +232,6 @@ def test_the_limit_is_read_from_the_header(form: str) -> None:
 SEEDS = {form: encode(PHOTO.resize((40, 50)), form) for form in FORMATS if form != "HEIF"}
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(SEEDS)), st.data())
 def test_damaged_bytes_never_raise(form: str, data: st.DataObject) -> None:
     seed = bytearray(SEEDS[form])
@@ -243,7 +242,6 @@ def test_damaged_bytes_never_raise(form: str, data: st.DataObject) -> None:
     assert isinstance(result, FailureToAcquire) or result.size == good(result).size
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([b"", *images._MAGIC, b"RIFF\0\0\0\0WEBP", b"\0\0\0\x18ftypavif"]), st.binary()
 )

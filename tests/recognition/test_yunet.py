@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import numpy_helper
+from support.places import ROOT, YUNET_PUBLISHED
 
 from facecli.common.types import Float32, Image
 from facecli.recognition import images
@@ -28,9 +29,8 @@ from facecli.recognition.yunet import (
     RuntimeNetwork,
 )
 
-ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "models" / "make" / "convert_yunet.py"
-SOURCE = ROOT.parent / "shared" / "models" / "face_detection_yunet_2023mar.onnx"
+SOURCE = YUNET_PUBLISHED
 SIZES = [(31, 40), (64, 64), (97, 150), (240, 200), (250, 250), (336, 331), (353, 353), (480, 640),
          (641, 500), (1280, 1000), (777, 1300)]  # fmt: skip
 
@@ -101,7 +101,6 @@ def test_nobody(size: tuple[int, int], runtime: RuntimeNetwork) -> None:
     assert runtime.rows(np.zeros((*size, 3), np.uint8)).shape == (0, 15)
 
 
-@pytest.mark.lfw
 def test_both_detectors_find_the_same_on_lfw(shipped: bytes, lfw: Path) -> None:
     """Through all passes, the landmarks of the cut-out included."""
     ours, theirs = YuNet(shipped), opencv(shipped)

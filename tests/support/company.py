@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from support.galleries import environment, new_store, reference
+from support.patience import LAST_RESORT
 
 from facecli.storage.export import export
 from facecli.storage.maintenance import erasure
@@ -28,6 +29,7 @@ from facecli.storage.search.ranker import Ranking, faults
 from facecli.storage.sqlite.store import Store
 
 EACH = 1_000_000  # photo numbers of a writer
+AT_LEAST = 6  # operations of each process, however little time it gets
 
 
 def write(store: Store, who: int) -> Iterator[None]:
@@ -82,15 +84,16 @@ def read(store: Store, who: int) -> Iterator[None]:
 
 
 def work(path: Path, job: Callable[[Store, int], Iterator[None]], who: int, seconds: float) -> int:
-    """Do it for so long; how many operations that were."""
+    """Do it for so long, and AT_LEAST so many times; how many operations that were."""
     end = time.time() + seconds
     candidates.SIDECAR_FROM, candidates.tail_limit = 1, lambda count: 20
     operations = 0
-    while time.time() < end:
+    while time.time() < end or operations < AT_LEAST:
         store = Store.open(path)
         for _ in job(store, who + 1000 * operations):
             operations += 1
-            if time.time() > end or (job is read and operations % 50 == 0):
+            over = time.time() > end and operations >= AT_LEAST
+            if over or (job is read and operations % 50 == 0):
                 break
         store.close()
     return operations
@@ -117,7 +120,7 @@ def gather(folder: Path, writers: int, readers: int, seconds: float) -> int:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=seconds + 120) for process in processes]
+    told = [process.communicate(timeout=seconds + LAST_RESORT) for process in processes]
     assert [errors for _, errors in told] == [""] * len(people), told
     store = Store.open(path)
     candidates.SIDECAR_FROM = 1

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
+from support.patience import LAST_RESORT
+from support.places import ROOT, TESTS
 
 from facecli.common.types import Face, FaceTemplate, Template
 from facecli.storage.records import NewReference
 from facecli.storage.sqlite import connection
 from facecli.storage.sqlite.store import Store
 
-REPOSITORY = Path(__file__).parents[2]
-LFW = REPOSITORY.parent / "shared" / "lfw-dev"
 DIMENSION = 192
 EMBEDDER = "made-up:0123456789abcdef:p1-00000000"
 
@@ -70,7 +70,7 @@ def portrait(package: str, file: str) -> Path:
     """A public-domain portrait that ships in a package; the package is not imported."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        pytest.skip(f"needs {package}, which carries a portrait: pip install '.[dev]'")
+        pytest.skip(f"NOT CHECKED: {package} is missing, pip install 'facecli[demo]'")
     return Path(spec.origin).parent / file
 
 
@@ -123,7 +123,7 @@ def blank(path: Path) -> Path:
 def environment(home: Path, **more: str) -> dict[str, str]:
     """The process's own without facecli's variables, with FACECLI_HOME at `home`."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith("FACECLI_")}
-    here = [str(REPOSITORY), str(REPOSITORY / "tests")]
+    here = [str(ROOT), str(TESTS)]
     paths = os.pathsep.join(filter(None, [*here, mine.get("PYTHONPATH", "")]))
     return {**mine, "PYTHONPATH": paths, "FACECLI_HOME": str(home), **more}
 
@@ -153,7 +153,7 @@ class Command:
             capture_output=True,
             cwd=cwd,
             umask=umask,
-            timeout=120,
+            timeout=LAST_RESORT,
             env=environment(self.home, **variables),
         )
         result = subprocess.CompletedProcess(

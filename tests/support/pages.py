@@ -24,7 +24,7 @@ from pathlib import Path
 
 from facecli.cli.demo_run import prepare
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]  # not support.places: this file is a program, too
 FENCE = re.compile(
     r"(?:<!-- not run here: (?P<excuse>[^>]+) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -113,7 +113,7 @@ def run(step: Step, folder: Path) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=300,
+        timeout=600,  # a last resort
         check=False,
     )
     return done.returncode, done.stdout

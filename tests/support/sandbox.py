@@ -16,7 +16,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support.patience import LAST_RESORT
+from support.places import ROOT, TESTS
+
 CPU_SECONDS = 60
 MEMORY = 3 << 30  # bytes of data and of stack: two photos of the largest size and the models
 WORDS = ("Traceback (most recent call last)", "Fatal Python error", "Segmentation fault")
@@ -54,7 +56,7 @@ class Sandbox:
         self.worst = 0
         self.runs = 0
         clean = {k: v for k, v in os.environ.items() if not k.startswith("FACECLI_")}
-        here = [str(ROOT), str(ROOT / "tests"), clean.get("PYTHONPATH", "")]
+        here = [str(ROOT), str(TESTS), clean.get("PYTHONPATH", "")]
         paths = os.pathsep.join(filter(None, here))
         self._server = subprocess.Popen(
             [sys.executable, __file__, str(cpu), str(memory)],
@@ -67,7 +69,7 @@ class Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.communicate(timeout=10)
+        self._server.communicate(timeout=LAST_RESORT)
 
     def __call__(
         self, *arguments: str | Path, cwd: Path | None = None, stdin: Path | None = None
@@ -132,7 +134,7 @@ def _job(job: dict[str, str], cpu: int, memory: int) -> dict[str, object]:
         if child == 0:
             _run(job, cpu, memory, out.fileno(), err.fileno())
         while (ended := os.wait4(child, os.WNOHANG))[0] == 0:
-            if time.monotonic() - start > 2 * cpu:
+            if time.monotonic() - start > LAST_RESORT:
                 os.kill(child, 9)
             time.sleep(0.002)
         texts = [os.pread(f.fileno(), 1 << 28, 0).decode("utf-8", "replace") for f in (out, err)]

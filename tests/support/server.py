@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from support.patience import LAST_RESORT
+
 ETCD_PEERS = 2380
-START_WITHIN = 60.0  # s
 
 
 class Server:
@@ -33,7 +34,7 @@ class Server:
         config.set("proxy.timeTickInterval", self._tick)
         self._milvus.start()
         health = f"http://127.0.0.1:{self._milvus.webservice_port}/healthz"
-        until = time.monotonic() + START_WITHIN
+        until = time.monotonic() + LAST_RESORT
         while not _well(health):
             if self._milvus.server_proc.poll() is not None or time.monotonic() > until:
                 log = (self._folder / "logs" / "milvus-stderr.log").read_text(errors="replace")

@@ -9,17 +9,23 @@ from typing import Any
 
 import pytest
 import typer.main
-from support.pages import ROOT, agrees, blocks, pages, run, scratch, steps
+from support.pages import agrees, blocks, pages, run, scratch, steps
+from support.places import ROOT
 
 from facecli import cli
 from facecli.common import enums, errors
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 
+QUICK = "choosing-a-threshold.md"  # the page whose commands a plain `pytest` runs
 RUN_BY_CI = "`.ci/run` runs it"
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [p if p.name == QUICK else pytest.param(p, marks=pytest.mark.slow) for p in pages()],
+    ids=lambda page: page.name,
+)
 def test_every_command_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     folder = scratch(tmp_path)
     for step in steps(page):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.galleries import REPOSITORY, environment
+from support.galleries import environment
+from support.patience import LAST_RESORT
+from support.places import ROOT
 
-EXAMPLE = REPOSITORY / "examples" / "one_point_five.py"
+EXAMPLE = ROOT / "examples" / "one_point_five.py"
 
 
 def run_example(folder: Path, *arguments: str) -> str:
@@ -24,7 +25,7 @@ def run_example(folder: Path, *arguments: str) -> str:
         env=environment(folder / "home", MPLCONFIGDIR=str(folder)),
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=LAST_RESORT,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -58,7 +59,6 @@ def test_one_point_five_on_two_portraits(tmp_path: Path, portraits: dict[str, Pa
 
 
 @pytest.mark.lfw
-@pytest.mark.skipif("FACECLI_SLOW" not in os.environ, reason="800 photos: set FACECLI_SLOW=1")
 def test_one_point_five_on_many_people(tmp_path: Path, lfw: Path) -> None:
     rules = counts(run_example(tmp_path, "--photos", str(lfw / "photos")))
     assert rules["L2 below 1.5"][0] == rules["L2 below 1.5"][1] == 600

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.galleries import REPOSITORY, environment, hopper, new_store, old_gallery, reference
+from support.galleries import environment, hopper, new_store, old_gallery, reference
+from support.patience import LAST_RESORT
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
 from facecli.common.errors import GalleryError
@@ -18,7 +18,6 @@ from facecli.storage.sqlite.store import Store
 
 def python(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
     variables = environment(home)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}{os.pathsep}{variables['PYTHONPATH']}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=variables, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -142,7 +141,7 @@ def test_without_shared_memory_a_new_gallery_works_and_one_from_elsewhere_keeps_
         shutil.copy(f"{elsewhere.path}{end}", f"{moved}{end}")
     elsewhere.close()
     done = python(UNSHARED, tmp_path, tmp_path / "new", moved)
-    assert done.communicate(timeout=60) == ("delete Bob\ndelete Ada Bob\n", "")
+    assert done.communicate(timeout=LAST_RESORT) == ("delete Bob\ndelete Ada Bob\n", "")
     for path, names in ((tmp_path / "new", ["Bob"]), (moved, ["Ada", "Bob"])):
         for copy in (path, path.with_name(path.name + ".copy")):
             store = Store.open(copy)
@@ -166,7 +165,6 @@ new_store(Path(sys.argv[1])).add([reference(f"S{sys.argv[2]}", int(sys.argv[2]))
 
 def test_without_hard_links_two_that_make_a_gallery_at_once_lose_nothing(tmp_path: Path):
     variables = environment(tmp_path)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}{os.pathsep}{variables['PYTHONPATH']}"
     makers = [
         subprocess.Popen(
             [sys.executable, "-c", UNLINKED, str(tmp_path / "g"), str(number)], env=variables,
@@ -181,7 +179,7 @@ def test_without_hard_links_two_that_make_a_gallery_at_once_lose_nothing(tmp_pat
         maker.stdin.write("go\n")
         maker.stdin.flush()
     for maker in makers:
-        assert maker.communicate(timeout=60)[1] == ""
+        assert maker.communicate(timeout=LAST_RESORT)[1] == ""
     store = Store.open(tmp_path / "g")
     assert [s.name for s in store.subjects()] == ["S0", "S1", "S2", "S3"]
     store.close()
@@ -257,7 +255,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path: Path, room: int):
     old_gallery(tmp_path / "old" / "g")
     store.close()
     done = python(FULL, tmp_path, store.path, room)
-    out, errors = done.communicate(timeout=60)
+    out, errors = done.communicate(timeout=LAST_RESORT)
     assert (done.returncode, errors) == (0, "")
     failed = out.split()
     assert len(failed) >= 2

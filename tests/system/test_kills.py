@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import company
 from support.galleries import environment, new_store, reference
+from support.patience import LAST_RESORT
 
 from facecli.storage.maintenance import erasure
 from facecli.storage.search import candidates
@@ -19,24 +20,26 @@ from facecli.storage.search.ranker import Ranking
 from facecli.storage.sqlite import sidecar
 from facecli.storage.sqlite.store import Store
 
-KILLS, SEED = 24, 7
+SEED = 7
 
 
-def test_whoever_is_killed_whenever_nothing_reported_is_lost(tmp_path: Path):
+@pytest.mark.parametrize("kills", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_whoever_is_killed_whenever_nothing_reported_is_lost(tmp_path: Path, kills: int):
     done = subprocess.run(
-        [sys.executable, Path(company.__file__).with_name("killing.py"), tmp_path / "k", str(KILLS),
-         str(SEED)], env=environment(tmp_path), capture_output=True, text=True, timeout=240,
+        [sys.executable, Path(company.__file__).with_name("killing.py"), tmp_path / "k", str(kills),
+         str(SEED)], env=environment(tmp_path), capture_output=True, text=True, timeout=LAST_RESORT,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split() for line in done.stdout.splitlines()]
     kinds = {"writer", "migration", "shell", "re_embedding", "enrolment"}
-    assert {kind for kind, _, _ in rows} == kinds
+    assert {kind for kind, _, _ in rows} == (kinds if kills > 6 else {"writer", "migration"})
     assert all(survived == tried for _, survived, tried in rows)
-    assert sum(int(tried) for _, _, tried in rows) == KILLS
+    assert sum(int(tried) for _, _, tried in rows) == kills
 
 
-def test_two_writers_and_three_readers_at_once_tell_one_story(tmp_path: Path):
-    assert company.gather(tmp_path, 2, 3, 3) > 25
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(10, marks=pytest.mark.slow)])
+def test_two_writers_and_three_readers_at_once_tell_one_story(tmp_path: Path, seconds: float):
+    assert company.gather(tmp_path, 2, 3, seconds) > 25
 
 
 def test_a_sidecar_under_way_while_somebody_is_erased_is_not_left(

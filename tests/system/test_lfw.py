@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import ROOT, SFACE
 
-ROOT = Path(__file__).parents[2]
-SFACE = ROOT.parent / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
 SUBJECTS, STRANGERS = 40, 200
 
 pytestmark = pytest.mark.lfw

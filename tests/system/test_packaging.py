@@ -16,7 +16,8 @@ from facecli.common.version import __version__
 
 pytest.importorskip("hatchling", reason="NOT CHECKED: pip install 'facecli[dev]'")
 
-ROOT = Path(__file__).parents[2]
+from support.places import ROOT
+
 NAME = f"facecli-{__version__}"
 DATA = ("py.typed", "report/fonts/*.ttf", "report/fonts/*.txt", "report/fonts/README.md",
         "report/templates/*.html")  # fmt: skip

@@ -27,10 +27,10 @@ from support.galleries import (
     reference,
     write_variants,
 )
+from support.places import ROOT, TESTS
 
 from facecli.storage.search import candidates
 
-ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "facecli").rglob("*.py"))
 OPEN_MODES = stat.S_IRWXG | stat.S_IRWXO
 
@@ -52,6 +52,7 @@ def no_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.slow
 def test_all_that_commands_write_is_its_owner_s_whatever_the_umask(tmp_path: Path) -> None:
     command, made = Command(tmp_path / "home"), tmp_path / "made"
     made.mkdir()
@@ -111,7 +112,7 @@ def test_a_writer_killed_on_the_way_leaves_nothing_for_others(
         "backup.backup(store, Path(sys.argv[1]).with_name('b'))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "x" / "g", Path(__file__).parents[1]],
+        [sys.executable, "-c", code, tmp_path / "x" / "g", TESTS],
         env=environment(tmp_path / "home"), check=False,
     )  # fmt: skip
     assert done.returncode == 9
@@ -132,6 +133,7 @@ socket.getaddrinfo = socket.create_connection = refuse
 """
 
 
+@pytest.mark.slow
 def test_no_command_but_pull_touches_the_network(tmp_path: Path) -> None:
     guard = tmp_path / "guard"
     guard.mkdir()

@@ -78,6 +78,7 @@ def answer(command: Command, photos: Path, folder: Path, habit: str) -> tuple[li
     return sorted((folder / "e").read_text(encoding="utf-8").splitlines()), rows
 
 
+@pytest.mark.slow
 def test_locale_clock_folder_workers_seeds_and_order_change_no_bit(
     command: Command, photos: Path, tmp_path: Path
 ):

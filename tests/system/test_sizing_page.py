@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+from support.places import ROOT
 
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 
-PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+PAGE = ROOT / "docs" / "scale.md"
 
 
 def _row(title: str) -> list[float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.galleries import Command, environment, hopper
+from support.patience import LAST_RESORT
 
 HEAVY = {
     "cv2", "faiss", "numpy", "onnx", "onnxruntime", "PIL", "platformdirs", "pydantic", "rich",
@@ -26,7 +27,7 @@ def loaded(home: Path, *arguments: str | Path) -> set[str]:
     """The modules that the command holds when it ends, by their full names."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments],
-        capture_output=True, text=True, env=environment(home), timeout=120, check=True,
+        capture_output=True, text=True, env=environment(home), timeout=LAST_RESORT, check=True,
     )  # fmt: skip
     return set(done.stderr.splitlines()[-1].split())
 

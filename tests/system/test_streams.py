@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from support.galleries import Command, blank, environment, hopper, write_variants
+from support.patience import LAST_RESORT
 
-PATIENCE = 60  # seconds until a row that does not come counts as missing
-MANY = 300
+MANY = 120
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def started(
         stderr=subprocess.PIPE,
         env=environment(command.home),
     )
-    timer = threading.Timer(PATIENCE, process.kill)
+    timer = threading.Timer(LAST_RESORT, process.kill)
     timer.daemon = True
     timer.start()
     return process
@@ -100,6 +100,7 @@ def test_check_still_ends_with_1(command: Command, tmp_path: Path) -> None:
     assert command("identify", tmp_path / "blank.png", "--check").returncode == 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_photos(command: Command, tmp_path: Path) -> None:
     """120 photos more, of 1.3 MB decoded, would be seen."""
     write_variants(tmp_path / "photos", hopper(), 2, width=600)

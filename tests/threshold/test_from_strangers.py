@@ -283,6 +283,7 @@ def test_people_of_the_pairs_who_are_enrolled_are_found(tmp_path: Path) -> None:
     assert enrolled_among(read_pairs(tmp_path), ["Eve", "Bob", " Ada"]) == (" Ada", "Eve")
 
 
+@pytest.mark.slow
 def test_the_command_calibrates_with_strangers_and_folders(tmp_path: Path, shots: Path) -> None:
     command = Command(tmp_path / "home")
     assert command("enroll", hopper(), "-s", "Grace Hopper").returncode == 0

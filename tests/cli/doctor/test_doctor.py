@@ -9,8 +9,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from support.galleries import REPOSITORY, Command, hopper, new_store, reference
+from support.galleries import Command, hopper, new_store, reference
 from support.networks import network
+from support.places import ROOT
 
 from facecli.cli.doctor.examine import examine
 from facecli.cli.doctor.findings import Diagnosis, Finding, Part, Verdict
@@ -60,7 +61,7 @@ def broken_import(folder: Path, module: str) -> str:
     folder.mkdir()
     text = "raise ImportError('libGL.so.1: cannot open shared object file')\n"
     (folder / f"{module}.py").write_text(text)
-    return os.pathsep.join([str(folder), str(REPOSITORY)])
+    return os.pathsep.join([str(folder), str(ROOT)])
 
 
 def wheel(folder: Path, name: str, module: str) -> None:
@@ -120,7 +121,7 @@ def test_a_damaged_model_that_was_added(command: Command, own_home: Path, tmp_pa
 
 def test_damaged_weights_in_the_package(own_home: Path, tmp_path: Path) -> None:
     for folder in ("facecli", "models"):
-        shutil.copytree(REPOSITORY / folder, tmp_path / folder)
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     name = registry.find_embedder(registry.DEFAULT_EMBEDDER).path.name
     os.truncate(tmp_path / "models" / name, 100_000)
     done = Command(own_home)("doctor", "--json", cwd=tmp_path, PYTHONPATH=str(tmp_path))

@@ -307,6 +307,7 @@ def test_two_names_show_among_a_handful(table: ReferenceTable, others: int):
     assert finding.expected < 0.01
 
 
+@pytest.mark.slow
 def test_ten_thousand_subjects_take_seconds(table: ReferenceTable):
     made = People(2)
     vectors = np.random.default_rng(0).normal(size=(20_000, DIMENSION))

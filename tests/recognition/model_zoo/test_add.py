@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from support.networks import network
+from support.places import CROPS, SFACE, needs_sface
 from typer.testing import CliRunner
 
 from facecli.cli.models import app
@@ -19,11 +20,8 @@ from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.specs import ChannelOrder
 
-SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
-CROP = Path(__file__).parents[2] / "data" / "grace_hopper_112.png"
+CROP = CROPS["Grace Hopper"]
 GIVEN = add.Preprocessing(ChannelOrder.RGB, mean=127.5, std=128.0, flip=True)
-
-needs_sface = pytest.mark.skipif(not SFACE.exists(), reason=f"SFace is not at {SFACE}")
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support.networks import iresnet, network, sha
+from support.places import CROPS, SFACE, needs_sface
 from typer.testing import CliRunner
 
 from facecli.cli.models import app
@@ -27,8 +28,6 @@ from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.optimise import rewrite_prelu
 from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
-SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
-HOPPER = Path(__file__).parents[2] / "data" / "grace_hopper_112.png"
 SLOPES = [0.25, -1.5, 0.0, 1.0, 1.7, 3.0]  # one a channel; exactly 1 and above 1 among them
 CHANNELS = len(SLOPES)
 GIVEN = add.Preprocessing(ChannelOrder.RGB, mean=127.5, std=128.0, flip=True)
@@ -162,13 +161,14 @@ def test_prelu_stays_where_the_caller_reads_the_convolution_too() -> None:
     assert_same_outputs(original, rewritten)
 
 
-@pytest.mark.skipif(not SFACE.is_file(), reason=f"NOT CHECKED ON SFACE: {SFACE} is not there")
+@needs_sface
 def test_sface_is_rewritten_with_equal_outputs() -> None:
     original = onnx.load(SFACE)
     rewritten = rewrite_prelu(original)
     assert kinds(original)["PRelu"] == kinds(rewritten)["Relu"] == 27
     assert kinds(rewritten)["PRelu"] == kinds(rewritten)["Dropout"] == 0
-    crop = cv2.imread(str(HOPPER))[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+    face = cv2.imread(str(CROPS["Grace Hopper"]))
+    crop = face[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
     images = [crop, np.ascontiguousarray(crop[..., ::-1])]
     units = [[v / np.linalg.norm(v) for v in (run(m, i) for i in images)]
              for m in (original, rewritten)]  # fmt: skip
@@ -187,7 +187,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def crops() -> Image:
-    face = cv2.imread(str(HOPPER))
+    face = cv2.imread(str(CROPS["Grace Hopper"]))
     return np.stack([face, face[:, ::-1], face // 3])
 
 
@@ -219,7 +219,7 @@ def test_an_iresnet_is_rewritten_with_equal_templates(tmp_path: Path, crops: Ima
     assert_same_templates(spec, crops)
 
 
-@pytest.mark.skipif(not SFACE.is_file(), reason=f"NOT CHECKED ON SFACE: {SFACE} is not there")
+@needs_sface
 def test_sface_is_rewritten_with_equal_templates(crops: Image) -> None:
     spec = add.add_model(SFACE)
     assert kinds_in(registry.read_verified(spec))["PRelu"] == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.networks import network, sha
+from support.places import SFACE, needs_sface
 from typer.testing import CliRunner
 
 from facecli.cli.models import app
@@ -21,10 +22,6 @@ from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.pull import pull_model
 from facecli.recognition.model_zoo.specs import EmbedderSpec
-
-SFACE = Path(__file__).parents[4] / "shared" / "models" / "face_recognition_sface_2021dec.onnx"
-
-needs_sface = pytest.mark.skipif(not SFACE.exists(), reason=f"SFace is not at {SFACE}")
 
 
 @pytest.fixture(autouse=True)
@@ -272,6 +269,7 @@ def test_an_unknown_model_lists_the_known_ones() -> None:
         pull_model("nobody")
 
 
+@pytest.mark.slow
 @needs_sface
 def test_sface_from_a_mirror_is_pinned_fetched_once_and_mended(
     serve: Callable[..., Site],

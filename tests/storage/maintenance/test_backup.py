@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.galleries import REPOSITORY, Command, environment, new_store, reference
+from support.galleries import Command, environment, new_store, reference
 
 from facecli.common.errors import GalleryError
 from facecli.storage.maintenance.backup import backup
@@ -92,7 +92,6 @@ for seed in range(100, 100000):
 
 def test_backups_while_a_writer_writes_are_each_of_one_moment(store: Store, tmp_path: Path):
     variables = environment(tmp_path)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}:{variables['PYTHONPATH']}"
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(store.path)], env=variables, stdout=subprocess.PIPE
     )

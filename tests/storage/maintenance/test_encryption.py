@@ -25,6 +25,7 @@ from support.galleries import (
     reference,
     unit_vector,
 )
+from support.places import ROOT, TESTS
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
 from facecli import cli
@@ -141,7 +142,8 @@ def test_who_has_it_open_is_not_cut_off(path: Path, monkeypatch: pytest.MonkeyPa
     encryption.convert(path, None, KEY)
 
 
-def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(16, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path, kills: int) -> None:
     code = (
         "import sys; from pathlib import Path; from facecli.storage.maintenance import encryption\n"
         "from facecli.storage.keys import Key\n"
@@ -151,7 +153,7 @@ def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path) -> N
         "    encryption.convert(Path(sys.argv[1]), key, None)\n"
     )
     draw, seen = random.Random(5), set()
-    for _ in range(8):
+    for _ in range(kills):
         with subprocess.Popen(
             [sys.executable, "-c", code, str(path), KEY.digits],
             stdout=subprocess.PIPE, env=environment(path.parent),
@@ -283,7 +285,7 @@ def test_two_processes_write_while_one_reads(path: Path) -> None:
     )
     arguments = [sys.executable, "-c", code, str(path)]
     writers = [
-        subprocess.Popen([*arguments, first, str(Path(__file__).parents[2])],
+        subprocess.Popen([*arguments, first, str(TESTS)],
                          env=environment(path.parent))
         for first in ("10000", "20000")
     ]  # fmt: skip
@@ -358,7 +360,7 @@ def test_the_key_may_be_in_the_system_s_keyring(tmp_path: Path) -> None:
     has = {
         "PYTHON_KEYRING_BACKEND": "in_file.InFile",
         "TEST_KEYRING": str(tmp_path / "keyring.json"),
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
     }
     missing = command("gallery", "list", "-g", tmp_path / "g", "--key-file", "keyring", **has)
     assert missing.returncode == 4
@@ -397,6 +399,7 @@ def test_every_command_on_a_gallery_takes_its_key() -> None:
     assert found >= 15
 
 
+@pytest.mark.slow
 def test_commands_work_with_the_key_and_answer_as_without(tmp_path: Path) -> None:
     command = Command(tmp_path / "home")
     key = tmp_path / "key"

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.galleries import Command, environment, new_store, reference, unit_vector
+from support.patience import LAST_RESORT
 
 from facecli.common.errors import GalleryError
 from facecli.storage.maintenance import erasure
@@ -361,7 +362,7 @@ def answered(command: Command, path: Path, answer: str) -> int:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(command.home),
     )  # fmt: skip
     os.write(ours, answer.encode())
-    done.communicate(timeout=60)
+    done.communicate(timeout=LAST_RESORT)
     os.close(ours)
     os.close(theirs)
     return done.returncode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.common.types import Float32
@@ -16,7 +16,6 @@ def units(count: int, dimension: int, seed: int) -> Float32:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 320), st.integers(0, 2**32 - 1))
 def test_scores_and_rows_are_numpys(count: int, probes: int, k: int, seed: int) -> None:
     templates, asked = units(count, 24, seed), units(probes, 24, seed + 1)

@@ -19,6 +19,7 @@ from support.galleries import (
     old_gallery,
     reference,
 )
+from support.patience import LAST_RESORT
 
 from facecli.common.errors import GalleryError
 from facecli.storage.sqlite import connection
@@ -186,4 +187,4 @@ def test_two_programs_may_bring_it_up_to_date_at_once(tmp_path: Path):
         opener.stdin.write("go\n")
         opener.stdin.flush()
     for opener in openers:
-        assert opener.communicate(timeout=30) == ("None\n", "")
+        assert opener.communicate(timeout=LAST_RESORT) == ("None\n", "")

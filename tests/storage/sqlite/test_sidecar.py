@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.galleries import (
     DIMENSION,
-    REPOSITORY,
     environment,
     hopper,
     new_store,
     reference,
     unit_vector,
 )
+from support.patience import LAST_RESORT
 
 from facecli import Gallery
 from facecli.common.enums import IndexKind
@@ -99,7 +99,6 @@ def names(store: Store, found: Ranking, probe: Float32, k: int = 3) -> list[str]
 # against brute force -------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     count=st.integers(1, 400), dimension=st.sampled_from([4, 16, 33, 64]),
     seed=st.integers(0, 2**32 - 1), k=st.integers(1, 12), spread=st.sampled_from([0, 0.05, 1]),
@@ -131,7 +130,7 @@ def test_small_galleries_are_searched_without_faiss_and_exactly(store: Store, tm
         "    print([(r.id, r.score) for r in ranking.best(unit_vector(9000), 5)])\n"
         "print([m for m in ('faiss', 'scipy', 'sqlite_utils') if m in sys.modules])"
     )
-    printed = start(code, tmp_path, store.path).communicate(timeout=60)[0].splitlines()
+    printed = start(code, tmp_path, store.path).communicate(timeout=LAST_RESORT)[0].splitlines()
     assert printed == [str(brute_force(store, unit_vector(9000), 5)), "[]"]
     assert not any(sidecar.path(store.path, kind).exists() for kind in Kind)
 
@@ -152,6 +151,7 @@ def test_rabitq_proposes_more_where_the_threshold_is_loose(store: Store, monkeyp
     assert any(best(store, few, p, 5) != brute_force(store, p, 5) for p in probes)
 
 
+@pytest.mark.slow
 def test_rabitq_s_error_is_as_stated() -> None:
     """Three in 100,000 are off by more than four standard errors; here none of 3,000 is by five."""
     for dimension in (64, 192):
@@ -464,7 +464,6 @@ def test_what_is_swept_and_what_is_discarded(tmp_path: Path, name: str) -> None:
 
 def start(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
     variables = environment(home)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}:{variables['PYTHONPATH']}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=variables, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -486,6 +485,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_while_making_it_nothing_is_lost_and_nothing_is_left(
     store: Store, tmp_path: Path
 ) -> None:
@@ -544,6 +544,7 @@ for turn in range(6):
 """
 
 
+@pytest.mark.slow
 def test_two_writers_and_two_readers_never_see_what_is_not_there(
     store: Store, tmp_path: Path
 ) -> None:
@@ -552,7 +553,7 @@ def test_two_writers_and_two_readers_never_see_what_is_not_there(
         start(READER, tmp_path, store.path), start(READER, tmp_path, store.path),
     ]  # fmt: skip
     for process in processes:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=LAST_RESORT)
         assert (process.returncode, errors) == (0, "")
     found = Ranking.open(store, exact=True)
     for i in (*range(3000, 3020), *range(4000, 4020)):

@@ -14,12 +14,12 @@ import pytest
 from support.galleries import (
     DIMENSION,
     EMBEDDER,
-    REPOSITORY,
     environment,
     new_store,
     reference,
     unit_vector,
 )
+from support.patience import LAST_RESORT
 
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.storage.records import CalibrationRow, mean_template
@@ -242,7 +242,6 @@ while seen < int(sys.argv[2]):
 
 def start(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
     variables = environment(home)
-    variables["PYTHONPATH"] = f"{REPOSITORY / 'tests'}:{variables['PYTHONPATH']}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=variables, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -256,7 +255,7 @@ def test_two_writers_and_two_readers_at_once_lose_nothing(tmp_path: Path):
         start(READER, tmp_path, path, 120), start(READER, tmp_path, path, 120),
     ]  # fmt: skip
     for process in processes:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=LAST_RESORT)
         assert (process.returncode, errors) == (0, "")
     store = Store.open(path)
     assert store.counts() == (7, 120)
@@ -275,7 +274,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path):
         writer.send_signal(signal.SIGKILL)
         # Not communicate(): it skips what readline() has buffered.
         acknowledged |= {int(line) for line in writer.stdout.read().split()}
-        writer.wait(60)
+        writer.wait(LAST_RESORT)
         assert writer.stderr is not None
         writer.stdout.close()
         writer.stderr.close()

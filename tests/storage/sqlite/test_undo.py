@@ -318,7 +318,6 @@ def empty(tmp_path_factory) -> Path:
 
 
 @settings(
-    max_examples=150, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(steps=st.lists(STEPS, min_size=1, max_size=30))

@@ -1,6 +1,6 @@
 """What a user waits for at a prompt, each beside what no program of this kind can do without.
 
-    python benchmarks/cold_start.py [PHOTO] [--runs 15]
+    python -m benchmarks.speed.cold_start [PHOTO] [--runs 15]
 
 `identify` of one photo against galleries of made-up people, as a table and as JSON, beside
 importing numpy, cv2 and onnxruntime; `--help` beside importing typer. What the work itself takes,
@@ -26,9 +26,9 @@ from statistics import median
 
 import cv2
 import onnxruntime
-import synthetic
-from timing import Row, table
 
+from benchmarks.scale import synthetic
+from benchmarks.speed.timing import Row, table
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 

@@ -1,6 +1,7 @@
 """Does the default threshold keep its promise? Realised FPIR for a target of 1 %.
 
-    python benchmarks/fpir.py ../shared/lfw-dev --models mobilefacenet-arcface sface --cache DIR
+    python -m benchmarks.accuracy.fpir ../shared/lfw-dev \\
+        --models mobilefacenet-arcface sface --cache DIR
 
 Every reference table is made from people who are neither enrolled nor strangers in the test.
 Three protocols: seeded splits at several gallery sizes; galleries of look-alikes (see
@@ -16,13 +17,12 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import lookalikes
 import numpy as np
-import protocol
-import reduced
-from rules import TARGET, Gallery, Realised, Rule, realised
-from tables import table_without
 from tabulate import tabulate
+
+from benchmarks.accuracy import lookalikes, protocol, reduced
+from benchmarks.accuracy.rules import TARGET, Gallery, Realised, Rule, realised
+from benchmarks.accuracy.tables import table_without
 
 SIZES, SPLITS, STRANGERS = (10, 50, 200, 600), 40, 800
 GALLERIES = 10  # of each size in a split, at most: small ones are cheap, and differ most

@@ -1,6 +1,6 @@
 """facecli beside other face-recognition packages: same photos, same task, their own defaults.
 
-    python benchmarks/peers.py ../shared/lfw-dev \\
+    python -m benchmarks.speed.peers ../shared/lfw-dev \\
         --face-recognition-python PATH --verifyface-python PATH
 
 Enrols the first photo of each of --subjects people, then searches for the second one of each and
@@ -25,10 +25,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import timing
-from protocol import corrections
-from timing import Row, cost
-
+from benchmarks.accuracy.protocol import corrections
+from benchmarks.speed import timing
+from benchmarks.speed.timing import Row, cost
 from facecli import __version__
 
 HERE = Path(__file__).parent

@@ -1,6 +1,6 @@
 """12-megapixel photos: what decoding them reduced saves, and what it costs.
 
-    python benchmarks/large_photos.py ../shared/lfw-dev [--photos 20]
+    python -m benchmarks.speed.large_photos ../shared/lfw-dev [--photos 20]
 
 Faces of lfw-dev, enlarged or shrunk to each size, one in a picture of 4000 x 3000 px with a
 camera's noise, and a group of 43 px. Every photo is decoded and detected three ways, in turn: "full

@@ -1,6 +1,6 @@
 """Which of lfw-dev's known label faults `facecli gallery audit` finds, and at which rank.
 
-    python benchmarks/audit.py ../shared/lfw-dev GALLERY [--judge MODEL]
+    python -m benchmarks.accuracy.audit ../shared/lfw-dev GALLERY [--judge MODEL]
 
 GALLERY: made of the photos as they are, faults and all: `facecli enroll ../shared/lfw-dev/photos
 -g GALLERY`. Which faults can be known of is settled first, without the audit or its embedder:

@@ -1,6 +1,6 @@
 """The least that identifying one photo takes: no command line, no gallery, no check of anything.
 
-    python benchmarks/bare.py PHOTO DETECTOR.ort EMBEDDER.ort TEMPLATES.f32
+    python -m benchmarks.speed.bare PHOTO DETECTOR.ort EMBEDDER.ort TEMPLATES.f32
 
 Run by cold_start.py. Same libraries, same optimised graphs, the photo decoded and the embedder
 loaded on threads beside the rest; only two passes of the detector, whose best cell of the coarsest

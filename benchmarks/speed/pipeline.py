@@ -1,6 +1,6 @@
 """Enrolment against the naive loop and against what its stages cost alone.
 
-    python benchmarks/pipeline.py ../shared/lfw-dev/photos SOURCE.tflite [--photos 1000]
+    python -m benchmarks.speed.pipeline ../shared/lfw-dev/photos SOURCE.tflite [--photos 1000]
 
 SOURCE.tflite is the embedder as it was published, ../shared/models/mobilefacenet_arcface.tflite.
 
@@ -26,8 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
-from timing import Cost, Row, cost, table
-
+from benchmarks.speed.timing import Cost, Row, cost, table
 from facecli.common.parallel import processors
 from facecli.common.types import Face, FailureToAcquire, Image
 from facecli.recognition import alignment, images, quality
@@ -86,7 +85,7 @@ def row(what: str, ours: float, other: float, unit: str, name: str) -> Row:
 def plain_graph(source: Path, folder: Path) -> Path:
     """The embedder as it was published, PReLU and all."""
     target = folder / "plain.onnx"
-    tool = HERE.parent / "models" / "make" / "convert_mobilefacenet.py"
+    tool = HERE.parents[1] / "models" / "make" / "convert_mobilefacenet.py"
     subprocess.run(
         (sys.executable, tool, "--keep-prelu", source, target),
         check=True,

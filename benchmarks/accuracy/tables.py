@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import protocol
 
+from benchmarks.accuracy import protocol
 from facecli.metrics import reference_table
 
 

@@ -1,4 +1,4 @@
-"""Galleries of made-up people, of any size, as `benchmarks/search.py` needs them.
+"""Galleries of made-up people, of any size, as `search.py` needs them.
 
 Unit vectors whose directions are as unevenly used as a face embedder's: the eigenvalues of their
 covariance fall as i^-0.7, so that 192 numbers behave like about 70 independent ones, and the

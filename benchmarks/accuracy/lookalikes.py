@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import protocol
-from rules import Gallery, Rule, fpirs
 from sklearn.cluster import KMeans
-from tables import table_without
+
+from benchmarks.accuracy import protocol
+from benchmarks.accuracy.rules import Gallery, Rule, fpirs
+from benchmarks.accuracy.tables import table_without
 
 FEWEST, HALVES = 30, 40
 

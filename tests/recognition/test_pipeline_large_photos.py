@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from support.places import ROOT
 
 from facecli.common.types import FailureToAcquire, Image, Photo
 from facecli.recognition import detector, images
@@ -114,7 +115,14 @@ def test_a_face_with_few_pixels_gets_all_there_are(hopper: Image, extractor: Ext
         assert seen[0].scale == scale
 
 
-@pytest.mark.parametrize("strip", [256, detector.STRIP, 448])
+@pytest.mark.parametrize(
+    "strip",
+    [
+        pytest.param(256, marks=pytest.mark.slow),
+        detector.STRIP,
+        pytest.param(448, marks=pytest.mark.slow),
+    ],
+)
 def test_a_group_is_as_complete_as_from_all_pixels(
     strip: int, pictures: dict[str, Image], extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +169,7 @@ print(*seen)
 @pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="NOT CHECKED: needs Linux's /proc"
 )
+@pytest.mark.slow
 def test_memory_is_flat_over_endless_photos(pictures: dict[str, Image], tmp_path: Path) -> None:
     """Photos of several sizes from an endless iterator: after the first sixty nothing grows."""
     files = []
@@ -169,7 +178,7 @@ def test_memory_is_flat_over_endless_photos(pictures: dict[str, Image], tmp_path
         files.append(tmp_path / f"{len(files)}.jpg")
         files[-1].write_bytes(jpeg(cv2.resize(picture, (width, height))))
     command = [sys.executable, "-c", GROWTH, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     first, _, last = map(float, done.stdout.split())
     assert last - first < 15, done.stdout

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import protocol
-from rules import Gallery, Realised, realised
-from tables import table_without
 
+from benchmarks.accuracy import protocol
+from benchmarks.accuracy.rules import Gallery, Realised, realised
+from benchmarks.accuracy.tables import table_without
 from facecli.common.parallel import ordered
 from facecli.common.types import FailureToAcquire, Photo
 from facecli.recognition import images

@@ -1,6 +1,6 @@
 """Enrolment over two local Dask workers against two threads, and with a worker killed half-way.
 
-    python benchmarks/dask_enrol.py ../shared/lfw-dev/photos [--photos N] [--rounds 3]
+    python -m benchmarks.scale.dask_enrol ../shared/lfw-dev/photos [--photos N] [--rounds 3]
 
 Both run in this process in turn, so that a busy machine slows both; the figure is the median of
 the rounds' ratios. Timed is what grows with the photos: reading, extracting, sending, committing.

@@ -1,6 +1,6 @@
 """Quality by its error-versus-reject curve, on lfw-dev and degraded copies of its photos.
 
-    python benchmarks/quality.py ../shared/lfw-dev [--subjects 250] [--model NAME]
+    python -m benchmarks.accuracy.quality ../shared/lfw-dev [--subjects 250] [--model NAME]
 
 Each subject's first photo is the reference, as it is. The second is the probe: as it is, and
 degraded in fourteen ways, for LFW itself is clean. The threshold is at FMR 1e-3 on the clean
@@ -19,8 +19,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import protocol
 
+from benchmarks.accuracy import protocol
 from facecli.common.parallel import ordered
 from facecli.common.types import Face, FaceTemplate, FailureToAcquire, Image
 from facecli.recognition import images

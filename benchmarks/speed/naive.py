@@ -1,7 +1,7 @@
 """The loop most people write first: default settings, OpenCV's own detector, a photo at a time.
 
     python models/make/convert_mobilefacenet.py --keep-prelu SOURCE.tflite plain.onnx
-    python benchmarks/naive.py plain.onnx PEOPLE.csv GALLERY.npz [--one-thread]
+    python -m benchmarks.speed.naive plain.onnx PEOPLE.csv GALLERY.npz [--one-thread]
 
 PEOPLE.csv has the columns path,subject. The reference that enrolment is compared with: the same
 weights in the graph as it was published, the same template (crop and mirror image averaged), the

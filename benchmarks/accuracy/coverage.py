@@ -1,6 +1,6 @@
 """Do 95 % intervals hold the true rate in 95 of 100 cases? By simulation, rates known.
 
-    python benchmarks/coverage.py
+    python -m benchmarks.accuracy.coverage
 
 Every interval is made by facecli.metrics as `evaluate` makes it. Between 92 and 98 % is met. The
 assured threshold promises at least 95 %, whatever the rate, so that is asked of it. Clopper-Pearson

@@ -1,0 +1,1 @@
+"""What facecli promises, measured. Run from the repository root; README.md says how."""
