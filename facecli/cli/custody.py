@@ -182,9 +182,6 @@ def log(
     typer.echo(formats.as_json(rows) if as_json else custody.log_table(rows))
 
 
-COMMANDS = (undo, purge, backup, check, log)
-
-
 def _open(path: Path | None, key_file: str | None) -> Gallery:
     from facecli.gallery.gallery import Gallery
 

@@ -66,9 +66,6 @@ def decrypt(
     _tell(_convert(gallery, secret, None, dry_run), False, dry_run, as_json)
 
 
-COMMANDS = (encrypt, decrypt)
-
-
 def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: bool) -> Sealed:
     from facecli.gallery.gallery import default_path
     from facecli.storage import opening

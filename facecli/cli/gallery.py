@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from facecli.cli import custody, encryption
-from facecli.cli.audit import audit
-from facecli.cli.copying import copy
-from facecli.cli.lean import App
+from facecli.cli.groups import LazyGroup, group
 from facecli.cli.options import (
     DryRunOption,
     GalleryOption,
@@ -21,16 +19,40 @@ from facecli.cli.options import (
     key,
     scratch,
 )
-from facecli.cli.reembed import re_embed
 
 if TYPE_CHECKING:
     from facecli.gallery.gallery import Gallery
 
-app = App("gallery", help="Who is enrolled, and keeping it in order.")
+
+class GalleryCommands(LazyGroup):
+    """Those below, and of other modules what is done to a gallery as a whole."""
+
+    homes: ClassVar[Mapping[str, str]] = {
+        "audit": "facecli.cli.audit:audit",
+        "info": "facecli.cli.gallery:info",
+        "list": "facecli.cli.gallery:list_",
+        "show": "facecli.cli.gallery:show",
+        "rename": "facecli.cli.gallery:rename",
+        "merge": "facecli.cli.gallery:merge",
+        "remove": "facecli.cli.gallery:remove",
+        "export": "facecli.cli.gallery:export",
+        "import": "facecli.cli.gallery:import_",
+        "key": "facecli.cli.encryption:make_key",
+        "copy": "facecli.cli.copying:copy",
+        "re-embed": "facecli.cli.reembed:re_embed",
+        "undo": "facecli.cli.custody:undo",
+        "purge": "facecli.cli.custody:purge",
+        "backup": "facecli.cli.custody:backup",
+        "check": "facecli.cli.custody:check",
+        "log": "facecli.cli.custody:log",
+        "encrypt": "facecli.cli.encryption:encrypt",
+        "decrypt": "facecli.cli.encryption:decrypt",
+    }
+
+
+app = group(GalleryCommands, "Who is enrolled, and keeping it in order.")
 
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT")]
-
-app.command()(audit)
 
 
 def _open(path: Path | None, key_file: str | None) -> Gallery:
@@ -39,7 +61,6 @@ def _open(path: Path | None, key_file: str | None) -> Gallery:
     return Gallery.open(path, key=key(key_file))
 
 
-@app.command()
 def info(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
@@ -51,7 +72,6 @@ def info(
     typer.echo(formats.as_json(people.info_row(found)) if as_json else people.info_text(found))
 
 
-@app.command("list")
 def list_(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
@@ -66,7 +86,6 @@ def list_(
         typer.echo(people.subjects_table(rows))
 
 
-@app.command()
 def show(
     subject: Subject,
     gallery: GalleryOption = None,
@@ -84,7 +103,6 @@ def show(
         typer.echo(people.references_table(rows))
 
 
-@app.command()
 def rename(
     subject: Subject,
     name: Annotated[str, typer.Argument(metavar="NEW_NAME")],
@@ -98,7 +116,6 @@ def rename(
     done(f"renamed {subject} to {name}", dry_run)
 
 
-@app.command()
 def merge(
     subject: Subject,
     into: Annotated[str, typer.Argument(metavar="INTO")],
@@ -114,7 +131,6 @@ def merge(
     done(f"moved {counted(moved, 'reference')} from {subject} to {into}", dry_run)
 
 
-@app.command()
 def remove(
     subject: Subject,
     reference: Annotated[
@@ -142,7 +158,6 @@ def remove(
     done(f"removed {what}", dry_run)
 
 
-@app.command()
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines; 0600.")],
     gallery: GalleryOption = None,
@@ -156,7 +171,6 @@ def export(
     typer.echo(printable(f"wrote {counted(count, 'reference')} to {file}"))
 
 
-@app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `gallery export`.")],
     gallery: GalleryOption = None,
@@ -176,10 +190,3 @@ def import_(
     ):
         result = opened.import_(file)
     done(f"imported {counted(result, 'new reference')}", dry_run)
-
-
-app.command("key")(encryption.make_key)
-app.command()(copy)
-app.command()(re_embed)
-for command in (*custody.COMMANDS, *encryption.COMMANDS):
-    app.command()(command)

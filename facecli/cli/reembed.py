@@ -19,9 +19,10 @@ from facecli.cli.options import (
     YesOption,
     confirm,
     done,
-    key,
     note,
+    open_gallery,
     progress,
+    resumable,
 )
 from facecli.common.enums import Device
 
@@ -53,7 +54,6 @@ def re_embed(
     listed and left out, once you agree. A copy of the old gallery stays beside it. The threshold
     is the old embedder's and stays there, with what could be undone.
     """
-    from facecli.gallery.gallery import Gallery
     from facecli.report import formats, reembedding
 
     def agree(left_out: Sequence[LeftOut]) -> None:
@@ -61,15 +61,14 @@ def re_embed(
         if not yes:
             confirm(f"leave {formats.counted(len(left_out), 'reference')} out?")
 
-    with Gallery.open(gallery, key=key(key_file), device=device) as opened:
-        try:
-            with progress(opened.info().references, quiet) as step:
-                result = opened.re_embed(
-                    model, to=to, workers=workers, progress=step, accept=agree, dry_run=dry_run
-                )
-        except KeyboardInterrupt:
-            note("interrupted; run the same command to go on")
-            raise typer.Exit(130) from None
+    with (
+        open_gallery(gallery, key_file, device=device) as opened,
+        resumable("run the same command to go on"),
+        progress(opened.info().references, quiet) as step,
+    ):
+        result = opened.re_embed(
+            model, to=to, workers=workers, progress=step, accept=agree, dry_run=dry_run
+        )
     if as_json:
         typer.echo(formats.as_json({**reembedding.re_embedding_row(result), "dry_run": dry_run}))
         return
