@@ -102,6 +102,7 @@ def _code() -> int:
         fail(_usage(error))
         return UsageError.exit_code
     except typer.Abort:  # Ctrl-C or the end of stdin where a question was asked
+        typer.echo(err=True)  # the line of the question ends
         return INTERRUPTED
     except SystemExit as end:
         # Typer ends with 1, which means something else here, when the reader of a pipe has gone.

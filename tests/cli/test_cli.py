@@ -172,6 +172,8 @@ def test_ctrl_c_ends_with_130(command: Command, gallery: Path):
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment(command.home),
+        # A shell's background job is started with SIGINT ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(f"{hopper()}\n" * 64)
@@ -181,6 +183,24 @@ def test_ctrl_c_ends_with_130(command: Command, gallery: Path):
         process.stdin.close()
         assert process.wait(60) == 130
         assert process.stderr is not None and process.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="NOT CHECKED: needs a terminal of its own")
+def test_a_question_without_an_answer_ends_with_130(command: Command, gallery: Path):
+    before = gallery.read_bytes()
+    ours, its = os.openpty()
+    os.write(ours, b"\x04")  # Ctrl-D; Ctrl-C is told the same way
+    done = subprocess.run(
+        [str(a) for a in command.arguments("gallery", "purge", "--all", "-g", gallery)],
+        stdin=its, capture_output=True, text=True, env=environment(command.home), timeout=60,
+    )  # fmt: skip
+    for end in (ours, its):
+        os.close(end)
+    assert (done.returncode, done.stdout.strip()) == (130, "")
+    assert done.stderr == (
+        "erase 1 person, 1 reference and 0 changes that could be undone for good? [y/N]:\n"
+    )
+    assert gallery.read_bytes() == before
 
 
 # identify ------------------------------------------------------------------------------------
