@@ -114,14 +114,14 @@ def threshold(
     from facecli.report import threshold as report
     from facecli.threshold.operating_point import DEFAULT_FPIR
 
-    fpir = DEFAULT_FPIR if target_fpir is None else target_fpir
+    target = Target.FPIR if target_fmr is None else Target.FMR
+    rate = next(r for r in (target_fpir, target_fmr, DEFAULT_FPIR) if r is not None)
     with (
         open_gallery(gallery, key_file, model, device, detector) as opened,
         opened.rehearsal(dry_run and set_ is not None),
         opened.untouched(dry_run and set_ is None),
     ):
         if pairs is not None:
-            target, rate = (Target.FPIR, fpir) if target_fmr is None else (Target.FMR, target_fmr)
             calibration = opened.calibrate(
                 _pairs(pairs, opened, quiet), target=target, rate=rate, workers=workers,
                 store=not dry_run,
@@ -129,7 +129,7 @@ def threshold(
             row, text = report.calibration_row(calibration), report.calibration_text(calibration)
         elif strangers is not None:
             seen = opened.calibrate_strangers(
-                _people(strangers, quiet), rate=fpir, assurance=_confidence(assure),
+                _people(strangers, quiet), rate=rate, assurance=_confidence(assure),
                 workers=workers, store=not dry_run,
             )  # fmt: skip
             row, text = report.strangers_row(seen), report.strangers_text(seen)
