@@ -39,18 +39,18 @@ def undo(
     Exit code 4 when it cannot be undone: its name was enrolled again, or a later change came on
     top.
     """
-    from facecli.report import custody, formats
+    from facecli.report import formats, maintenance
 
     with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         if show:
-            rows = [custody.change_row(found) for found in opened.changes()]
-            typer.echo(formats.as_json(rows) if as_json else custody.changes_table(rows))
+            rows = [maintenance.change_row(found) for found in opened.changes()]
+            typer.echo(formats.as_json(rows) if as_json else maintenance.changes_table(rows))
             return
-        row = custody.change_row(opened.undo(change))
+        row = maintenance.change_row(opened.undo(change))
     if as_json:
         typer.echo(formats.as_json({**row, "dry_run": dry_run}))
     else:
-        done(f"undone: {custody.change_text(row)}", dry_run)
+        done(f"undone: {maintenance.change_text(row)}", dry_run)
 
 
 def purge(
@@ -80,14 +80,14 @@ def purge(
     Backups, exports and what the disk keeps by itself are yours to erase. The audit log stays: it
     holds no faces and no names.
     """
-    from facecli.report import custody, formats
+    from facecli.report import formats, maintenance
 
     if [subject is not None, removed, all_].count(True) != 1:
         raise UsageError("name a SUBJECT to erase, or choose one of --removed and --all")
     if names and receipt is None:
         raise UsageError("--names goes with --receipt")
     with _open(gallery, key_file) as opened:
-        planned = custody.doomed_text(opened.doomed(subject, enrolled=all_))
+        planned = maintenance.doomed_text(opened.doomed(subject, enrolled=all_))
         if dry_run:
             done(f"would erase {planned}", dry_run)
             return
@@ -96,8 +96,8 @@ def purge(
         result = _erase(opened, subject, all_)
         if receipt is not None:
             opened.write_receipt(result, receipt, names=names)
-    row = custody.erasure_row(result)
-    typer.echo(formats.as_json(row) if as_json else custody.erasure_text(result))
+    row = maintenance.erasure_row(result)
+    typer.echo(formats.as_json(row) if as_json else maintenance.erasure_text(result))
     if result.failed:
         raise typer.Exit(GalleryError.exit_code)
 
@@ -137,7 +137,7 @@ def check(
     for `undo`. Where the file itself is damaged, what can be read goes to a new one.
     """
     from facecli.gallery.gallery import default_path
-    from facecli.report import custody, people
+    from facecli.report import maintenance, people
     from facecli.storage import opening
     from facecli.storage.maintenance.repair import repair as mend
 
@@ -148,7 +148,7 @@ def check(
             opening.file(gallery or default_path(), "repair"),
             key=key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
         )  # fmt: skip
-        done(custody.repair_text(result), dry_run)
+        done(maintenance.repair_text(result), dry_run)
         if not result.sound:
             raise typer.Exit(GalleryError.exit_code)
         return
@@ -171,15 +171,15 @@ def log(
 
     Entries are only ever added; `check` sees one changed or missing. `purge` keeps them.
     """
-    from facecli.report import custody, formats
+    from facecli.report import formats, maintenance
 
     with _open(gallery, key_file) as opened, opened.rehearsal(dry_run):
         if on is not None:
             opened.keep_log(on)
             done(f"the audit log is {'on' if on else 'off'}", dry_run)
             return
-        rows = [custody.log_row(entry) for entry in opened.log()]
-    typer.echo(formats.as_json(rows) if as_json else custody.log_table(rows))
+        rows = [maintenance.log_row(entry) for entry in opened.log()]
+    typer.echo(formats.as_json(rows) if as_json else maintenance.log_table(rows))
 
 
 def _open(path: Path | None, key_file: str | None) -> Gallery:
