@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import JsonOption, KeyOption, QuietOption, key
+from facecli.cli.options import JsonOption, KeyOption, QuietOption, key, show
 
 
 def copy(
@@ -29,11 +29,11 @@ def copy(
     from tqdm import tqdm
 
     from facecli.gallery.gallery import Gallery
-    from facecli.report import copying, formats
+    from facecli.report.maintenance import copied_row, copied_text
 
     with (
         Gallery.open(source, key=key(key_file)) as opened,
         tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
     ):
         done = opened.copy_to(target, key=key(to_key_file), progress=bar.update)
-    typer.echo(formats.as_json(copying.copied_row(done)) if as_json else copying.copied_text(done))
+    show(copied_row(done), copied_text(done), as_json)
