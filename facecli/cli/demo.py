@@ -53,7 +53,8 @@ def _run(what: str, arguments: list[str]) -> None:
     from facecli.cli.app import app
 
     typer.echo(f"\n# {what}\n$ facecli {shlex.join(arguments)}")
-    app(arguments, standalone_mode=False)
+    if code := app(arguments, standalone_mode=False):  # 130: Ctrl-C ends the demo, too
+        raise typer.Exit(code)
 
 
 @dataclass(frozen=True, slots=True)
