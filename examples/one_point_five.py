@@ -26,7 +26,7 @@ import numpy as np
 from tabulate import tabulate
 
 from facecli import Gallery
-from facecli.cli.demo_run import portrait
+from facecli.cli.demo import portrait
 from facecli.common.decision import accepts
 from facecli.datasets.labels import LabelledPhoto
 

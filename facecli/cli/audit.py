@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import GalleryOption, JsonOption, KeyOption, ModelOption, key, note
-from facecli.common.errors import InputError, UsageError
+from facecli.cli.options import (
+    GalleryOption,
+    JsonOption,
+    KeyOption,
+    ModelOption,
+    at_most_one,
+    note,
+    open_gallery,
+    show,
+)
+from facecli.common.errors import InputError
 
 
 def audit(
@@ -31,13 +40,10 @@ def audit(
 
     The most certain first. Nothing is changed.
     """
-    from facecli.gallery.gallery import Gallery
-    from facecli.report import formats
     from facecli.report.audit import audit_page, audit_row, audit_text, proposals
 
-    if fix and as_json:
-        raise UsageError("choose one of --fix and --json")
-    with Gallery.open(gallery, model=model, key=key(key_file)) as opened:
+    at_most_one({"--fix": fix, "--json": as_json})
+    with open_gallery(gallery, key_file, model) as opened:
         found = opened.audit()
     if page is not None:
         from facecli.report.html import save
@@ -51,4 +57,4 @@ def audit(
     if fix:
         typer.echo(proposals(found, top, gallery))
     else:
-        typer.echo(formats.as_json(audit_row(found, top)) if as_json else audit_text(found, top))
+        show(audit_row(found, top), audit_text(found, top), as_json)

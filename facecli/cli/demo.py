@@ -1,12 +1,24 @@
-"""`facecli demo`."""
+"""`facecli demo`: its two portraits, public domain, lie in well-kept packages."""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from facecli.common.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from facecli.common.types import Image
+
+PORTRAITS = {
+    "Grace Hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+    "Eileen Collins": ("skimage", "data/astronaut.png"),
+}
 
 
 def demo(
@@ -18,8 +30,6 @@ def demo(
 
     Needs the photos of `pip install 'facecli[demo]'`. Run it again to start over.
     """
-    from facecli.cli.demo_run import prepare
-
     photos = prepare(folder)
     gallery = ["--gallery", str(photos.gallery)]
     typer.echo(f"Two public-domain portraits, in {folder}: Grace Hopper, to be enrolled, and")
@@ -40,7 +50,105 @@ def _run(what: str, arguments: list[str]) -> None:
 
     Everything goes through `typer.echo`, which flushes: stdout and stderr stay in order in a pipe.
     """
-    from facecli.cli import app
+    from facecli.cli.app import app
 
     typer.echo(f"\n# {what}\n$ facecli {shlex.join(arguments)}")
-    app(arguments, standalone_mode=False)
+    if code := app(arguments, standalone_mode=False):  # 130: Ctrl-C ends the demo, too
+        raise typer.Exit(code)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPhotos:
+    """What the demo works on, all in one folder.
+
+    known: a folder to enrol. again: the same person in an altered shot. stranger: somebody else.
+    gallery, pictures: where the gallery file and the annotated pictures go.
+    """
+
+    known: Path
+    again: Path
+    stranger: Path
+    gallery: Path
+    pictures: Path
+
+    @classmethod
+    def below(cls, folder: Path) -> DemoPhotos:
+        """Where everything lies in `folder`, whether it is there or not."""
+        return cls(
+            known=folder / "photos",
+            again=folder / "again.jpg",
+            stranger=folder / "stranger.png",
+            gallery=folder / "gallery.facecli",
+            pictures=folder / "pictures",
+        )
+
+
+def portrait(name: str) -> Path:
+    """Where a portrait lies. Raises InputError, naming the extra, when its package is missing."""
+    package, file = PORTRAITS[name]
+    spec = find_spec(package)
+    path = Path(spec.origin).parent / file if spec is not None and spec.origin else None
+    if path is None or not path.is_file():
+        raise InputError(
+            f"the demo's portrait of {name} comes with {package}: pip install 'facecli[demo]'"
+        )
+    return path
+
+
+def prepare(folder: Path) -> DemoPhotos:
+    """Lay the demo's photos out in `folder`, made new, empty, or left by an earlier demo.
+
+    Raises UsageError for a folder with other things in it, InputError where a portrait is missing.
+    """
+    photos = DemoPhotos.below(folder)
+    hopper, collins = portrait("Grace Hopper"), portrait("Eileen Collins")
+    try:
+        _clear(folder, photos)
+        home = photos.known / "Grace Hopper"
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "portrait.jpg").write_bytes(hopper.read_bytes())
+        photos.stranger.write_bytes(collins.read_bytes())
+        photos.again.write_bytes(altered(_decoded(hopper)))
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be used: {error.strerror}; name another folder"
+        ) from error
+    return photos
+
+
+def _clear(folder: Path, photos: DemoPhotos) -> None:
+    """Take away the gallery and pictures of an earlier demo, file by file; refuse anything else."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (photos.again.is_file() and photos.stranger.is_file()):
+        raise UsageError(f"{folder} is not empty: name another folder, or remove it")
+    for end in ("", "-wal", "-shm"):
+        photos.gallery.with_name(photos.gallery.name + end).unlink(missing_ok=True)
+    for probe in (photos.again, photos.stranger):
+        (photos.pictures / f"{probe.stem}.jpg").unlink(missing_ok=True)
+
+
+def _decoded(path: Path) -> Image:
+    from facecli.common.types import FailureToAcquire
+    from facecli.recognition import images
+
+    image = images.decode(path.read_bytes(), str(path))
+    if isinstance(image, FailureToAcquire):
+        raise InputError(f"{path}: {image.reason}; install its package again")
+    return image
+
+
+def altered(image: Image) -> bytes:
+    """Another shot of it: turned by 12 degrees, darker, half the size, recompressed; a JPEG.
+
+    image: (H, W, 3) uint8 BGR.
+    """
+    import cv2
+    import numpy as np
+
+    height, width = image.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 12, 0.95)
+    turned = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    dark = np.clip(turned.astype(np.float32) * 0.6, 0, 255).astype(np.uint8)
+    small = cv2.resize(dark, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 40])[1])

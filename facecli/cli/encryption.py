@@ -66,9 +66,6 @@ def decrypt(
     _tell(_convert(gallery, secret, None, dry_run), False, dry_run, as_json)
 
 
-COMMANDS = (encrypt, decrypt)
-
-
 def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: bool) -> Sealed:
     from facecli.common.places import default_gallery
     from facecli.storage import opening
@@ -80,7 +77,7 @@ def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: 
 
 def _tell(result: Sealed, encrypted: bool, dry_run: bool, as_json: bool) -> None:
     from facecli.report import formats
-    from facecli.report.sealing import sealed_row, sealed_text
+    from facecli.report.maintenance import sealed_row, sealed_text
 
     if as_json:
         typer.echo(formats.as_json({**sealed_row(result, encrypted), "dry_run": dry_run}))

@@ -18,29 +18,45 @@ from facecli.cli.options import (
     QualityOption,
     QuietOption,
     WorkersOption,
-    key,
     note,
+    open_to_add,
     progress,
-    scratch,
+    quality_bar,
+    resumable,
+    show,
 )
 from facecli.common.enums import DetectorName, Device, FacesRule
+from facecli.common.errors import InputError
+
+PhotosArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PHOTOS",
+        help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), a CSV of path,subject, "
+        "or with --subject any photos of one person.",
+    ),
+]
+SubjectOption = Annotated[
+    str | None, typer.Option("--subject", "-s", metavar="NAME", help="All photos show NAME.")
+]
+FacesOption = Annotated[FacesRule, typer.Option("--faces", help="Which faces of a photo to enrol.")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Work on Dask workers: tcp://host:port, or local to start processes here.",
+    ),
+]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Exit with 1 when any photo was skipped.")
+]
 
 
 def enroll(
-    photos: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PHOTOS",
-            help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), a CSV of path,subject, "
-            "or with --subject any photos of one person.",
-        ),
-    ],
-    subject: Annotated[
-        str | None, typer.Option("--subject", "-s", metavar="NAME", help="All photos show NAME.")
-    ] = None,
-    faces: Annotated[
-        FacesRule, typer.Option("--faces", help="Which faces of a photo to enrol.")
-    ] = FacesRule.LARGEST,
+    photos: PhotosArgument,
+    subject: SubjectOption = None,
+    faces: FacesOption = FacesRule.LARGEST,
     min_quality: QualityOption = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
@@ -48,17 +64,8 @@ def enroll(
     device: DeviceOption = Device.AUTO,
     detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="Work on Dask workers: tcp://host:port, or local to start processes here.",
-        ),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Exit with 1 when any photo was skipped.")
-    ] = False,
+    scheduler: SchedulerOption = None,
+    check: CheckOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -68,36 +75,22 @@ def enroll(
     A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
     """
     from facecli.datasets.labels import labelled
-    from facecli.gallery.gallery import Gallery
-    from facecli.recognition.quality import DEFAULT_BAR
-    from facecli.report import formats, people
+    from facecli.report.people import enroll_row, enroll_text
 
-    layout, secret = labelled(photos, subject), key(key_file)
-    with (
-        scratch(gallery, dry_run, secret) as path,
-        Gallery.open(
-            path, model=model, device=device, detector=detector, create=True, key=secret
-        ) as opened,
-    ):
-        try:
-            with progress(len(layout.photos), quiet) as step:
-                result = opened.enroll(
-                    layout.photos,
-                    faces=faces,
-                    min_quality=DEFAULT_BAR if min_quality is None else min_quality,
-                    workers=workers,
-                    scheduler=scheduler,
-                    progress=lambda _: step(),
-                    dry_run=dry_run,
-                )
-        except KeyboardInterrupt:
-            note("interrupted; what was enrolled is kept, run the same command to go on")
-            raise typer.Exit(130) from None
-        row = people.enroll_row(result, layout.problems)
-        info = None if dry_run else opened.info()
-        typer.echo(formats.as_json(row) if as_json else people.enroll_text(row, info))
+    layout = labelled(photos, subject)
+    with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
+        with (
+            resumable("what was enrolled is kept, run the same command to go on"),
+            progress(len(layout.photos), quiet) as step,
+        ):
+            result = opened.enroll(
+                layout.photos, faces=faces, min_quality=quality_bar(min_quality), workers=workers,
+                scheduler=scheduler, progress=lambda _: step(), dry_run=dry_run,
+            )  # fmt: skip
+        row = enroll_row(result, layout.problems)
+        show(row, enroll_text(row, None if dry_run else opened.info()), as_json)
     if not row["enrolled"] and not row["already_there"]:
         note("no photo could be enrolled", quiet)
-        raise typer.Exit(3)
+        raise typer.Exit(InputError.exit_code)
     if check and row["skipped"]:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from facecli.cli.options import (
     WorkersOption,
     note,
     progress,
+    show,
 )
 from facecli.common.enums import DetectorName, Device
 from facecli.common.errors import InputError
@@ -65,7 +66,6 @@ def evaluate(
     from facecli.evaluation.plan import read_plan
     from facecli.recognition.model_zoo import registry
     from facecli.recognition.pipeline import Extractor
-    from facecli.report import formats
     from facecli.report.evaluation import evaluation_row, evaluation_text
 
     if page is not None or plots is not None:
@@ -80,7 +80,7 @@ def evaluate(
         )
     for problem in (*plan.problems, *result.remarks):
         note(problem, quiet)
-    typer.echo(formats.as_json(evaluation_row(result)) if as_json else evaluation_text(result))
+    show(evaluation_row(result), evaluation_text(result), as_json)
     try:
         if plots is not None:
             written = list(evaluation_page.write_plots(result, plots))

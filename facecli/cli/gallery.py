@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from facecli.cli import custody, encryption
-from facecli.cli.audit import audit
-from facecli.cli.copying import copy
-from facecli.cli.lean import App
+from facecli.cli.groups import LazyGroup, group
 from facecli.cli.options import (
     DryRunOption,
     GalleryOption,
@@ -23,16 +21,39 @@ from facecli.cli.options import (
     open_storage,
     scratch,
 )
-from facecli.cli.reembed import re_embed
 
-app = App("gallery", help="Who is enrolled, and keeping it in order.")
+
+class GalleryCommands(LazyGroup):
+    """Those below, and of other modules what is done to a gallery as a whole."""
+
+    homes: ClassVar[Mapping[str, str]] = {
+        "audit": "facecli.cli.audit:audit",
+        "info": "facecli.cli.gallery:info",
+        "list": "facecli.cli.gallery:list_",
+        "show": "facecli.cli.gallery:show",
+        "rename": "facecli.cli.gallery:rename",
+        "merge": "facecli.cli.gallery:merge",
+        "remove": "facecli.cli.gallery:remove",
+        "export": "facecli.cli.gallery:export",
+        "import": "facecli.cli.gallery:import_",
+        "key": "facecli.cli.encryption:make_key",
+        "copy": "facecli.cli.copy:copy",
+        "re-embed": "facecli.cli.re_embed:re_embed",
+        "undo": "facecli.cli.maintenance:undo",
+        "purge": "facecli.cli.maintenance:purge",
+        "backup": "facecli.cli.maintenance:backup",
+        "check": "facecli.cli.maintenance:check",
+        "log": "facecli.cli.maintenance:log",
+        "encrypt": "facecli.cli.encryption:encrypt",
+        "decrypt": "facecli.cli.encryption:decrypt",
+    }
+
+
+app = group(GalleryCommands, "Who is enrolled, and keeping it in order.")
 
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT")]
 
-app.command()(audit)
 
-
-@app.command()
 def info(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
@@ -45,7 +66,6 @@ def info(
     typer.echo(formats.as_json(people.info_row(found)) if as_json else people.info_text(found))
 
 
-@app.command("list")
 def list_(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
@@ -60,7 +80,6 @@ def list_(
         typer.echo(people.subjects_table(rows))
 
 
-@app.command()
 def show(
     subject: Subject,
     gallery: GalleryOption = None,
@@ -79,7 +98,6 @@ def show(
         typer.echo(people.references_table(rows))
 
 
-@app.command()
 def rename(
     subject: Subject,
     name: Annotated[str, typer.Argument(metavar="NEW_NAME")],
@@ -93,7 +111,6 @@ def rename(
     done(f"renamed {subject} to {name}", dry_run)
 
 
-@app.command()
 def merge(
     subject: Subject,
     into: Annotated[str, typer.Argument(metavar="INTO")],
@@ -109,7 +126,6 @@ def merge(
     done(f"moved {counted(moved, 'reference')} from {subject} to {into}", dry_run)
 
 
-@app.command()
 def remove(
     subject: Subject,
     reference: Annotated[
@@ -137,7 +153,6 @@ def remove(
     done(f"removed {what}", dry_run)
 
 
-@app.command()
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines; 0600.")],
     gallery: GalleryOption = None,
@@ -152,7 +167,6 @@ def export(
     typer.echo(printable(f"wrote {counted(count, 'reference')} to {file}"))
 
 
-@app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `gallery export`.")],
     gallery: GalleryOption = None,
@@ -174,10 +188,3 @@ def import_(
         result = export.import_(opened.storage, file)
         opened.storage.settle()
     done(f"imported {counted(result, 'new reference')}", dry_run)
-
-
-app.command("key")(encryption.make_key)
-app.command()(copy)
-app.command()(re_embed)
-for command in (*custody.COMMANDS, *encryption.COMMANDS):
-    app.command()(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,9 +20,13 @@ from facecli.cli.options import (
     ModelOption,
     QualityOption,
     QuietOption,
+    ThresholdOption,
     WorkersOption,
-    key,
+    at_most_one,
     note,
+    open_gallery,
+    output_format,
+    quality_bar,
 )
 from facecli.common.enums import DetectorName, Device, Outcome
 from facecli.common.errors import InputError, UsageError
@@ -30,47 +34,52 @@ from facecli.common.files import private_folder
 
 if TYPE_CHECKING:
     from facecli.common.types import Decision
+    from facecli.recognition.pipeline import Source
+
+PhotosArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
+]
+ListOption = Annotated[
+    Path | None,
+    typer.Option("--from-list", metavar="FILE", help="More photos, a path a line; - reads stdin."),
+]
+TopOption = Annotated[
+    int, typer.Option("--top", "-k", min=1, metavar="K", help="Candidates to rank a face.")
+]
+FpirOption = Annotated[
+    float | None,
+    typer.Option("--target-fpir", metavar="RATE", help="Another target, this time only."),
+]
+ExactOption = Annotated[
+    bool, typer.Option("--exact", help="As brute force, where the gallery is very large; slower.")
+]
+AnnotateOption = Annotated[
+    Path | None,
+    typer.Option("--annotate", metavar="DIR", help="Write pictures with boxes and names."),
+]
+JsonLinesOption = Annotated[bool, typer.Option("--jsonl", help="One JSON object a face.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="One CSV row a face.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Exit with 1 unless every face was identified.")
+]
 
 
 def identify(
-    photos: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
-    ] = None,
-    from_list: Annotated[
-        Path | None,
-        typer.Option(
-            "--from-list", metavar="FILE", help="More photos, a path a line; - reads stdin."
-        ),
-    ] = None,
+    photos: PhotosArgument = None,
+    from_list: ListOption = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
-    top: Annotated[
-        int, typer.Option("--top", "-k", min=1, metavar="K", help="Candidates to rank a face.")
-    ] = 5,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", metavar="T", help="A cosine, this time only."),
-    ] = None,
-    target_fpir: Annotated[
-        float | None,
-        typer.Option("--target-fpir", metavar="RATE", help="Another target, this time only."),
-    ] = None,
-    exact: Annotated[
-        bool,
-        typer.Option("--exact", help="As brute force, where the gallery is very large; slower."),
-    ] = False,
+    top: TopOption = 5,
+    threshold: ThresholdOption = None,
+    target_fpir: FpirOption = None,
+    exact: ExactOption = False,
     min_quality: QualityOption = None,
-    annotate: Annotated[
-        Path | None,
-        typer.Option("--annotate", metavar="DIR", help="Write pictures with boxes and names."),
-    ] = None,
+    annotate: AnnotateOption = None,
     as_json: JsonOption = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a face.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="One CSV row a face.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Exit with 1 unless every face was identified.")
-    ] = False,
+    as_jsonl: JsonLinesOption = False,
+    as_csv: CsvOption = False,
+    check: CheckOption = False,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
     detector: DetectorOption = DetectorName.YUNET,
@@ -81,57 +90,39 @@ def identify(
 
     --jsonl and --csv print each row as it comes. Exit code 3 when no photo could be read.
     """
-    if as_json + as_jsonl + as_csv > 1:
-        raise UsageError("choose one of --json, --jsonl and --csv")
-    if threshold is not None and target_fpir is not None:
-        raise UsageError("choose one of --threshold and --target-fpir")
-    if not photos and from_list is None:
-        raise UsageError("name photos or folders, or a list of them with --from-list")
-    if Path("-") in (photos or ()) and from_list == Path("-"):
-        raise UsageError("stdin holds either a photo (-) or a list (--from-list -)")
-    named = _named(photos or [], quiet)
-    listed = _listed(from_list) if from_list else iter(())
+    form = output_format(as_json, as_jsonl, as_csv)
+    at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
+    named = _named(photos or [], from_list, quiet)
     if annotate is not None:
         _make(annotate)
-    from facecli.recognition.pipeline import ahead
+    sources = _begun(named) if from_list is None else chain(named, _listed(from_list))
+    from facecli.report.decisions import decisions_text
 
-    # A photo by itself is decoded while the gallery's code, which takes as long, is imported.
-    lone = [ahead(named[0])] if len(named) == 1 and from_list is None else None
-    from facecli.gallery.gallery import Gallery
-    from facecli.recognition.quality import DEFAULT_BAR
-
-    emit = _emitter(as_json, as_jsonl, as_csv)
-    outcomes: set[Outcome] = set()
-    with Gallery.open(
-        gallery, model=model, device=device, detector=detector, key=key(key_file)
-    ) as opened:
+    outcomes = set[Outcome]()
+    with open_gallery(gallery, key_file, model, device, detector) as opened:
         decisions = opened.identify(
-            lone or (named if from_list is None else chain(named, listed)),
-            top=top,
-            threshold=threshold,
-            fpir=target_fpir,
-            min_quality=DEFAULT_BAR if min_quality is None else min_quality,
-            workers=workers,
-            exact=exact,
-        )
-        for path, group in groupby(decisions, key=lambda d: d.probe.path):
-            faces = list(group)
-            outcomes |= {d.outcome for d in faces}
-            emit.photo(faces)
-            if annotate is not None:
-                _picture(annotate, path, named, faces, quiet)
-    emit.close()
+            sources, top=top, threshold=threshold, fpir=target_fpir,
+            min_quality=quality_bar(min_quality), workers=workers, exact=exact,
+        )  # fmt: skip
+        if annotate is not None:
+            decisions = _drawn(decisions, annotate, named, quiet)
+        for text in decisions_text(_noting(outcomes, decisions), form):
+            typer.echo(text)
     if outcomes <= {Outcome.FAILED}:
         note("no photo could be read", quiet)
-        raise typer.Exit(3)
+        raise typer.Exit(InputError.exit_code)
     if check and outcomes != {Outcome.IDENTIFIED}:
         raise typer.Exit(1)
 
 
-def _named(arguments: list[Path], quiet: bool) -> list[Path | bytes]:
+def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[Path | bytes]:
     """Files and folders in the order given; what cannot be used is answered with a failed row."""
     from facecli.datasets.labels import photos
 
+    if not arguments and from_list is None:
+        raise UsageError("name photos or folders, or a list of them with --from-list")
+    if Path("-") in arguments and from_list == Path("-"):
+        raise UsageError("stdin holds either a photo (-) or a list (--from-list -)")
     sources: list[Path | bytes] = []
     for argument in arguments:
         if str(argument) == "-":
@@ -149,15 +140,6 @@ def _named(arguments: list[Path], quiet: bool) -> list[Path | bytes]:
     return sources
 
 
-def _listed(file: Path) -> Iterator[Path]:
-    """The photos that a file or stdin names, one at a time, while it is still being written."""
-    try:
-        lines = sys.stdin.buffer if str(file) == "-" else file.open("rb")
-    except OSError as error:
-        raise InputError(f"--from-list {file}: {error.strerror}") from error
-    return (Path(os.fsdecode(name)) for line in lines if (name := line.rstrip(b"\r\n")))
-
-
 def _stdin() -> bytes:
     from facecli.recognition.images import MAX_BYTES
 
@@ -170,51 +152,27 @@ def _stdin() -> bytes:
     return data
 
 
-class _Lines:
-    """Rows for programs, printed as they come."""
-
-    def __init__(self, as_csv: bool) -> None:
-        self._as_csv = as_csv
-        self._header = True
-
-    def photo(self, faces: list[Decision]) -> None:
-        from facecli.report import formats
-        from facecli.report.decisions import decision_row
-
-        rows = [decision_row(d) for d in faces]
-        if self._as_csv:
-            typer.echo(formats.as_csv(rows, header=self._header))
-            self._header = False
-        else:
-            for row in rows:
-                typer.echo(formats.as_json_line(row))
-
-    def close(self) -> None:
-        """Nothing is held back."""
+def _listed(file: Path) -> Iterator[Path]:
+    """The photos that a file or stdin names, one at a time, while it is still being written."""
+    try:
+        lines = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    except OSError as error:
+        raise InputError(f"--from-list {file}: {error.strerror}") from error
+    return (Path(os.fsdecode(name)) for line in lines if (name := line.rstrip(b"\r\n")))
 
 
-class _Whole:
-    """One document or table, printed at the end."""
+def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:
+    """A photo by itself is decoded while the gallery's code, which takes as long, is imported."""
+    from facecli.recognition.pipeline import ahead
 
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-        self._faces: list[Decision] = []
-
-    def photo(self, faces: list[Decision]) -> None:
-        self._faces += faces
-
-    def close(self) -> None:
-        from facecli.report import formats
-        from facecli.report.decisions import decision_row, decisions_table
-
-        if self._as_json:
-            typer.echo(formats.as_json([decision_row(d) for d in self._faces]))
-        else:
-            typer.echo(decisions_table(self._faces))
+    return [ahead(sources[0])] if len(sources) == 1 else sources
 
 
-def _emitter(as_json: bool, as_jsonl: bool, as_csv: bool) -> _Lines | _Whole:
-    return _Lines(as_csv) if as_jsonl or as_csv else _Whole(as_json)
+def _noting(outcomes: set[Outcome], decisions: Iterable[Decision]) -> Iterator[Decision]:
+    """The same decisions; their outcomes are added to `outcomes` on the way."""
+    for decision in decisions:
+        outcomes.add(decision.outcome)
+        yield decision
 
 
 def _make(folder: Path) -> None:
@@ -222,6 +180,16 @@ def _make(folder: Path) -> None:
         private_folder(folder)
     except OSError as error:
         raise InputError(f"--annotate {folder}: {error.strerror}; name another folder") from error
+
+
+def _drawn(
+    decisions: Iterable[Decision], folder: Path, sources: list[Path | bytes], quiet: bool
+) -> Iterator[Decision]:
+    """The same decisions; after a photo's last one its picture is drawn into `folder`."""
+    for path, group in groupby(decisions, key=lambda d: d.probe.path):
+        faces = list(group)
+        yield from faces
+        _picture(folder, path, sources, faces, quiet)
 
 
 def _picture(

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from facecli.cli.lean import App
+from facecli.cli.groups import LazyGroup, group
 
 if TYPE_CHECKING:
     from facecli.recognition.model_zoo.specs import DetectorSpec, EmbedderSpec, KnownModel
 
 SCHEMA = 1
 
-app = App("models", help="List, inspect, check, add and fetch embedders.")
+
+class ModelCommands(LazyGroup):
+    """Those below."""
+
+    homes: ClassVar[Mapping[str, str]] = {
+        "list": "facecli.cli.models:list_models",
+        "info": "facecli.cli.models:info",
+        "verify": "facecli.cli.models:verify",
+        "add": "facecli.cli.models:add",
+        "pull": "facecli.cli.models:pull",
+    }
+
+
+app = group(ModelCommands, "List, inspect, check, add and fetch embedders.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 AcceptLicence = Annotated[
@@ -24,7 +37,6 @@ AcceptLicence = Annotated[
 ]
 
 
-@app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """The embedders on this machine, and known ones that can be fetched."""
     from facecli.recognition.model_zoo.registry import chosen_name, embedders, known_models
@@ -42,7 +54,6 @@ def list_models(as_json: AsJson = False) -> None:
     typer.echo(table(rows, ["name", "dimension", "licence", ""]))
 
 
-@app.command()
 def info(
     name: Annotated[str | None, typer.Argument(help="Default: the embedder in use.")] = None,
     as_json: AsJson = False,
@@ -58,7 +69,6 @@ def info(
         typer.echo(pairs([(key, _shown(value)) for key, value in _facts(spec).items()]))
 
 
-@app.command()
 def verify(
     name: Annotated[str | None, typer.Argument(help="Default: all, with the detector.")] = None,
     as_json: AsJson = False,
@@ -80,7 +90,6 @@ def verify(
         raise ModelError("\n".join(fault for fault in faults.values() if fault))
 
 
-@app.command()
 def add(
     file: Annotated[Path, typer.Argument(help="An ONNX network: 112x112 crop in, vector out.")],
     name: Annotated[str | None, typer.Option(help="Default: the known or the file's name.")] = None,
@@ -105,7 +114,6 @@ def add(
     _report(add_model(file, name, given, licence, accept_licence), as_json)
 
 
-@app.command()
 def pull(
     name: Annotated[str, typer.Argument(help="A known model or its pack: see `models list`.")],
     accept_licence: AcceptLicence = False,

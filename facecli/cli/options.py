@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +14,12 @@ from facecli.common.enums import DetectorName, Device
 from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
+    from facecli.gallery.gallery import Gallery
+    from facecli.report.formats import OutputFormat
     from facecli.storage.interface import Vault
     from facecli.storage.keys import Key
+
+INTERRUPTED = 130  # what shells say of a program that SIGINT ended: 128 + 2
 
 GalleryOption = Annotated[
     Path | None,
@@ -48,6 +52,9 @@ DetectorOption = Annotated[
         "--detector", help="What runs the face detector: opencv finds the same faces, slower."
     ),
 ]
+ThresholdOption = Annotated[
+    float | None, typer.Option("--threshold", metavar="T", help="A cosine, this time only.")
+]
 QualityOption = Annotated[
     float | None,
     typer.Option(
@@ -69,11 +76,44 @@ DryRunOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+def at_most_one(options: Mapping[str, object]) -> None:
+    """Of these, by name, one may be given. Raises UsageError."""
+    if sum(map(_given, options.values())) > 1:
+        raise UsageError(f"choose one of {_listed(list(options), 'and')}")
+
+
+def goes_with(option: str, value: object, others: Mapping[str, object], why: str = "") -> None:
+    """Without any of the others the option means nothing. Raises UsageError."""
+    if _given(value) and not any(map(_given, others.values())):
+        raise UsageError(f"{option} goes with {_listed(list(others), 'or')}{why}")
+
+
+def _given(value: object) -> bool:
+    return value is not None and value is not False
+
+
+def _listed(names: list[str], last: str) -> str:
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def key(source: str | None) -> Key | None:
     """The key that --key-file names."""
     from facecli.storage.keys import read
 
     return None if source is None else read(source)
+
+
+def open_gallery(
+    path: Path | None,
+    key_file: str | None,
+    model: str | None = None,
+    device: Device = Device.AUTO,
+    detector: DetectorName = DetectorName.YUNET,
+) -> Gallery:
+    """The gallery that the options of these names describe, for a `with` block."""
+    from facecli.gallery.gallery import Gallery
+
+    return Gallery.open(path, model=model, device=device, detector=detector, key=key(key_file))
 
 
 @contextmanager
@@ -92,12 +132,6 @@ def open_storage(
         yield storage
 
 
-def note(text: str, quiet: bool = False) -> None:
-    """A line for people, on stderr."""
-    if not quiet:
-        typer.echo(f"facecli: {_shown(text)}", err=True)
-
-
 @contextmanager
 def scratch(gallery: Path | None, dry_run: bool, key: Key | None = None) -> Iterator[Path | None]:
     """The gallery to open: for a dry run a temporary one where there is none yet."""
@@ -114,6 +148,60 @@ def scratch(gallery: Path | None, dry_run: bool, key: Key | None = None) -> Iter
             yield Path(folder) / "gallery"
 
 
+@contextmanager
+def open_to_add(
+    path: Path | None,
+    key_file: str | None,
+    dry_run: bool,
+    model: str | None,
+    device: Device = Device.AUTO,
+    detector: DetectorName = DetectorName.YUNET,
+) -> Iterator[Gallery]:
+    """The same, made where there is none; see `scratch` for a dry run."""
+    from facecli.gallery.gallery import Gallery
+
+    secret = key(key_file)
+    with (
+        scratch(path, dry_run, secret) as where,
+        Gallery.open(
+            where, model=model, device=device, detector=detector, create=True, key=secret
+        ) as opened,
+    ):
+        yield opened
+
+
+def quality_bar(given: float | None) -> float:
+    """What --min-quality asks for."""
+    from facecli.recognition.quality import DEFAULT_BAR
+
+    return DEFAULT_BAR if given is None else given
+
+
+def output_format(as_json: bool, as_jsonl: bool, as_csv: bool) -> OutputFormat:
+    """What the options of these names ask for. Raises UsageError for more than one."""
+    from facecli.report.formats import OutputFormat
+
+    at_most_one({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv})
+    if as_json:
+        return OutputFormat.JSON
+    if as_jsonl:
+        return OutputFormat.JSON_LINES
+    return OutputFormat.CSV if as_csv else OutputFormat.TABLE
+
+
+def show(row: object, text: str, as_json: bool) -> None:
+    """A report on stdout: `row` as one JSON document, or `text` for people."""
+    from facecli.report import formats
+
+    typer.echo(formats.as_json(row) if as_json else text)
+
+
+def note(text: str, quiet: bool = False) -> None:
+    """A line for people, on stderr."""
+    if not quiet:
+        typer.echo(f"facecli: {_shown(text)}", err=True)
+
+
 def confirm(question: str) -> None:
     """Go on where a person says yes. Raises UsageError where there is nobody to ask."""
     if not sys.stdin.isatty():
@@ -128,15 +216,25 @@ def done(text: str, dry_run: bool) -> None:
     typer.echo(("dry run, nothing was changed: " if dry_run else "") + _shown(text))
 
 
-def fail(error: Exception) -> None:
+def fail(text: str) -> None:
     """What went wrong, on stderr."""
-    typer.echo(f"facecli: error: {_shown(str(error))}", err=True)
+    note(f"error: {text}")
 
 
 def _shown(text: str) -> str:
     from facecli.report.formats import printable
 
     return "\n".join(printable(line) for line in text.split("\n"))
+
+
+@contextmanager
+def resumable(text: str) -> Iterator[None]:
+    """Ctrl-C in here ends the command with `interrupted; TEXT`: nothing done so far is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"interrupted; {text}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from facecli.cli.options import (
     JsonOption,
     KeyOption,
     ModelOption,
-    key,
+    ThresholdOption,
+    open_gallery,
+    show,
 )
 from facecli.common.enums import DetectorName, Device
 
@@ -24,10 +26,7 @@ def verify(
     second: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", metavar="T", help="A cosine, this time only."),
-    ] = None,
+    threshold: ThresholdOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit with 1 unless they are the same subject.")
     ] = False,
@@ -41,23 +40,16 @@ def verify(
     At the gallery's operating point; without a gallery, at the embedder's own for FMR 1e-4.
     """
     from facecli.common.places import default_gallery
-    from facecli.gallery.gallery import Gallery
     from facecli.gallery.verify import verify_without_gallery
-    from facecli.report import decisions, formats
+    from facecli.report.decisions import verification_row, verification_text
 
     if gallery is None and not default_gallery().exists():
         result = verify_without_gallery(
             first, second, model=model, device=device, detector=detector, threshold=threshold
         )
     else:
-        with Gallery.open(
-            gallery, model=model, device=device, detector=detector, key=key(key_file)
-        ) as opened:
+        with open_gallery(gallery, key_file, model, device, detector) as opened:
             result = opened.verify(first, second, threshold=threshold)
-    typer.echo(
-        formats.as_json(decisions.verification_row(result))
-        if as_json
-        else decisions.verification_text(result)
-    )
+    show(verification_row(result), verification_text(result), as_json)
     if check and not result.accepted:
         raise typer.Exit(1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import Outcome
 from facecli.report.formats import (
     SCHEMA,
+    OutputFormat,
+    as_csv,
+    as_json,
+    as_json_line,
     failure_line,
     rate,
     rounded,
@@ -52,6 +56,18 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "embedder": point.embedder_id,
         "operating_point": point_row(point),
     }
+
+
+def decisions_text(decisions: Iterable[Decision], form: OutputFormat) -> Iterator[str]:
+    """What `identify` prints, less newlines: rows as they come, a document or table at the end."""
+    if form is OutputFormat.JSON:
+        yield as_json([decision_row(d) for d in decisions])
+    elif form is OutputFormat.TABLE:
+        yield decisions_table(decisions)
+    else:
+        for number, row in enumerate(map(decision_row, decisions)):
+            line = form is OutputFormat.JSON_LINES
+            yield as_json_line(row) if line else as_csv([row], header=number == 0)
 
 
 def decisions_table(decisions: Iterable[Decision]) -> str:

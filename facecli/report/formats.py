@@ -9,6 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 SCHEMA = 1  # of every JSON object and CSV row; rises when a field changes its meaning
 
 Row = Mapping[str, Any]
+
+
+class OutputFormat(Enum):
+    """TABLE: for people. JSON: one document. JSON_LINES, CSV: a row at a time."""
+
+    TABLE = auto()
+    JSON = auto()
+    JSON_LINES = auto()
+    CSV = auto()
+
+
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 

@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import typer
 from PIL import Image
 from support.galleries import (
     Command,
@@ -25,9 +27,11 @@ from support.galleries import (
     write_variants,
 )
 from support.patience import LAST_RESORT
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from facecli import Gallery
-from facecli.cli import app
+from facecli.cli.app import app
 from facecli.report import decisions, formats
 
 HANGUL, VIETNAMESE, QUOTED = "홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"'
@@ -86,18 +90,25 @@ main()
 """
 
 
-def all_commands(group: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def all_commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The words of every command there is, groups included."""
     yield path
-    for command in group.registered_commands:
-        assert command.callback is not None
-        yield (*path, command.name or command.callback.__name__)
-    for below in group.registered_groups:
-        assert below.typer_instance is not None
-        yield from all_commands(below.typer_instance, (*path, str(below.typer_instance.info.name)))
+    if isinstance(command, TyperGroup):
+        for name in command.list_commands(None):
+            yield from all_commands(command.get_command(None, name), (*path, name))
 
 
-@pytest.mark.parametrize("words", list(all_commands(app)), ids=" ".join)
+EVERY = list(all_commands(get_command(app)))
+
+
+def test_every_command_is_found() -> None:
+    assert {(), ("identify",), ("gallery",), ("gallery", "re-embed"), ("models", "list")} <= {
+        *EVERY
+    }
+    assert len(EVERY) == 34
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
 def test_help_loads_nothing_heavy(words: tuple[str, ...], tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", WATCH, *words, "--help"], capture_output=True, text=True,
@@ -115,6 +126,82 @@ def test_help_names_every_exit_code(command: Command):
     for words in ("0 answered", "1 only with --check", "2 usage", "3 input", "4 gallery",
                   "5 model", "6 calibration", "130 interrupted"):  # fmt: skip
         assert words in text
+
+
+# what was typed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("identfy", "no such command 'identfy'. Did you mean 'identify'? (see `facecli --help`)"),
+        ("identify --zz x", "no such option: --zz (see `facecli identify --help`)"),
+        ("gallery show", "missing argument 'SUBJECT' (see `facecli gallery show --help`)"),
+        ("verify a b c", "got unexpected extra argument(s) (c) (see `facecli verify --help`)"),
+        ("identify --top", "option '--top' requires an argument (see `facecli --help`)"),
+        ("identify a --json --csv", "choose one of --json, --jsonl and --csv"),
+        ("threshold --assure 95", "--assure goes with --strangers"),
+        ("threshold --dry-run", "--dry-run goes with --calibrate, --strangers or --set"),
+        (
+            "threshold --strangers x --target-fmr 1e-4",
+            "--target-fmr goes with --calibrate: strangers' searches give an FPIR",
+        ),
+        ("threshold --set 0.4 --calibrate x", "choose one of --calibrate, --folder, --strangers "
+         "and --set"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_taken_is_one_line_and_code_2(command: Command, words: str, said: str):
+    done = command(*words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    # The program is called otherwise where it is not run by its console script.
+    assert re.sub(r"`.*?(facecli|__main__.py|-c)( |$)", r"`facecli\2", done.stderr) == (
+        f"facecli: error: {said}\n"
+    )
+
+
+@pytest.mark.parametrize("group", [(), ("gallery",), ("models",)])
+def test_a_group_without_a_command_shows_its_help(command: Command, group: tuple[str, ...]):
+    done, asked = command(*group), command(*group, "--help")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == asked.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="NOT CHECKED: sends SIGINT")
+def test_ctrl_c_ends_with_130(command: Command, gallery: Path):
+    words = [str(a) for a in command.arguments("identify", "--from-list", "-", "-g", gallery,
+                                               "--jsonl")]  # fmt: skip
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(command.home),
+        # A shell's background job is started with SIGINT ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{hopper()}\n" * 64)
+        process.stdin.flush()
+        assert process.stdout.readline()  # it is at work, and waits for more names
+        process.send_signal(signal.SIGINT)
+        process.stdin.close()
+        assert process.wait(60) == 130
+        assert process.stderr is not None and process.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="NOT CHECKED: needs a terminal of its own")
+def test_a_question_without_an_answer_ends_with_130(command: Command, gallery: Path):
+    before = gallery.read_bytes()
+    ours, its = os.openpty()
+    os.write(ours, b"\x04")  # Ctrl-D; Ctrl-C is told the same way
+    done = subprocess.run(
+        [str(a) for a in command.arguments("gallery", "purge", "--all", "-g", gallery)],
+        stdin=its, capture_output=True, text=True, env=environment(command.home), timeout=60,
+    )  # fmt: skip
+    for end in (ours, its):
+        os.close(end)
+    assert (done.returncode, done.stdout.strip()) == (130, "")
+    assert done.stderr == (
+        "erase 1 person, 1 reference and 0 changes that could be undone for good? [y/N]:\n"
+    )
+    assert gallery.read_bytes() == before
 
 
 # identify ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import cv2
 import pytest
 from support.places import ROOT
 
-from facecli.cli import demo_run
+from facecli.cli import demo
 from facecli.common.errors import InputError, UsageError
 
 NO_NETWORK = """
@@ -115,12 +115,12 @@ def test_it_leaves_other_folders_alone(tmp_path: Path) -> None:
     kept.parent.mkdir()
     kept.write_bytes(b"mine")
     with pytest.raises(UsageError, match="is not empty"):
-        demo_run.prepare(tmp_path)
+        demo.prepare(tmp_path)
     assert kept.read_bytes() == b"mine"
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
 def test_a_missing_portrait_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(demo_run.PORTRAITS, "Nobody", ("no_such_package", "nobody.jpg"))
+    monkeypatch.setitem(demo.PORTRAITS, "Nobody", ("no_such_package", "nobody.jpg"))
     with pytest.raises(InputError, match=r"pip install 'facecli\[demo\]'"):
-        demo_run.portrait("Nobody")
+        demo.portrait("Nobody")

@@ -92,6 +92,31 @@ def test_csv_gives_every_name_back():
     assert not formats.as_csv(rows, header=False).startswith("schema")
 
 
+@pytest.mark.parametrize("form", [formats.OutputFormat.CSV, formats.OutputFormat.JSON_LINES])
+def test_rows_leave_as_they_come(form: formats.OutputFormat):
+    asked = list[int]()
+    coming = (asked.append(n) or decision(f"{n}.jpg") for n in range(3))
+    texts = decisions.decisions_text(coming, form)
+    first = next(texts)
+    assert asked == [0]
+    rest = [*texts]
+    if form is formats.OutputFormat.CSV:
+        whole = formats.as_csv(decisions.decision_row(decision(f"{n}.jpg")) for n in range(3))
+        assert "\n".join([first, *rest]) == whole
+    else:
+        assert [json.loads(line)["path"] for line in (first, *rest)] == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize("form", [formats.OutputFormat.TABLE, formats.OutputFormat.JSON])
+def test_a_document_and_a_table_leave_whole(form: formats.OutputFormat):
+    found = [decision(), failed()]
+    (text,) = decisions.decisions_text(found, form)
+    as_json = formats.as_json([decisions.decision_row(d) for d in found])
+    assert text == (
+        as_json if form is formats.OutputFormat.JSON else decisions.decisions_table(found)
+    )
+
+
 def test_control_characters_are_shown_and_not_obeyed():
     evil = "a\x1b[31m\r\n\t\u202eb\u2028\x9bc\udcff"
     shown = formats.printable(evil)

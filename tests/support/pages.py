@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from facecli.cli.demo_run import prepare
+from facecli.cli.demo import prepare
 
 ROOT = Path(__file__).parents[2]  # not support.places: this file is a program, too
 FENCE = re.compile(

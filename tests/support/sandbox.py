@@ -119,7 +119,7 @@ def _serve(cpu: int, memory: int) -> None:
     import scipy.stats  # noqa: F401
     import sqlite_utils  # noqa: F401
 
-    import facecli.cli
+    import facecli.cli.app
     import facecli.gallery.gallery
     import facecli.report  # noqa: F401
 

@@ -1,1 +1,1 @@
-"""Is everything in order? `examine` looks; what fails is a finding, never an exception."""
+"""Is everything in order? `examine` looks; what fails is a check at fault, never an exception."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import GalleryOption, JsonOption, KeyOption
+from facecli.cli.options import GalleryOption, JsonOption, KeyOption, show
 
 
 def doctor(
@@ -23,9 +23,8 @@ def doctor(
     """
     from facecli.cli.doctor.examine import examine
     from facecli.cli.doctor.listing import diagnosis_row, diagnosis_text
-    from facecli.report.formats import as_json as to_json
 
     found = examine(gallery, key_file)
-    typer.echo(to_json(diagnosis_row(found)) if as_json else diagnosis_text(found))
+    show(diagnosis_row(found), diagnosis_text(found), as_json)
     if check and found.faults:
         raise typer.Exit(1)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from time import perf_counter
 
-from facecli.cli.doctor.findings import BROKEN, Finding, Part, Verdict, first_line
+from facecli.cli.doctor.diagnosis import BROKEN, Check, Part, Verdict, first_line
 from facecli.common.enums import Device
 from facecli.common.errors import ModelError
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 
-def devices() -> Iterator[Finding]:
+def devices() -> Iterator[Check]:
     """Every device that this onnxruntime offers, tried with the embedder in use."""
     try:
         import onnxruntime
@@ -25,22 +25,22 @@ def devices() -> Iterator[Finding]:
         content = registry.read_verified(spec)
         offered = set(onnxruntime.get_available_providers())
     except BROKEN as error:
-        yield Finding(Part.DEVICES, "none", Verdict.NOTE, f"not tried: {first_line(error)}")
+        yield Check(Part.DEVICES, "none", Verdict.NOTE, f"not tried: {first_line(error)}")
         return
     for device, provider in PROVIDERS.items():
         if device is Device.TENSORRT and provider in offered:
             detail = "offered, not tried: it would build an engine for minutes"
-            yield Finding(Part.DEVICES, device, Verdict.NOTE, detail)
+            yield Check(Part.DEVICES, device, Verdict.NOTE, detail)
         elif provider in offered:
             yield _device(device, spec, content)
     if PROVIDERS[Device.CUDA] not in offered and shutil.which("nvidia-smi"):
-        yield Finding(
+        yield Check(
             Part.DEVICES, Device.CUDA, Verdict.NOTE,
             "there is an NVIDIA GPU, and this onnxruntime cannot use it", _build(Device.CUDA),
         )  # fmt: skip
 
 
-def _device(device: Device, spec: EmbedderSpec, content: bytes) -> Finding:
+def _device(device: Device, spec: EmbedderSpec, content: bytes) -> Check:
     from facecli.common import plugins
     from facecli.recognition import selftest
 
@@ -55,9 +55,9 @@ def _device(device: Device, spec: EmbedderSpec, content: bytes) -> Finding:
         tried.embed(crops := selftest.crops())
         spent = 1000 * (perf_counter() - start) / len(crops)
     except ModelError as error:
-        return Finding(Part.DEVICES, device, Verdict.FAULT, first_line(error), _cure(device))
+        return Check(Part.DEVICES, device, Verdict.FAULT, first_line(error), _cure(device))
     detail = f"works: {spent:.1f} ms a face, cosine to the known template {min(found, 1):.6f}"
-    return Finding(Part.DEVICES, device, Verdict.OK, detail)
+    return Check(Part.DEVICES, device, Verdict.OK, detail)
 
 
 def _cure(device: Device) -> str:

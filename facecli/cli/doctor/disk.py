@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from facecli.cli.doctor.findings import Finding, Part, Verdict, first_line
+from facecli.cli.doctor.diagnosis import Check, Part, Verdict, first_line
 from facecli.common import places
 from facecli.common.errors import FacecliError, ModelError
 from facecli.recognition.model_zoo import registry
@@ -16,12 +16,12 @@ from facecli.recognition.model_zoo.specs import DetectorSpec, EmbedderSpec
 Spec = EmbedderSpec | DetectorSpec
 
 
-def folders() -> Iterator[Finding]:
+def folders() -> Iterator[Check]:
     for name, path in (("home", places.home()), ("cache", places.cache_home())):
         yield _folder(name, path)
 
 
-def _folder(name: str, path: Path) -> Finding:
+def _folder(name: str, path: Path) -> Check:
     nearest = next(p for p in (path, *path.parents) if os.path.lexists(p))
     try:
         with tempfile.TemporaryFile(dir=nearest):
@@ -30,26 +30,26 @@ def _folder(name: str, path: Path) -> Finding:
     except OSError as error:
         detail = f"{path}: no file can be made there: {error.strerror or error}"
         fix = "set FACECLI_HOME to a folder you may write to"
-        return Finding(Part.FOLDERS, name, Verdict.FAULT, detail, fix)
+        return Check(Part.FOLDERS, name, Verdict.FAULT, detail, fix)
     made = f"{size / 1e6:.1f} MB in {len(files)} files" if nearest == path else "not made yet"
-    return Finding(Part.FOLDERS, name, Verdict.OK, f"{path}: {made}")
+    return Check(Part.FOLDERS, name, Verdict.OK, f"{path}: {made}")
 
 
-def models() -> Iterator[Finding]:
+def models() -> Iterator[Check]:
     try:
         specs: tuple[Spec, ...] = (registry.find_detector(), *registry.embedders())
     except FacecliError as error:
         fix = "remove the folder named here, or install facecli again"
-        yield Finding(Part.MODELS, "descriptions", Verdict.FAULT, first_line(error), fix)
+        yield Check(Part.MODELS, "descriptions", Verdict.FAULT, first_line(error), fix)
         return
     for spec in specs:
         terms = "" if spec.commercial_use else ", no commercial use known to be allowed"
         try:
             registry.read_verified(spec)
         except ModelError as error:
-            yield Finding(Part.MODELS, spec.name, Verdict.FAULT, first_line(error), _refetch(spec))
+            yield Check(Part.MODELS, spec.name, Verdict.FAULT, first_line(error), _refetch(spec))
         else:
-            yield Finding(
+            yield Check(
                 Part.MODELS, spec.name, Verdict.OK, f"sha256 as described; {spec.licence}{terms}"
             )
 

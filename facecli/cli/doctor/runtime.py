@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import packages_distributions
 
-from facecli.cli.doctor.findings import BROKEN, Finding, Part, Verdict, first_line
+from facecli.cli.doctor.diagnosis import BROKEN, Check, Part, Verdict, first_line
 from facecli.common.version import __version__
 
 
-def runtime() -> Iterator[Finding]:
-    yield Finding(Part.RUNTIME, "facecli", Verdict.OK, __version__)
+def runtime() -> Iterator[Check]:
+    yield Check(Part.RUNTIME, "facecli", Verdict.OK, __version__)
     system = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
-    yield Finding(Part.RUNTIME, "python", Verdict.OK, system)
+    yield Check(Part.RUNTIME, "python", Verdict.OK, system)
     owners = packages_distributions()
     # The wheel that facecli asks for; another one of the same module may stand in for it.
     for module, wheel in (
@@ -28,12 +28,12 @@ def runtime() -> Iterator[Finding]:
     yield _processors()
 
 
-def _module(module: str, wheel: str, owners: list[str]) -> Finding:
+def _module(module: str, wheel: str, owners: list[str]) -> Check:
     """A compiled package: does it load, and does only one wheel own its files?"""
     if len(owners) > 1:
         # Of onnxruntime's builds the plain one comes with facecli, another one was chosen.
         kept = wheel if module == "cv2" else next(name for name in owners if name != wheel)
-        return Finding(
+        return Check(
             Part.RUNTIME, module, Verdict.FAULT,
             f"{' and '.join(owners)} are installed together and overwrite each other's files",
             f"pip uninstall -y {' '.join(owners)} && pip install {kept}",
@@ -43,26 +43,24 @@ def _module(module: str, wheel: str, owners: list[str]) -> Finding:
         version = import_module(module).__version__
     except BROKEN as error:
         fix = f"pip install --force-reinstall --no-deps {owner}"
-        return Finding(
+        return Check(
             Part.RUNTIME, module, Verdict.FAULT, f"does not load: {first_line(error)}", fix
         )
-    return Finding(Part.RUNTIME, module, Verdict.OK, f"{version}, from {owner}")
+    return Check(Part.RUNTIME, module, Verdict.OK, f"{version}, from {owner}")
 
 
-def _processors() -> Finding:
+def _processors() -> Check:
     try:
         from facecli.common.parallel import processors
     except BROKEN as error:
-        return Finding(
-            Part.RUNTIME, "processors", Verdict.NOTE, f"not counted: {first_line(error)}"
-        )
+        return Check(Part.RUNTIME, "processors", Verdict.NOTE, f"not counted: {first_line(error)}")
     usable, there = processors(), os.cpu_count() or 1
     rest = "" if usable == there else ": the process's affinity or its container allows no more"
     detail = f"{usable} threads by default, of {there} processors{rest}"
-    return Finding(Part.RUNTIME, "processors", Verdict.OK, detail)
+    return Check(Part.RUNTIME, "processors", Verdict.OK, detail)
 
 
-def extras() -> Iterator[Finding]:
+def extras() -> Iterator[Check]:
     for extra, module, what in (
         ("heif", "pillow_heif", "HEIC photos"),
         ("report", "matplotlib", "plots and HTML reports"),
@@ -73,6 +71,6 @@ def extras() -> Iterator[Finding]:
             import_module(module)
         except BROKEN as error:
             detail, fix = f"no {what}: {first_line(error)}", f"pip install 'facecli[{extra}]'"
-            yield Finding(Part.EXTRAS, extra, Verdict.NOTE, detail, fix)
+            yield Check(Part.EXTRAS, extra, Verdict.NOTE, detail, fix)
         else:
-            yield Finding(Part.EXTRAS, extra, Verdict.OK, what)
+            yield Check(Part.EXTRAS, extra, Verdict.OK, what)

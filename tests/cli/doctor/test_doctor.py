@@ -13,8 +13,8 @@ from support.galleries import Command, hopper, new_store, reference
 from support.networks import network
 from support.places import ROOT
 
+from facecli.cli.doctor.diagnosis import Check, Diagnosis, Part, Verdict
 from facecli.cli.doctor.examine import examine
-from facecli.cli.doctor.findings import Diagnosis, Finding, Part, Verdict
 from facecli.cli.doctor.listing import diagnosis_row, diagnosis_text
 from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.specs import ChannelOrder
@@ -43,12 +43,12 @@ def enrolled(command: Command, tmp_path: Path) -> Path:
     return gallery
 
 
-def one(found: Diagnosis, part: Part, name: str) -> Finding:
-    (finding,) = (f for f in found.findings if (f.part, f.name) == (part, name))
-    return finding
+def one(found: Diagnosis, part: Part, name: str) -> Check:
+    (check,) = (f for f in found.checks if (f.part, f.name) == (part, name))
+    return check
 
 
-def only_fault(found: Diagnosis, part: Part, name: str) -> Finding:
+def only_fault(found: Diagnosis, part: Part, name: str) -> Check:
     """The one fault there is; it must say how to mend it."""
     (fault,) = found.faults
     assert (fault.part, fault.name) == (part, name), fault
@@ -81,7 +81,7 @@ def test_a_sound_installation_has_no_fault(enrolled: Path) -> None:
     assert (
         "sha256 as described; Apache-2.0" in one(found, Part.MODELS, "mobilefacenet-arcface").detail
     )
-    assert {f.part for f in found.findings} == set(Part)
+    assert {f.part for f in found.checks} == set(Part)
 
 
 def test_the_command_says_what_the_library_says(command: Command, enrolled: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_gallery_whose_embedder_is_not_here(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="NOT CHECKED: no POSIX permissions here")
 def test_a_gallery_that_others_may_read(enrolled: Path) -> None:
-    assert "access" not in {f.name for f in examine(enrolled).findings}
+    assert "access" not in {f.name for f in examine(enrolled).checks}
     enrolled.chmod(0o644)
     found = one(examine(enrolled), Part.GALLERY, "access")
     assert (found.verdict, found.fix) == (Verdict.NOTE, f"chmod 600 '{enrolled}'")
@@ -217,18 +217,18 @@ def test_two_wheels_of_one_module(
 
 
 def test_the_text_shows_every_finding_and_no_control_characters() -> None:
-    findings = (
-        Finding(Part.RUNTIME, "python", Verdict.OK, "3.13"),
-        Finding(Part.GALLERY, "file", Verdict.FAULT, "bad\x1b[2J", "mend it"),
-        Finding(Part.EXTRAS, "heif", Verdict.NOTE, "no HEIC"),
+    checks = (
+        Check(Part.RUNTIME, "python", Verdict.OK, "3.13"),
+        Check(Part.GALLERY, "file", Verdict.FAULT, "bad\x1b[2J", "mend it"),
+        Check(Part.EXTRAS, "heif", Verdict.NOTE, "no HEIC"),
     )
-    text = diagnosis_text(Diagnosis(findings))
+    text = diagnosis_text(Diagnosis(checks))
     lines = [line.split() for line in text.splitlines()]
     assert lines == [
         ["runtime"], ["python", "3.13"], ["gallery"], ["fault", "file", r"bad\x1b[2J"],
         ["fix:", "mend", "it"], ["extras"], ["note", "heif", "no", "HEIC"], [], ["1", "fault"],
     ]  # fmt: skip
-    assert json.loads(formats.as_json(diagnosis_row(Diagnosis(findings))))["findings"][1] == {
+    assert json.loads(formats.as_json(diagnosis_row(Diagnosis(checks))))["findings"][1] == {
         "part": "gallery", "name": "file", "verdict": "fault", "detail": "bad\x1b[2J",
         "fix": "mend it",
     }  # fmt: skip

@@ -19,9 +19,10 @@ from facecli.cli.options import (
     YesOption,
     confirm,
     done,
-    key,
     note,
+    open_gallery,
     progress,
+    resumable,
 )
 from facecli.common.enums import Device
 
@@ -53,26 +54,24 @@ def re_embed(
     listed and left out, once you agree. A copy of the old gallery stays beside it. The threshold
     is the old embedder's and stays there, with what could be undone.
     """
-    from facecli.gallery.gallery import Gallery
-    from facecli.report import formats, reembedding
+    from facecli.report import formats, maintenance
 
     def agree(left_out: Sequence[LeftOut]) -> None:
-        note(reembedding.left_out_text(left_out))
+        note(maintenance.left_out_text(left_out))
         if not yes:
             confirm(f"leave {formats.counted(len(left_out), 'reference')} out?")
 
-    with Gallery.open(gallery, key=key(key_file), device=device) as opened:
-        try:
-            with progress(opened.info().references, quiet) as step:
-                result = opened.re_embed(
-                    model, to=to, workers=workers, progress=step, accept=agree, dry_run=dry_run
-                )
-        except KeyboardInterrupt:
-            note("interrupted; run the same command to go on")
-            raise typer.Exit(130) from None
+    with (
+        open_gallery(gallery, key_file, device=device) as opened,
+        resumable("run the same command to go on"),
+        progress(opened.info().references, quiet) as step,
+    ):
+        result = opened.re_embed(
+            model, to=to, workers=workers, progress=step, accept=agree, dry_run=dry_run
+        )
     if as_json:
-        typer.echo(formats.as_json({**reembedding.re_embedding_row(result), "dry_run": dry_run}))
+        typer.echo(formats.as_json({**maintenance.re_embedding_row(result), "dry_run": dry_run}))
         return
     if dry_run and result.left_out:
-        note(reembedding.left_out_text(result.left_out))
-    done(reembedding.re_embedding_text(result), dry_run)
+        note(maintenance.left_out_text(result.left_out))
+    done(maintenance.re_embedding_text(result), dry_run)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import JsonOption, KeyOption, QuietOption, key, open_storage
+from facecli.cli.options import JsonOption, KeyOption, QuietOption, key, open_storage, show
 
 
 def copy(
@@ -29,7 +29,7 @@ def copy(
     """
     from tqdm import tqdm
 
-    from facecli.report import copying, formats
+    from facecli.report.maintenance import copied_row, copied_text
     from facecli.storage import opening
     from facecli.storage.copying import copy as copy_whole
 
@@ -41,4 +41,4 @@ def copy(
         ) as there,
     ):
         done = copy_whole(here, there, bar.update)
-    typer.echo(formats.as_json(copying.copied_row(done)) if as_json else copying.copied_text(done))
+    show(copied_row(done), copied_text(done), as_json)

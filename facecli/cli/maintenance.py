@@ -36,19 +36,19 @@ def undo(
     Exit code 4 when it cannot be undone: its name was enrolled again, or a later change came on
     top.
     """
-    from facecli.report import custody, formats
+    from facecli.report import formats, maintenance
 
     with open_storage(gallery, key_file, dry_run) as storage:
         file = storage.file("undo")
         if show:
-            rows = [custody.change_row(found) for found in file.changes()]
-            typer.echo(formats.as_json(rows) if as_json else custody.changes_table(rows))
+            rows = [maintenance.change_row(found) for found in file.changes()]
+            typer.echo(formats.as_json(rows) if as_json else maintenance.changes_table(rows))
             return
-        row = custody.change_row(file.undo(change))
+        row = maintenance.change_row(file.undo(change))
     if as_json:
         typer.echo(formats.as_json({**row, "dry_run": dry_run}))
     else:
-        done(f"undone: {custody.change_text(row)}", dry_run)
+        done(f"undone: {maintenance.change_text(row)}", dry_run)
 
 
 def purge(
@@ -78,7 +78,7 @@ def purge(
     Backups, exports and what the disk keeps by itself are yours to erase. The audit log stays: it
     holds no faces and no names.
     """
-    from facecli.report import custody, formats
+    from facecli.report import formats, maintenance
     from facecli.storage.maintenance import erasure
 
     if [subject is not None, removed, all_].count(True) != 1:
@@ -86,7 +86,7 @@ def purge(
     if names and receipt is None:
         raise UsageError("--names goes with --receipt")
     with open_storage(gallery, key_file) as storage:
-        planned = custody.doomed_text(storage.doomed(subject, enrolled=all_))
+        planned = maintenance.doomed_text(storage.doomed(subject, enrolled=all_))
         if dry_run:
             done(f"would erase {planned}", dry_run)
             return
@@ -95,8 +95,8 @@ def purge(
         result = storage.erase(subject, enrolled=all_)
         if receipt is not None:
             erasure.write_receipt(storage, result, receipt, names)
-    row = custody.erasure_row(result)
-    typer.echo(formats.as_json(row) if as_json else custody.erasure_text(result))
+    row = maintenance.erasure_row(result)
+    typer.echo(formats.as_json(row) if as_json else maintenance.erasure_text(result))
     if result.failed:
         raise typer.Exit(GalleryError.exit_code)
 
@@ -137,7 +137,7 @@ def check(
     for `undo`. Where the file itself is damaged, what can be read goes to a new one.
     """
     from facecli.common.places import default_gallery
-    from facecli.report import custody, people
+    from facecli.report import maintenance, people
     from facecli.storage import opening
     from facecli.storage.maintenance.repair import repair as mend
 
@@ -148,7 +148,7 @@ def check(
             opening.file(gallery or default_gallery(), "repair"),
             key=key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
         )  # fmt: skip
-        done(custody.repair_text(result), dry_run)
+        done(maintenance.repair_text(result), dry_run)
         if not result.sound:
             raise typer.Exit(GalleryError.exit_code)
         return
@@ -171,7 +171,7 @@ def log(
 
     Entries are only ever added; `check` sees one changed or missing. `purge` keeps them.
     """
-    from facecli.report import custody, formats
+    from facecli.report import formats, maintenance
 
     with open_storage(gallery, key_file, dry_run) as storage:
         file = storage.file("audit log")
@@ -179,8 +179,5 @@ def log(
             file.keep_log(on)
             done(f"the audit log is {'on' if on else 'off'}", dry_run)
             return
-        rows = [custody.log_row(entry) for entry in file.log()]
-    typer.echo(formats.as_json(rows) if as_json else custody.log_table(rows))
-
-
-COMMANDS = (undo, purge, backup, check, log)
+        rows = [maintenance.log_row(entry) for entry in file.log()]
+    typer.echo(formats.as_json(rows) if as_json else maintenance.log_table(rows))

@@ -11,7 +11,7 @@ BROKEN = (ImportError, AttributeError, OSError, FacecliError)  # what a bad inst
 
 
 class Part(StrEnum):
-    """What a finding is about."""
+    """What a check is about."""
 
     RUNTIME = "runtime"
     DEVICES = "devices"
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """One thing looked at. fix: a command or advice in one line; every fault has one."""
 
     part: Part
@@ -44,12 +44,12 @@ class Finding:
 class Diagnosis:
     """All that was looked at, part by part."""
 
-    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
 
     @property
-    def faults(self) -> tuple[Finding, ...]:
+    def faults(self) -> tuple[Check, ...]:
         """What must be mended."""
-        return tuple(f for f in self.findings if f.verdict is Verdict.FAULT)
+        return tuple(c for c in self.checks if c.verdict is Verdict.FAULT)
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What was undone, erased, mended and logged."""
+"""A gallery as a whole: what was undone, erased, mended, logged, encrypted, copied, re-embedded."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import ChangeKind
-from facecli.report.formats import SCHEMA, Row, counted, printable, table
+from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable, table
 
 if TYPE_CHECKING:
+    from facecli.gallery.re_embed import LeftOut, ReEmbedding
+    from facecli.storage.copying import Copied
     from facecli.storage.interface import Erasure
+    from facecli.storage.maintenance.encryption import Sealed
     from facecli.storage.maintenance.repair import Recovered, Repair
     from facecli.storage.records import Change, LogEntry
     from facecli.storage.sqlite.deletion import Deleted
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
 _YOURS = (
     "backups, exports and copies elsewhere are yours to erase, and what an SSD, a snapshot or a "
     "copy-on-write file system keeps is beyond any program: encrypt the disk"
+)
+
+_REST = (
+    "Backups and exports made before, what the disk keeps of the old file by itself, swap and "
+    "photos are not encrypted: encrypt the disk."
 )
 
 
@@ -162,3 +170,97 @@ def log_table(rows: Sequence[Row]) -> str:
 
 
 _HASHES = ("subject", "photo", "mac")
+
+
+def sealed_row(done: Sealed, encrypted: bool) -> dict[str, Any]:
+    """The JSON object of `gallery encrypt` and `gallery decrypt`."""
+    return {
+        "schema": SCHEMA,
+        "encrypted": encrypted,
+        "references": done.references,
+        "overwritten": done.overwritten,
+        "readable": [str(path) for path in done.readable],
+    }
+
+
+def sealed_text(done: Sealed, encrypted: bool) -> str:
+    """The same for people."""
+    what = "encrypted" if encrypted else "decrypted"
+    lines = [f"{what} {counted(done.references, 'reference')}"]
+    if not encrypted:
+        return f"{lines[0]}; whoever can read the file can read them now"
+    if done.overwritten:
+        lines.append(f"the file as it was: {done.overwritten / 1e6:.1f} MB overwritten")
+    else:
+        lines.append("the file as it was is deleted, but could not be overwritten here")
+    lines += [f"still readable without the key: {printable(str(path))}" for path in done.readable]
+    return "\n".join([*lines, _REST])
+
+
+def copied_row(done: Copied) -> dict[str, Any]:
+    """The JSON object of `gallery copy`."""
+    return {
+        "schema": SCHEMA,
+        "added": done.added,
+        "subjects": done.contents.subjects,
+        "references": done.contents.references,
+        "threshold_choices": done.contents.choices,
+        "checksum": done.contents.checksum,
+    }
+
+
+def copied_text(done: Copied) -> str:
+    """The same for people."""
+    held = done.contents
+    people = f"{counted(held.subjects, 'subject')}, {counted(held.references, 'reference')}"
+    choices = counted(held.choices, "threshold choice")
+    return (
+        f"copied {counted(done.added, 'reference')}\n"
+        f"compared: both hold {people}, {choices}; checksum {held.checksum[:16]}"
+    )
+
+
+def re_embedding_row(result: ReEmbedding) -> dict[str, Any]:
+    """The JSON object of `gallery re-embed`."""
+    return {
+        "schema": SCHEMA,
+        "embedder": result.embedder_id,
+        "gallery": str(result.gallery),
+        "old": None if result.old is None else str(result.old),
+        "references": result.references,
+        "left_out": [
+            {
+                "reference": out.reference,
+                "subject": out.subject,
+                "path": out.failure.path,
+                "reason": str(out.failure.reason),
+                "detail": out.failure.detail,
+            }
+            for out in result.left_out
+        ],
+    }
+
+
+def re_embedding_text(result: ReEmbedding) -> str:
+    """What was moved, what was not, and where the old gallery is."""
+    model = result.embedder_id.split(":")[0]
+    faces = counted(result.references, "reference")
+    lines = [f"re-embedded {faces} with {model}, left out {len(result.left_out):,}"]
+    lines.append("the threshold is the new embedder's: calibrate again where you had calibrated")
+    if result.old is not None:
+        lines.append(f"the gallery as it was: {printable(str(result.old))}")
+    return "\n".join(lines)
+
+
+def left_out_text(left_out: Sequence[LeftOut]) -> str:
+    """A line for each reference that gets no template."""
+    return "\n".join(
+        [
+            f"{counted(len(left_out), 'reference')} cannot be re-embedded:",
+            *(
+                f"  reference {out.reference} of {printable(out.subject)}, "
+                f"{printable(out.failure.path)}: {failure_line(out.failure)}"
+                for out in left_out
+            ),
+        ]
+    )

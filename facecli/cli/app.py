@@ -1,0 +1,119 @@
+"""`facecli` itself: its commands by name, and how the program starts and ends."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import typer
+
+from facecli.cli.groups import UNASKED, LazyGroup, help_without_command
+from facecli.cli.options import INTERRUPTED, fail
+from facecli.common.errors import FacecliError, UsageError
+from facecli.common.version import __version__
+
+EPILOG = (
+    "Exit codes: 0 answered ('unknown' included), 1 only with --check, 2 usage, 3 input, "
+    "4 gallery, 5 model, 6 calibration, 130 interrupted, 141 broken pipe."
+)
+PIPE_CLOSED = 141  # what shells say of a program that SIGPIPE ended: 128 + 13
+
+
+class Commands(LazyGroup):
+    """All commands. A module is imported when its command is called, or its line is shown."""
+
+    homes: ClassVar[Mapping[str, str]] = {
+        "enroll": "facecli.cli.enroll:enroll",
+        "identify": "facecli.cli.identify:identify",
+        "verify": "facecli.cli.verify:verify",
+        "threshold": "facecli.cli.threshold:threshold",
+        "evaluate": "facecli.cli.evaluate:evaluate",
+        "demo": "facecli.cli.demo:demo",
+        "doctor": "facecli.cli.doctor.command:doctor",
+        "gallery": "facecli.cli.gallery:app",
+        "models": "facecli.cli.models:app",
+    }
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Who is in this picture? A name, or an honest unknown: offline, from one gallery file.",
+    epilog=EPILOG,
+    invoke_without_command=True,
+    rich_markup_mode=None,  # costs 60 ms
+    pretty_exceptions_enable=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "default_map": {**UNASKED, "install_completion": False, "show_completion": False},
+    },
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facecli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def facecli(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+) -> None:
+    """What goes before a command."""
+    help_without_command(ctx)
+
+
+def run() -> None:
+    """Run the command that sys.argv names, and exit: an error is one line on stderr and a code."""
+    if sys.getfilesystemencoding() != "utf-8":
+        # Names and paths would be others than under another locale: begin again without it.
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    # numpy's BLAS starts its threads at import; photos are what runs in parallel here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What imports make stays: looking for garbage among it takes 5 % of a short command's time.
+    gc.set_threshold(100_000)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # Names come in every script and file names in any bytes, whatever the locale.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        sys.exit(_code())
+    finally:
+        # Else Python looks through all that is left for garbage before it ends: a tenth of the
+        # time of a short command.
+        gc.freeze()
+
+
+def _code() -> int:
+    """Run the command; its exit code."""
+    try:
+        # Typer returns the code of an Exit, and 130 where Ctrl-C was pressed; commands return None.
+        return app(standalone_mode=False) or 0
+    except FacecliError as error:
+        fail(str(error))
+        return error.exit_code
+    except typer.TyperException as error:
+        fail(_usage(error))
+        return UsageError.exit_code
+    except typer.Abort:  # Ctrl-C or the end of stdin where a question was asked
+        typer.echo(err=True)  # the line of the question ends
+        return INTERRUPTED
+    except SystemExit as end:
+        # Typer ends with 1, which means something else here, when the reader of a pipe has gone.
+        if isinstance(end.__context__, BrokenPipeError):
+            return PIPE_CLOSED
+        raise
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What Typer says of words that it cannot take, on one line, and where to read more."""
+    text = " ".join(line.strip() for line in error.format_message().split("\n"))
+    context = getattr(error, "ctx", None)  # most know which command they are about
+    command = context.command_path if context else "facecli"
+    return f"{text[:1].lower()}{text[1:].rstrip('.')} (see `{command} --help`)"

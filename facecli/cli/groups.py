@@ -1,0 +1,66 @@
+"""Groups of commands, each imported when it is called.
+
+Only Typer's documented classes and functions are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from facecli.common.errors import UsageError
+
+# Typer's own options are None where they are not given, and of None it makes a bool with pydantic,
+# which takes 0.1 s to import: with these defaults only a command's own options need it.
+UNASKED = {"help": False}
+_PLAIN: dict[str, Any] = {
+    "add_completion": False, "rich_markup_mode": None,
+    "context_settings": {"default_map": UNASKED},
+}  # fmt: skip
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are imported when they are called.
+
+    homes: where each command stands, by its name, as `module:attribute`; the attribute is a
+    function, or the Typer of a group.
+    """
+
+    homes: ClassVar[Mapping[str, str]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of `homes`; nothing is imported."""
+        return list(self.homes)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, imported and made now; None where there is none of this name."""
+        if cmd_name not in self.homes:
+            # What Typer chooses its "Did you mean" from.
+            self.commands = {name: self.get_command(ctx, name) for name in self.homes}
+            return None
+        module, _, attribute = self.homes[cmd_name].partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            return get_command(found)
+        alone = typer.Typer(**_PLAIN)
+        alone.command(cmd_name)(found)
+        return get_command(alone)
+
+
+def group(commands: type[LazyGroup], help: str) -> typer.Typer:
+    """A group below `facecli`."""
+    made = typer.Typer(cls=commands, help=help, invoke_without_command=True, **_PLAIN)
+    made.callback()(help_without_command)
+    return made
+
+
+def help_without_command(ctx: typer.Context) -> None:
+    """A group called without a command shows its help, and has been used wrongly."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), err=True)
+        raise typer.Exit(UsageError.exit_code)
