@@ -21,8 +21,8 @@ from support import galleries  # noqa: E402
 from facecli.common.types import Float32  # noqa: E402
 from facecli.storage.keys import Key  # noqa: E402
 from facecli.storage.maintenance import encryption  # noqa: E402
-from facecli.storage.search.ranker import Ranking  # noqa: E402
-from facecli.storage.sqlite.store import Store  # noqa: E402
+from facecli.storage.search.ranker import FileRanker  # noqa: E402
+from facecli.storage.sqlite.store import GalleryFile  # noqa: E402
 
 KEY = Key("0123456789abcdef" * 4)
 SIZE, DIMENSION = 10_000, 192
@@ -84,7 +84,7 @@ def _writes(folder: Path, key: Key | None) -> float:
     with tempfile.TemporaryDirectory(dir=folder) as made:
         path, count = Path(made) / "g", 20 * GROUP
         faces = [galleries.reference(f"P{i}", i) for i in range(count)]
-        with closing(Store.create(path, galleries.EMBEDDER, DIMENSION, key)) as store:
+        with closing(GalleryFile.create(path, galleries.EMBEDDER, DIMENSION, key)) as store:
             start = time.perf_counter()
             for first in range(0, count, GROUP):
                 store.add(faces[first : first + GROUP])
@@ -94,9 +94,9 @@ def _writes(folder: Path, key: Key | None) -> float:
 def _search(path: Path, key: Key | None, probe: Float32) -> float:
     """Milliseconds from the file to candidates; the file is in the system's cache."""
     start = time.perf_counter()
-    with closing(Store.open(path, key)) as store:
-        ranking = Ranking.open(store)
-        with store.snapshot():
+    with closing(GalleryFile.open(path, key)) as store:
+        ranking = FileRanker.open(store.reader)
+        with store.reader.snapshot():
             best = ranking.best(probe, 5)
     assert np.isfinite(best[0].score)
     return (time.perf_counter() - start) * 1000

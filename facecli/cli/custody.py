@@ -21,7 +21,7 @@ from facecli.common.errors import GalleryError, UsageError
 
 if TYPE_CHECKING:
     from facecli.gallery.gallery import Gallery
-    from facecli.storage.interface import Erasure
+    from facecli.storage.interface import Erasure, Whom
 
 
 def undo(
@@ -87,7 +87,7 @@ def purge(
     if names and receipt is None:
         raise UsageError("--names goes with --receipt")
     with _open(gallery, key_file) as opened:
-        planned = custody.doomed_text(opened.doomed(subject, enrolled=all_))
+        planned = custody.doomed_text(opened.doomed(_whom(subject, all_)))
         if dry_run:
             done(f"would erase {planned}", dry_run)
             return
@@ -145,7 +145,7 @@ def check(
         raise UsageError("--drop-orphans and --dry-run go with --repair")
     if repair:
         result = mend(
-            opening.file(gallery or default_path(), "repair"),
+            opening.file_path(gallery or default_path(), "repair"),
             key=key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
         )  # fmt: skip
         done(custody.repair_text(result), dry_run)
@@ -189,6 +189,14 @@ def _open(path: Path | None, key_file: str | None) -> Gallery:
     from facecli.gallery.gallery import Gallery
 
     return Gallery.open(path, key=key(key_file))
+
+
+def _whom(subject: str | None, everybody: bool) -> Whom:
+    from facecli.storage.interface import Called, Group
+
+    if subject is not None:
+        return Called(subject)
+    return Group.EVERYBODY if everybody else Group.REMOVED
 
 
 def _erase(opened: Gallery, subject: str | None, everybody: bool) -> Erasure:

@@ -90,7 +90,7 @@ def scratch(gallery: Path | None, dry_run: bool, key: Key | None = None) -> Iter
     from facecli.storage import opening
 
     path = gallery or default_path()
-    if not dry_run or opening.of(path).present(path, key):
+    if not dry_run or opening.present(path, key):
         yield gallery
     else:
         with TemporaryDirectory(prefix="facecli-") as folder:

@@ -74,12 +74,11 @@ class Gallery(Equipped):
         not make it, ModelError when there is no `model`.
         """
         where = Path(path) if path is not None else default_path()
-        engine = opening.of(where)
-        if create and not engine.present(where, key):
+        if create and not opening.present(where, key):
             spec = registry.find_embedder(model)
-            made = engine.create(where, spec.embedder_id, spec.dimension, key)
+            made = opening.create_storage(where, spec.embedder_id, spec.dimension, key)
             return cls(made, spec.name, device, detector)
-        opened = cls(engine.open(where, key), model, device, detector)
+        opened = cls(opening.open_storage(where, key), model, device, detector)
         try:
             if model is not None:
                 opened._spec  # noqa: B018 (it is looked up and compared here)
@@ -189,12 +188,13 @@ class Gallery(Equipped):
         from facecli.gallery.re_embed import re_embed, survey
 
         spec = registry.find_embedder(model)
+        file = opening.file_of(self._store, REEMBED)
         if dry_run:
-            return survey(self._store.file(REEMBED), spec)
+            return survey(file, spec)
         if to is not None:
-            opening.file(to, REEMBED)
+            opening.file_path(to, REEMBED)
         extractor = Extractor.load(spec, self._device, self._detector)
-        result = re_embed(self._store.file(REEMBED), extractor, to, accept, workers, progress)
+        result = re_embed(file, extractor, to, accept, workers, progress)
         if to is None:
             self._take(model)
         return result
@@ -261,7 +261,7 @@ class Gallery(Equipped):
         """
         from facecli.threshold.from_strangers import calibrate_strangers
 
-        subjects, now_ = self._store.templates(), self._situation()
+        subjects, now_ = self._store.reader.templates(), self._situation()
         result = calibrate_strangers(
             self.extractor, people, subjects, now_, rate, assurance, workers
         )
@@ -273,16 +273,16 @@ class Gallery(Equipped):
 
     def info(self) -> GalleryInfo:
         """Counts, embedder and operating point (None without a threshold or the embedder)."""
-        subjects, references = self._store.counts()
+        reader = self._store.reader
+        subjects, references = reader.counts()
         try:
             point = self.operating_point()
         except (CalibrationError, EmbedderMismatchError, ModelError):
             point = None
         return GalleryInfo(
-            self._store.label, subjects, references, self._store.embedder_id,
-            self._store.dimension, self._store.created_at, self._store.size(), point,
-            self._store.index(point.threshold if point else None),
-            encrypted=self._store.encrypted,
+            self._store.path, subjects, references, reader.embedder_id, reader.dimension,
+            reader.created_at, reader.size(), point,
+            reader.index(point.threshold if point else None), encrypted=reader.encrypted,
         )  # fmt: skip
 
     def audit(self) -> Audit:
@@ -294,15 +294,15 @@ class Gallery(Equipped):
             audit,  # scipy costs 0.1 s; nothing else here needs it
         )
 
-        table = self._situation().table()
+        reader, table = self._store.reader, self._situation().table()
         if table is None:
             raise CalibrationError(
-                f"the embedder {self._store.embedder_id.split(':')[0]} comes without a reference "
+                f"the embedder {reader.embedder_id.split(':')[0]} comes without a reference "
                 "table, so no likeness can be judged: measure one with "
                 "`facecli threshold --calibrate pairs.csv`"
             )
-        with self._store.snapshot():
-            references = tuple(self._store.references())
+        with reader.snapshot():
+            references = tuple(reader.references())
         return audit(references, table)
 
     def _search(
@@ -310,5 +310,5 @@ class Gallery(Equipped):
     ) -> Search:
         now_ = self._situation()
         point = situation.point(now_, threshold, fpir)
-        ranker = self._store.ranker(exact, point.threshold)
+        ranker = self._store.reader.ranker(exact, point.threshold)
         return Search(ranker, point, now_.fitted_table(), bar)

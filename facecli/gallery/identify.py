@@ -14,11 +14,11 @@ from facecli.common.parallel import ordered
 from facecli.common.types import Decision, FailureToAcquire, Photo
 from facecli.gallery.search import Search
 from facecli.recognition.pipeline import Extractor, Source, ahead
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Storage
 
 
 def identify(
-    store: Vault,
+    store: Storage,
     photos: Iterable[Source],
     load: Callable[[bool], Extractor],
     prepare: Callable[[], Search],

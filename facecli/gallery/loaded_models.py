@@ -13,7 +13,7 @@ from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Run
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Storage, require_embedder
 from facecli.threshold import situation
 from facecli.threshold.operating_point import Situation
 
@@ -22,7 +22,7 @@ class Equipped(People):
     """What `gallery.Gallery` does its work with."""
 
     def __init__(
-        self, store: Vault, model: str | None, device: Device, detector: DetectorName
+        self, store: Storage, model: str | None, device: Device, detector: DetectorName
     ) -> None:
         super().__init__(store)
         self._model = model
@@ -32,8 +32,8 @@ class Equipped(People):
     @cached_property
     def _spec(self) -> registry.EmbedderSpec:
         """Looked up when a photo or a table needs it: people can be removed without the model."""
-        spec = registry.find_embedder(self._model or self._store.embedder_id.split(":")[0])
-        self._store.require(spec.embedder_id)
+        spec = registry.find_embedder(self._model or self._store.reader.embedder_id.split(":")[0])
+        require_embedder(self._store, spec.embedder_id)
         return spec
 
     @cached_property

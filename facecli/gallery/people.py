@@ -10,11 +10,11 @@ from facecli.common.errors import UsageError
 from facecli.common.names import name_fault
 from facecli.storage import copying, export, opening
 from facecli.storage.copying import Copied
-from facecli.storage.interface import Erasure, Vault
+from facecli.storage.interface import Called, Deleted, Erasure, Group, Storage, Whom
 from facecli.storage.keys import Key
-from facecli.storage.maintenance import backup, erasure
+from facecli.storage.maintenance import backup
+from facecli.storage.receipt import write_receipt
 from facecli.storage.records import Change, LogEntry, ReferenceRow, SubjectRow
-from facecli.storage.sqlite.deletion import Deleted
 
 UNDO, LOG = "undo", "audit log"
 
@@ -22,16 +22,16 @@ UNDO, LOG = "undo", "audit log"
 class People:
     """The verbs that concern the people of an open gallery; `gallery.Gallery` adds the photos."""
 
-    def __init__(self, store: Vault) -> None:
+    def __init__(self, store: Storage) -> None:
         self._store = store
 
     def subjects(self) -> tuple[SubjectRow, ...]:
         """Everyone enrolled, by name."""
-        return self._store.subjects()
+        return self._store.reader.subjects()
 
     def references(self, subject: str) -> tuple[ReferenceRow, ...]:
         """One subject's references. Raises GalleryError when nobody is called so."""
-        return tuple(self._store.references(self._store.find(subject).id))
+        return tuple(self._store.reader.references(self._store.reader.find(subject).id))
 
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name.
@@ -56,7 +56,7 @@ class People:
 
     def changes(self) -> tuple[Change, ...]:
         """Every rename, merge and removal that can be undone, newest first."""
-        return self._store.file(UNDO).changes()
+        return opening.file_of(self._store, UNDO).journal.changes()
 
     def undo(self, change: int | None = None) -> Change:
         """Take a change back, the newest for None; all is as it was before it.
@@ -64,39 +64,39 @@ class People:
         Raises GalleryError, and changes nothing, when there is no such change, when its subjects
         were changed since, or when their name or face was enrolled again meanwhile.
         """
-        return self._store.file(UNDO).undo(change)
+        return opening.file_of(self._store, UNDO).journal.undo(change)
 
     def purge(self, subject: str) -> Erasure:
-        """Erase a subject, enrolled or removed, for good. See `erasure`."""
-        return self._store.erase(subject, enrolled=False)
+        """Erase a subject, enrolled or removed, for good. See `Storage.erase`."""
+        return self._store.erase(Called(subject))
 
     def purge_removed(self) -> Erasure:
         """Erase for good all that could be undone."""
-        return self._store.erase(None, enrolled=False)
+        return self._store.erase(Group.REMOVED)
 
     def purge_all(self) -> Erasure:
         """Erase all people for good; an empty gallery of the same embedder stays."""
-        return self._store.erase(None, enrolled=True)
+        return self._store.erase(Group.EVERYBODY)
 
     def write_receipt(self, done: Erasure, path: Path, *, names: bool = False) -> None:
-        """Write what was erased as JSON, 0600. See `erasure.receipt`."""
-        erasure.write_receipt(self._store, done, path, names)
+        """Write what was erased as JSON, 0600. See `receipt`."""
+        write_receipt(self._store.reader, done, path, names)
 
-    def doomed(self, subject: str | None, *, enrolled: bool) -> Deleted:
-        """What a purge would delete: of `subject`, else of all removed, or `enrolled` as well."""
-        return self._store.doomed(subject, enrolled=enrolled)
+    def doomed(self, whom: Whom) -> Deleted:
+        """What a purge would delete."""
+        return self._store.doomed(whom)
 
     def backup(self, path: Path, *, replace: bool = False) -> int:
         """Copy the gallery as it is now to `path`; returns the copy's bytes. See `backup`."""
-        return backup.backup(self._store.file("backups"), path, replace=replace)
+        return backup.backup(opening.file_of(self._store, "backups"), path, replace=replace)
 
     def log(self) -> tuple[LogEntry, ...]:
         """The audit log, oldest first; see `auditlog`."""
-        return self._store.file(LOG).log()
+        return opening.file_of(self._store, LOG).audit_log.entries()
 
     def keep_log(self, on: bool) -> None:
         """Turn the audit log on or off; what it holds stays."""
-        self._store.file(LOG).keep_log(on)
+        opening.file_of(self._store, LOG).audit_log.turn(on)
 
     def rehearsal(self, wanted: bool = True) -> AbstractContextManager[None]:
         """Where `wanted`, whatever is changed inside is taken back at the end: a dry run.
@@ -111,7 +111,7 @@ class People:
 
     def export(self, path: Path) -> int:
         """Write every reference to a portable file; returns how many. See `exchange.export`."""
-        return export.export(self._store, path)
+        return export.export(self._store.reader, path)
 
     def import_(self, path: Path) -> int:
         """Add what another gallery exported; returns how many were new."""
@@ -127,10 +127,11 @@ class People:
         key: of the other. progress: told how many references went.
         """
         store = self._store
-        other = opening.of(path).create(path, store.embedder_id, store.dimension, key)
+        made = store.reader
+        other = opening.create_storage(path, made.embedder_id, made.dimension, key)
         with closing(other):
             return copying.copy(store, other, progress)
 
     def check(self) -> list[str]:
         """What is wrong with the gallery, a line each: the file, the vectors, the index."""
-        return self._store.faults()
+        return self._store.reader.faults()

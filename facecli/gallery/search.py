@@ -15,7 +15,7 @@ from facecli.storage.interface import Ranker
 class Search:
     """Ranks subjects for faces and decides at one operating point.
 
-    at_once: how many photos may be searched for at the same time, see `vault.Ranker`.
+    at_once: how many photos may be searched for at the same time, see `interface.Ranker`.
 
     table: the non-mated scores that false alarms are told by; None where there are none.
     bar: the quality below which a face that is not identified is not called unknown.

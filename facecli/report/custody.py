@@ -9,10 +9,9 @@ from facecli.common.enums import ChangeKind
 from facecli.report.formats import SCHEMA, Row, counted, printable, table
 
 if TYPE_CHECKING:
-    from facecli.storage.interface import Erasure
+    from facecli.storage.interface import Deleted, Erasure
     from facecli.storage.maintenance.repair import Recovered, Repair
     from facecli.storage.records import Change, LogEntry
-    from facecli.storage.sqlite.deletion import Deleted
 
 _YOURS = (
     "backups, exports and copies elsewhere are yours to erase, and what an SSD, a snapshot or a "

@@ -9,40 +9,41 @@ from facecli.common.timestamp import now
 from facecli.common.types import OperatingPoint
 from facecli.metrics.gallery_fit import Observed
 from facecli.metrics.reference_table import ReferenceTable
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Reader, Storage
 from facecli.storage.search import candidates
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import Situation
 
 
-def of(store: Vault, table: ReferenceTable | None) -> Situation:
+def of(store: Storage, table: ReferenceTable | None) -> Situation:
     """The gallery as it is now. table: its embedder's own, None where it ships none."""
-    n = store.subject_count()
-    return Situation(store.embedder_id, n, table, observed(store), store.calibration())
+    reader = store.reader
+    n = reader.subject_count()
+    return Situation(reader.embedder_id, n, table, observed(store), reader.calibration())
 
 
-def observed(store: Vault) -> Observed | None:
+def observed(store: Storage) -> Observed | None:
     """The gallery's own non-mated scores, observed anew where its templates have changed.
 
     Among very many subjects what was observed stands until some hundredths of them have changed:
     looking again takes seconds, and could move nothing.
     """
-    revision, kept = store.observed()
-    if kept is not None or (kept := _standing(store)) is not None:
+    revision, kept = store.reader.observed()
+    if kept is not None or (kept := _standing(store.reader)) is not None:
         return kept
-    found = store.observe()
+    found = store.reader.observe()
     if found is not None:
         with suppress(GalleryError):  # a reader without the right to write does without
             store.keep_observed(revision, found)
     return found
 
 
-def _standing(store: Vault) -> Observed | None:
-    last, n = store.last_observed(), store.subject_count()
+def _standing(reader: Reader) -> Observed | None:
+    last, n = reader.last_observed(), reader.subject_count()
     if last is None or n < candidates.SIDECAR_FROM:
         return None
     then, kept = last
-    return kept if candidates.drift(store, then, kept.n) <= candidates.tail_limit(kept.n) else None
+    return kept if candidates.drift(reader, then, kept.n) <= candidates.tail_limit(kept.n) else None
 
 
 def point(situation: Situation, threshold: float | None, fpir: float | None) -> OperatingPoint:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from support.galleries import Command, blank, environment, hopper, write_variants
 
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 VIETNAMESE = "Nguyễn Văn Đức"
 MANY = 72  # photos: two groups are committed on the way, the rest at the end
@@ -126,8 +126,8 @@ def test_a_killed_run_leaves_a_sound_gallery_and_a_second_run_goes_on(command, m
         process.kill()
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
-        store = Store.open(path)
-        assert store.check() == []
+        store = GalleryFile.open(path)
+        assert store.reader.check() == []
         store.close()
         assert kept < references(path) < MANY
         kept = references(path)
@@ -140,9 +140,9 @@ def test_two_runs_at_once_share_the_work(command: Command, many: Path, tmp_path:
     for run in runs:
         assert run.communicate(timeout=60)[1] == ""
         assert run.returncode == 0
-    store = Store.open(path)
-    assert store.counts() == (1, MANY)
-    assert store.check() == []
+    store = GalleryFile.open(path)
+    assert store.reader.counts() == (1, MANY)
+    assert store.reader.check() == []
     store.close()
 
 
@@ -189,7 +189,7 @@ def test_without_room_on_the_disk_one_line_says_so_and_nothing_is_lost(
 
 
 def assert_sound(path: Path) -> None:
-    store = Store.open(path)
-    assert store.counts() == (1, MANY)
-    assert store.check() == []
+    store = GalleryFile.open(path)
+    assert store.reader.counts() == (1, MANY)
+    assert store.reader.check() == []
     store.close()

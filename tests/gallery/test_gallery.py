@@ -34,7 +34,7 @@ from facecli.common.errors import (
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.verify import verify_without_gallery
 from facecli.recognition.model_zoo import registry
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 VISITORS = ("홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"')
 
@@ -81,7 +81,7 @@ def test_candidates_are_ranked_one_per_subject_with_the_stored_scores(gallery, p
     (decision,) = answers(gallery, photos / "collins.jpg", top=3)
     assert [c.rank for c in decision.candidates] == [1, 2, 3]
     probe = extractor.photo(photos / "collins.jpg").faces[0].template.vector
-    subjects = gallery._store.templates()
+    subjects = gallery._store.reader.templates()
     scores = dict(zip(subjects.names, subjects.templates @ probe, strict=True))
     best = sorted(scores, key=scores.__getitem__, reverse=True)[:3]
     assert [c.subject for c in decision.candidates] == best
@@ -120,7 +120,7 @@ def test_an_empty_gallery_knows_nobody(tmp_path: Path, photos: Path, extractor):
 def test_a_subject_removed_meanwhile_is_not_reported(gallery: Gallery, photos: Path):
     both = gallery.identify([photos / "hopper.jpg", photos / "hopper.jpg"])
     assert next(both).subject == "Grace Hopper"
-    other = Store.open(gallery.info().path)
+    other = GalleryFile.open(gallery.info().path)
     other.remove("Grace Hopper")
     other.close()
     after = next(both)
@@ -268,7 +268,7 @@ def test_another_embedder_s_gallery_is_refused_where_scores_are_wanted(foreign: 
         ):
             with pytest.raises(ModelError, match="made-up"):
                 use()
-        assert opened._store.counts() == (2, 2)
+        assert opened._store.reader.counts() == (2, 2)
 
 
 def test_people_can_be_kept_in_order_without_the_embedder(foreign: Path, tmp_path: Path):
@@ -284,7 +284,7 @@ def test_people_can_be_kept_in_order_without_the_embedder(foreign: Path, tmp_pat
 
 def test_weights_of_the_same_name_that_are_others_are_refused(tmp_path: Path, photos: Path):
     name = registry.DEFAULT_EMBEDDER
-    Store.create(tmp_path / "g", f"{name}:ffffffffffffffff:p1-00000000", 192).close()
+    GalleryFile.create(tmp_path / "g", f"{name}:ffffffffffffffff:p1-00000000", 192).close()
     with Gallery.open(tmp_path / "g") as opened, pytest.raises(EmbedderMismatchError):
         answers(opened, photos / "hopper.jpg")
 

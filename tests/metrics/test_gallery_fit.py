@@ -212,20 +212,20 @@ def test_an_import_is_followed(gallery: Gallery, tmp_path: Path) -> None:
 
 def test_what_was_observed_is_kept_until_the_people_change(gallery: Gallery) -> None:
     gallery.operating_point()
-    revision, kept = gallery._store.observed()
+    revision, kept = gallery._store.reader.observed()
     assert kept is not None and kept.n == 5
     gallery.rename("visitor 1", "somebody")
-    assert gallery._store.observed() == (revision, kept), "a name changes no score"
+    assert gallery._store.reader.observed() == (revision, kept), "a name changes no score"
     gallery.remove("somebody")
-    assert gallery._store.observed() == (revision + 1, None)
+    assert gallery._store.reader.observed() == (revision + 1, None)
     gallery.operating_point()
-    assert gallery._store.observed()[1] is not None
+    assert gallery._store.reader.observed()[1] is not None
 
 
 def test_another_reader_sees_the_fit_without_doing_it_again(gallery: Gallery) -> None:
     gallery.operating_point()
     with Gallery.open(gallery._store.path) as reader:
-        assert reader._store.observed() == gallery._store.observed()
+        assert reader._store.reader.observed() == gallery._store.reader.observed()
         assert reader.operating_point() == gallery.operating_point()
 
 

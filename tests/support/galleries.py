@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 from facecli.common.types import Face, FaceTemplate, Template
 from facecli.storage.records import NewReference
 from facecli.storage.sqlite import connection
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 REPOSITORY = Path(__file__).parents[2]
 LFW = REPOSITORY.parent / "shared" / "lfw-dev"
@@ -40,9 +40,9 @@ def reference(subject: str, seed: int, photo: int | None = None) -> NewReference
     return NewReference(subject, found, f"{photo:064x}", 0, f"photos/{subject}/{photo}.jpg")
 
 
-def new_store(path: Path) -> Store:
+def new_store(path: Path) -> GalleryFile:
     """An empty gallery of the made-up embedder."""
-    return Store.create(path, EMBEDDER, DIMENSION)
+    return GalleryFile.create(path, EMBEDDER, DIMENSION)
 
 
 def old_gallery(path: Path) -> None:

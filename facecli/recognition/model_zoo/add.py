@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from facecli.common import atomic
 from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
 from facecli.common.places import home, private_folder
@@ -95,10 +94,10 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
     _refuse_another(folder / "model.toml", spec)
     try:
         private_folder(folder)
-        _write(spec.path, content)
+        atomic.write(spec.path, content)
         if spec.rewritten is not None and faster is not None:
-            _write(spec.rewritten, faster)
-        _write(folder / "model.toml", _as_toml(spec).encode())
+            atomic.write(spec.rewritten, faster)
+        atomic.write(folder / "model.toml", _as_toml(spec).encode())
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
     return described(folder / "model.toml")[0]
@@ -198,17 +197,3 @@ def _toml_value(value: str | float | bool) -> str:
     if isinstance(value, str):
         value = "".join(c if c.isprintable() else " " for c in value)
     return json.dumps(value, ensure_ascii=False)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing, 0600: a new file in the same folder, to the disk, then renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -65,18 +65,17 @@ def test_killed_amid_an_enrolment_it_loses_nothing_acknowledged(server: Server, 
 
 def test_a_removal_is_never_answered_from_again(server: Server):
     address = server.address("removals")
-    engine = opening.of(address)
     with (
-        closing(engine.create(address, EMBEDDER, DIMENSION, None)) as writer,
-        closing(engine.open(address, None)) as reader,
+        closing(opening.create_storage(address, EMBEDDER, DIMENSION)) as writer,
+        closing(opening.open_storage(address)) as searcher,
     ):
         writer.add([reference(f"p{i}", i) for i in range(5)])
-        ranker = reader.ranker(False, 0.5)
+        ranker = searcher.reader.ranker(False, 0.5)
         for i in range(3):
             assert ranker.candidates(unit_vector(i), 1)[0].subject == f"p{i}"
             writer.remove(f"p{i}")
             assert ranker.candidates(unit_vector(i), 1)[0].subject != f"p{i}"
-        info = reader.index(0.5)
+        info = searcher.reader.index(0.5)
         assert (info.agreed, info.asked) == (2, 2)
 
 
