@@ -16,8 +16,8 @@ from benchmarks.scale import synthetic
 from facecli.common.types import Float32
 from facecli.storage.keys import Key
 from facecli.storage.maintenance import encryption
-from facecli.storage.search.ranker import Ranking
-from facecli.storage.sqlite.store import Store
+from facecli.storage.search.ranker import FileRanker
+from facecli.storage.sqlite.store import GalleryFile
 
 KEY = Key("0123456789abcdef" * 4)
 SIZE, DIMENSION = 10_000, 192
@@ -79,7 +79,7 @@ def _writes(folder: Path, key: Key | None) -> float:
     with tempfile.TemporaryDirectory(dir=folder) as made:
         path, count = Path(made) / "g", 20 * GROUP
         faces = [galleries.reference(f"P{i}", i) for i in range(count)]
-        with closing(Store.create(path, galleries.EMBEDDER, DIMENSION, key)) as store:
+        with closing(GalleryFile.create(path, galleries.EMBEDDER, DIMENSION, key)) as store:
             start = time.perf_counter()
             for first in range(0, count, GROUP):
                 store.add(faces[first : first + GROUP])
@@ -89,9 +89,9 @@ def _writes(folder: Path, key: Key | None) -> float:
 def _search(path: Path, key: Key | None, probe: Float32) -> float:
     """Milliseconds from the file to candidates; the file is in the system's cache."""
     start = time.perf_counter()
-    with closing(Store.open(path, key)) as store:
-        ranking = Ranking.open(store)
-        with store.snapshot():
+    with closing(GalleryFile.open(path, key)) as store:
+        ranking = FileRanker.open(store.reader)
+        with store.reader.snapshot():
             best = ranking.best(probe, 5)
     assert np.isfinite(best[0].score)
     return (time.perf_counter() - start) * 1000

@@ -13,7 +13,7 @@ from support.galleries import new_store, reference, unit_vector
 
 from facecli import Gallery
 from facecli.storage.search import candidates
-from facecli.storage.sqlite.local import LocalVault
+from facecli.storage.sqlite.store import GalleryFile
 
 PEOPLE, GONE = 3000, 300
 PIECE = 16  # bytes of a template that nothing else can hold by chance
@@ -25,7 +25,7 @@ def rows() -> list[tuple[str, str]]:
         path = Path(folder) / "g.facecli"
         with closing(new_store(path)) as store:
             store.add([reference(f"Somebody {i:04}", i) for i in range(PEOPLE)])
-        with closing(LocalVault.open(path)) as vault:
+        with closing(GalleryFile.open(path)) as vault:
             candidates.SIDECAR_FROM = 1  # as in a gallery of 100,000
             vault.settle()
         before = _found(Path(folder))

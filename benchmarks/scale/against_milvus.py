@@ -24,9 +24,9 @@ from benchmarks.scale import synthetic
 from facecli.common.decision import accepts
 from facecli.common.types import Candidate
 from facecli.storage import copying, opening
-from facecli.storage.interface import Ranker, Vault
-from facecli.storage.milvus.collections import SUBJECTS
-from facecli.storage.milvus.store import MilvusVault
+from facecli.storage.interface import Ranker, Storage
+from facecli.storage.milvus.layout import SUBJECTS
+from facecli.storage.milvus.store import MilvusStore
 
 DIMENSION, TURN, FPIR = 192, 100, 0.01
 Answers = list[list[Candidate]]
@@ -43,7 +43,7 @@ def main() -> None:
         address = _server(stack, folder) if arguments.address == "local" else arguments.address
         path = folder / "gallery"
         synthetic.gallery(path, arguments.count, DIMENSION)
-        file = stack.enter_context(closing(opening.of(path).open(path, None)))
+        file = stack.enter_context(closing(opening.open_storage(path)))
         milvus = stack.enter_context(closing(_copied(file, Path(address))))
         compare(file, milvus, arguments.count, arguments.probes)
 
@@ -57,9 +57,9 @@ def _server(stack: ExitStack, folder: Path) -> str:
     return str(server.address("bench"))
 
 
-def _copied(file: Vault, address: Path) -> MilvusVault:
+def _copied(file: Storage, address: Path) -> MilvusStore:
     started = time.perf_counter()
-    milvus = MilvusVault.create(address, file.embedder_id, file.dimension)
+    milvus = MilvusStore.create(address, file.reader.embedder_id, file.reader.dimension)
     done = copying.copy(file, milvus)
     seconds = time.perf_counter() - started
     print(f"copied and compared {done.contents.references:,} references in {seconds:.0f} s")
@@ -67,12 +67,13 @@ def _copied(file: Vault, address: Path) -> MilvusVault:
     return milvus
 
 
-def _indexed(milvus: MilvusVault) -> float:
+def _indexed(milvus: MilvusStore) -> float:
     """Seal the segments, so that the index is searched, not what came last."""
     from pymilvus import MilvusClient
 
     started, client = time.perf_counter(), milvus.client
-    client.flush(SUBJECTS)
+    with client.milvus() as engine:
+        engine.flush(client.name(SUBJECTS), timeout=600)
     asked = MilvusClient(uri=client.address.uri)
     while int(asked.describe_index(client.name(SUBJECTS), "vector")["pending_index_rows"]):
         time.sleep(1)
@@ -80,16 +81,16 @@ def _indexed(milvus: MilvusVault) -> float:
     return time.perf_counter() - started
 
 
-def compare(file: Vault, milvus: Vault, count: int, probes: int) -> None:
+def compare(file: Storage, milvus: Storage, count: int, probes: int) -> None:
     """Both answer the same probes; what they say, and how fast."""
     half = probes // 2
-    templates = file.templates().templates
+    templates = file.reader.templates().templates
     chosen = np.random.default_rng(2).choice(count, half, replace=False)
     scores = np.random.default_rng(3).uniform(0.35, 0.85, half).astype(np.float32)
     mates = synthetic.again(templates[chosen], scores, seed=4)
     strangers = synthetic.people(half, DIMENSION, seed=5)
     threshold = float(np.quantile((strangers @ templates.T).max(axis=1), 1 - FPIR))
-    rankers = file.ranker(True, threshold), milvus.ranker(False, threshold)
+    rankers = file.reader.ranker(True, threshold), milvus.reader.ranker(False, threshold)
     every = np.concatenate([mates, strangers])
     found: tuple[Answers, Answers] = ([], [])
     seconds = [0.0, 0.0]
@@ -111,7 +112,7 @@ def compare(file: Vault, milvus: Vault, count: int, probes: int) -> None:
         print(f"{name:7} one at a time {np.median(alone) * 1e3:6.1f} ms (p95 "
               f"{np.quantile(alone, 0.95) * 1e3:.1f}), {len(every) / took:6.1f} searches a second "
               f"with {ranker.at_once} at once")  # fmt: skip
-    info = milvus.index(threshold)
+    info = milvus.reader.index(threshold)
     print(f"index recall at the threshold: {info.agreed} of {info.asked} made probes")
 
 

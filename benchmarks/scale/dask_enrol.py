@@ -28,7 +28,7 @@ from facecli.gallery.enroll import EnrollItem, EnrollStatus, enrol
 from facecli.recognition import distributed
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Run
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 WORKERS = 2
 LEAST = 0.85  # of the threads' throughput
@@ -51,13 +51,13 @@ def enrolled(
     """Enrol into an empty gallery: seconds, and what is in it then."""
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.create(Path(folder) / "gallery", spec.embedder_id, spec.dimension)
+        store = GalleryFile.create(Path(folder) / "gallery", spec.embedder_id, spec.dimension)
         start = time.perf_counter()
         enrol(store, run, photos, FacesRule.LARGEST, progress)
         seconds = time.perf_counter() - start
         rows = [
             (r.path, r.subject, r.photo_sha256, r.template.vector.tobytes().hex())
-            for r in store.references()
+            for r in store.reader.references()
         ]
         store.close()
     return seconds, rows

@@ -32,10 +32,9 @@ from benchmarks.scale import synthetic
 from facecli.common.types import Face, FaceTemplate, Float32, Template
 from facecli.recognition.model_zoo import registry
 from facecli.storage.records import NewReference
-from facecli.storage.search import candidates
-from facecli.storage.search.ranker import Ranking
-from facecli.storage.sqlite import sidecar
-from facecli.storage.sqlite.local import LocalVault
+from facecli.storage.search import candidates, sidecar
+from facecli.storage.search.ranker import FileRanker
+from facecli.storage.sqlite.store import GalleryFile
 from facecli.threshold import operating_point
 
 FPIR = 0.01
@@ -96,15 +95,15 @@ def rows(
 
 
 def _of_one(path: Path, size: int, dimension: int, probes: int) -> list[Row]:
-    store, name = LocalVault.open(path), f"{size:,} x {dimension}"
+    store, name = GalleryFile.open(path), f"{size:,} x {dimension}"
     observed, _ = timed(lambda: operating_point.own_nonmated_scores(store))
-    built, _ = timed(lambda: candidates.keep_in_step(store))
+    built, _ = timed(lambda: candidates.keep_in_step(store.reader))
     found = [(f"{name}: prepared once", f"{observed + built:.1f} s", "", "fit and sidecar", "")]
     everybody = synthetic.templates(size, dimension)
     asked = made_probes(everybody, probes)
     found += [
         row
-        for exact in ((False, True) if candidates.wanted(store) else (False,))
+        for exact in ((False, True) if candidates.wanted(store.reader) else (False,))
         for row in search(store, name, everybody, asked, exact)
     ]
     del everybody
@@ -142,14 +141,17 @@ def brute_force(everybody: Float32, probes: Float32) -> tuple[Float32, np.ndarra
 
 
 def search(
-    store: LocalVault, name: str, everybody: Float32, asked: Probes, exact: bool
+    store: GalleryFile, name: str, everybody: Float32, asked: Probes, exact: bool
 ) -> list[Row]:
     """Latency in turn with numpy's, and every answer against brute force's."""
-    ranking, mode = Ranking.open(store, exact, asked.threshold), "--exact" if exact else "search"
+    ranking, mode = (
+        FileRanker.open(store.reader, exact, asked.threshold),
+        "--exact" if exact else "search",
+    )
     ours, numpy = [], []
     best, decided, same = 0, 0, 0
     for i, probe in enumerate(asked.vectors):
-        with store.snapshot():
+        with store.reader.snapshot():
             seconds, found = timed(lambda p=probe: ranking.best(p, 5))
         ours.append(seconds)
         if i % max(1, len(asked.vectors) // TIMED) == 0:
@@ -171,26 +173,27 @@ def search(
     ]  # fmt: skip
 
 
-def enrolling(store: LocalVault, name: str, dimension: int) -> Row:
+def enrolling(store: GalleryFile, name: str, dimension: int) -> Row:
     """100 references, as `facecli enroll` does it after embedding."""
     vectors = synthetic.people(100, dimension, seed=77)
     points = np.zeros((5, 2), np.float32)
+    face = Face((0, 0, 9, 9), points, 0.9, 0.8)
     new = [
         NewReference(
             f"New {i}",
-            FaceTemplate(Face((0, 0, 9, 9), points, 0.9, 0.8), Template(vector, store.embedder_id)),
+            FaceTemplate(face, Template(vector, store.reader.embedder_id)),
             f"{i:064x}", 0, f"new/{i}.jpg",
         )
         for i, vector in enumerate(vectors)
     ]  # fmt: skip
 
     def all_of_it() -> None:
-        store.enrolled_photos(n.subject for n in new)
+        store.reader.enrolled_photos(n.subject for n in new)
         for start in range(0, len(new), BATCH):
             store.add(new[start : start + BATCH])
         operating_point.own_nonmated_scores(store)
-        candidates.keep_in_step(store)
-        store.counts()
+        candidates.keep_in_step(store.reader)
+        store.reader.counts()
 
     seconds, _ = timed(all_of_it)
     return (f"{name}: enrolling 100 faces, without embedding", f"{seconds:.2f} s", "", "", "")
@@ -200,12 +203,12 @@ SEARCHER = """
 import sys
 from pathlib import Path
 import numpy as np
-from facecli.storage.search.ranker import Ranking
-from facecli.storage.sqlite.local import LocalVault
-store = LocalVault.open(Path(sys.argv[1]))
-ranking = Ranking.open(store)
-probe = np.random.default_rng(0).normal(size=store.dimension)
-with store.snapshot():
+from facecli.storage.search.ranker import FileRanker
+from facecli.storage.sqlite.store import GalleryFile
+store = GalleryFile.open(Path(sys.argv[1]))
+ranking = FileRanker.open(store.reader)
+probe = np.random.default_rng(0).normal(size=store.reader.dimension)
+with store.reader.snapshot():
     ranking.best((probe / np.linalg.norm(probe)).astype(np.float32), 5)
 """
 
@@ -223,7 +226,9 @@ sys.exit(status != 0)
 def memory(path: Path, name: str, dimension: int) -> list[Row]:
     """The peak of a cold process that opens the gallery and searches once, without models."""
     seconds, peak = process([sys.executable, "-c", SEARCHER, str(path)])
-    matrix = path.stat().st_size and LocalVault.open(path).subject_count() * dimension * 4 / 1e6
+    matrix = (
+        path.stat().st_size and GalleryFile.open(path).reader.subject_count() * dimension * 4 / 1e6
+    )
     return [
         (f"{name}: cold search without models", f"{seconds:.2f} s", "", "a new process", ""),
         (f"{name}: its peak memory", f"{peak:.0f} MB", f"{matrix:.0f} MB", "the templates", ""),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from facecli.common.types import Float32
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 BLOCK = 10_000
 EMBEDDER = "synthetic:0000000000000000:p1-00000000"
@@ -45,7 +45,7 @@ def again(templates: Float32, scores: Float32, seed: int) -> Float32:
 
 def gallery(path: Path, count: int, dimension: int, embedder_id: str = EMBEDDER) -> None:
     """Write `count` subjects with one reference each, in one transaction; 30 s for a million."""
-    Store.create(path, embedder_id, dimension).close()
+    GalleryFile.create(path, embedder_id, dimension).close()
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA synchronous = OFF")
     db.execute("BEGIN")

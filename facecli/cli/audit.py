@@ -15,7 +15,7 @@ from facecli.cli.options import (
     at_most_one,
     note,
     open_gallery,
-    show,
+    print_report,
 )
 from facecli.common.errors import InputError
 
@@ -57,4 +57,4 @@ def audit(
     if fix:
         typer.echo(proposals(found, top, gallery))
     else:
-        show(audit_row(found, top), audit_text(found, top), as_json)
+        print_report(audit_row(found, top), audit_text(found, top), as_json)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import JsonOption, KeyOption, QuietOption, key, open_storage, show
+from facecli.cli.options import JsonOption, KeyOption, QuietOption, key, open_storage, print_report
 
 
 def copy(
@@ -37,8 +37,10 @@ def copy(
         open_storage(source, key_file) as here,
         tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
         closing(
-            opening.of(target).create(target, here.embedder_id, here.dimension, key(to_key_file))
+            opening.create_storage(
+                target, here.reader.embedder_id, here.reader.dimension, key(to_key_file)
+            )
         ) as there,
     ):
         done = copy_whole(here, there, bar.update)
-    show(copied_row(done), copied_text(done), as_json)
+    print_report(copied_row(done), copied_text(done), as_json)

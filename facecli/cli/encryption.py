@@ -71,7 +71,7 @@ def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: 
     from facecli.storage import opening
     from facecli.storage.maintenance.encryption import convert
 
-    path = opening.file(gallery or default_gallery(), "encryption of its own")
+    path = opening.file_path(gallery or default_gallery(), "encryption of its own")
     return convert(path, old, new, dry_run=dry_run)
 
 

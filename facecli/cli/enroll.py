@@ -20,10 +20,10 @@ from facecli.cli.options import (
     WorkersOption,
     note,
     open_to_add,
+    print_report,
     progress,
     quality_bar,
     resumable,
-    show,
 )
 from facecli.common.enums import DetectorName, Device, FacesRule
 from facecli.common.errors import InputError
@@ -88,7 +88,7 @@ def enroll(
                 scheduler=scheduler, progress=lambda _: step(), dry_run=dry_run,
             )  # fmt: skip
         row = enroll_row(result, layout.problems)
-        show(row, enroll_text(row, None if dry_run else opened.info()), as_json)
+        print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)
     if not row["enrolled"] and not row["already_there"]:
         note("no photo could be enrolled", quiet)
         raise typer.Exit(InputError.exit_code)

@@ -15,8 +15,8 @@ from facecli.cli.options import (
     QuietOption,
     WorkersOption,
     note,
+    print_report,
     progress,
-    show,
 )
 from facecli.common.enums import DetectorName, Device
 from facecli.common.errors import InputError
@@ -80,7 +80,7 @@ def evaluate(
         )
     for problem in (*plan.problems, *result.remarks):
         note(problem, quiet)
-    show(evaluation_row(result), evaluation_text(result), as_json)
+    print_report(evaluation_row(result), evaluation_text(result), as_json)
     try:
         if plots is not None:
             written = list(evaluation_page.write_plots(result, plots))

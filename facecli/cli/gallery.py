@@ -17,9 +17,10 @@ from facecli.cli.options import (
     KeyOption,
     ModelOption,
     done,
-    key,
+    open_gallery,
     open_storage,
-    scratch,
+    open_to_add,
+    print_report,
 )
 
 
@@ -58,26 +59,22 @@ def info(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """Counts, embedder and operating point."""
-    from facecli.gallery.gallery import Gallery
-    from facecli.report import formats, people
+    from facecli.report.people import info_row, info_text
 
-    with Gallery.open(gallery, key=key(key_file)) as opened:
+    with open_gallery(gallery, key_file) as opened:
         found = opened.info()
-    typer.echo(formats.as_json(people.info_row(found)) if as_json else people.info_text(found))
+    print_report(info_row(found), info_text(found), as_json)
 
 
 def list_(
     gallery: GalleryOption = None, key_file: KeyOption = None, as_json: JsonOption = False
 ) -> None:
     """Everyone enrolled."""
-    from facecli.report import formats, people
+    from facecli.report.people import subject_row, subjects_table
 
     with open_storage(gallery, key_file) as storage:
-        rows = [people.subject_row(s) for s in storage.subjects()]
-    if as_json:
-        typer.echo(formats.as_json(rows))
-    else:
-        typer.echo(people.subjects_table(rows))
+        rows = [subject_row(s) for s in storage.reader.subjects()]
+    print_report(rows, subjects_table(rows), as_json)
 
 
 def show(
@@ -87,15 +84,12 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """One subject's references: photo, box, quality, when."""
-    from facecli.report import formats, people
+    from facecli.report.people import reference_row, references_table
 
     with open_storage(gallery, key_file) as storage:
-        found = storage.references(storage.find(subject).id)
-        rows = [people.reference_row(r) for r in found]
-    if as_json:
-        typer.echo(formats.as_json(rows))
-    else:
-        typer.echo(people.references_table(rows))
+        found = storage.reader.references(storage.reader.find(subject).id)
+        rows = [reference_row(r) for r in found]
+    print_report(rows, references_table(rows), as_json)
 
 
 def rename(
@@ -163,7 +157,7 @@ def export(
     from facecli.storage import export
 
     with open_storage(gallery, key_file) as storage:
-        count = export.export(storage, file)
+        count = export.export(storage.reader, file)
     typer.echo(printable(f"wrote {counted(count, 'reference')} to {file}"))
 
 
@@ -175,16 +169,12 @@ def import_(
     dry_run: DryRunOption = False,
 ) -> None:
     """Add what another gallery exported; a damaged file is refused whole."""
-    from facecli.gallery.gallery import Gallery
     from facecli.report.formats import counted
     from facecli.storage import export
 
-    secret = key(key_file)
     with (
-        scratch(gallery, dry_run, secret) as path,
-        Gallery.open(path, model=model, create=True, key=secret) as opened,
+        open_to_add(gallery, key_file, dry_run, model) as opened,
         opened.storage.rehearsal() if dry_run else nullcontext(),
     ):
         result = export.import_(opened.storage, file)
-        opened.storage.settle()
     done(f"imported {counted(result, 'new reference')}", dry_run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,9 +16,14 @@ from facecli.cli.options import (
     confirm,
     done,
     key,
+    open_file,
     open_storage,
+    print_report,
 )
 from facecli.common.errors import GalleryError, UsageError
+
+if TYPE_CHECKING:
+    from facecli.storage.interface import Whom
 
 
 def undo(
@@ -38,13 +43,12 @@ def undo(
     """
     from facecli.report import formats, maintenance
 
-    with open_storage(gallery, key_file, dry_run) as storage:
-        file = storage.file("undo")
+    with open_file("undo", gallery, key_file, dry_run) as file:
         if show:
-            rows = [maintenance.change_row(found) for found in file.changes()]
-            typer.echo(formats.as_json(rows) if as_json else maintenance.changes_table(rows))
+            rows = [maintenance.change_row(found) for found in file.journal.changes()]
+            print_report(rows, maintenance.changes_table(rows), as_json)
             return
-        row = maintenance.change_row(file.undo(change))
+        row = maintenance.change_row(file.journal.undo(change))
     if as_json:
         typer.echo(formats.as_json({**row, "dry_run": dry_run}))
     else:
@@ -79,24 +83,25 @@ def purge(
     holds no faces and no names.
     """
     from facecli.report import formats, maintenance
-    from facecli.storage.maintenance import erasure
+    from facecli.storage.receipt import write_receipt
 
     if [subject is not None, removed, all_].count(True) != 1:
         raise UsageError("name a SUBJECT to erase, or choose one of --removed and --all")
     if names and receipt is None:
         raise UsageError("--names goes with --receipt")
+    whom = _whom(subject, all_)
     with open_storage(gallery, key_file) as storage:
-        planned = maintenance.doomed_text(storage.doomed(subject, enrolled=all_))
+        planned = maintenance.doomed_text(storage.doomed(whom))
         if dry_run:
             done(f"would erase {planned}", dry_run)
             return
         if not yes:
             confirm(formats.printable(f"erase {planned} for good?"))
-        result = storage.erase(subject, enrolled=all_)
+        result = storage.erase(whom)
         if receipt is not None:
-            erasure.write_receipt(storage, result, receipt, names)
+            write_receipt(storage.reader, result, receipt, names)
     row = maintenance.erasure_row(result)
-    typer.echo(formats.as_json(row) if as_json else maintenance.erasure_text(result))
+    print_report(row, maintenance.erasure_text(result), as_json)
     if result.failed:
         raise typer.Exit(GalleryError.exit_code)
 
@@ -111,8 +116,8 @@ def backup(
     from facecli.report.formats import printable
     from facecli.storage.maintenance.backup import backup as copy_whole
 
-    with open_storage(gallery, key_file) as storage:
-        size = copy_whole(storage.file("backups"), file, replace=force)
+    with open_file("backups", gallery, key_file) as opened:
+        size = copy_whole(opened, file, replace=force)
     typer.echo(printable(f"wrote {size / 1e6:.1f} MB to {file}, sound"))
 
 
@@ -145,7 +150,7 @@ def check(
         raise UsageError("--drop-orphans and --dry-run go with --repair")
     if repair:
         result = mend(
-            opening.file(gallery or default_gallery(), "repair"),
+            opening.file_path(gallery or default_gallery(), "repair"),
             key=key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
         )  # fmt: skip
         done(maintenance.repair_text(result), dry_run)
@@ -153,9 +158,9 @@ def check(
             raise typer.Exit(GalleryError.exit_code)
         return
     with open_storage(gallery, key_file) as storage:
-        if faults := storage.faults():
+        if faults := storage.reader.faults():
             raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
-        typer.echo("sound: " + people.people(*storage.counts()))
+        typer.echo("sound: " + people.people(*storage.reader.counts()))
 
 
 def log(
@@ -171,13 +176,20 @@ def log(
 
     Entries are only ever added; `check` sees one changed or missing. `purge` keeps them.
     """
-    from facecli.report import formats, maintenance
+    from facecli.report import maintenance
 
-    with open_storage(gallery, key_file, dry_run) as storage:
-        file = storage.file("audit log")
+    with open_file("audit log", gallery, key_file, dry_run) as file:
         if on is not None:
-            file.keep_log(on)
+            file.audit_log.turn(on)
             done(f"the audit log is {'on' if on else 'off'}", dry_run)
             return
-        rows = [maintenance.log_row(entry) for entry in file.log()]
-    typer.echo(formats.as_json(rows) if as_json else maintenance.log_table(rows))
+        rows = [maintenance.log_row(entry) for entry in file.audit_log.entries()]
+    print_report(rows, maintenance.log_table(rows), as_json)
+
+
+def _whom(subject: str | None, everybody: bool) -> Whom:
+    from facecli.storage.interface import Called, Group
+
+    if subject is not None:
+        return Called(subject)
+    return Group.EVERYBODY if everybody else Group.REMOVED

@@ -16,8 +16,9 @@ from facecli.common.errors import UsageError
 if TYPE_CHECKING:
     from facecli.gallery.gallery import Gallery
     from facecli.report.formats import OutputFormat
-    from facecli.storage.interface import Vault
+    from facecli.storage.interface import Storage
     from facecli.storage.keys import Key
+    from facecli.storage.sqlite.store import GalleryFile
 
 INTERRUPTED = 130  # what shells say of a program that SIGINT ended: 128 + 2
 
@@ -119,17 +120,28 @@ def open_gallery(
 @contextmanager
 def open_storage(
     gallery: Path | None, key_file: str | None, dry_run: bool = False
-) -> Iterator[Vault]:
+) -> Iterator[Storage]:
     """A gallery without its models. dry_run: whatever is changed is taken back at the end."""
     from facecli.common.places import default_gallery
     from facecli.storage import opening
 
     path = gallery or default_gallery()
     with (
-        closing(opening.of(path).open(path, key(key_file))) as storage,
+        closing(opening.open_storage(path, key(key_file))) as storage,
         storage.rehearsal() if dry_run else nullcontext(),
     ):
         yield storage
+
+
+@contextmanager
+def open_file(
+    what: str, gallery: Path | None, key_file: str | None, dry_run: bool = False
+) -> Iterator[GalleryFile]:
+    """The same for what only files have, and Milvus has not: `what` names it there."""
+    from facecli.storage import opening
+
+    with open_storage(gallery, key_file, dry_run) as storage:
+        yield opening.file_of(storage, what)
 
 
 @contextmanager
@@ -141,7 +153,7 @@ def scratch(gallery: Path | None, dry_run: bool, key: Key | None = None) -> Iter
     from facecli.storage import opening
 
     path = gallery or default_gallery()
-    if not dry_run or opening.of(path).present(path, key):
+    if not dry_run or opening.present(path, key):
         yield gallery
     else:
         with TemporaryDirectory(prefix="facecli-") as folder:
@@ -189,7 +201,7 @@ def output_format(as_json: bool, as_jsonl: bool, as_csv: bool) -> OutputFormat:
     return OutputFormat.CSV if as_csv else OutputFormat.TABLE
 
 
-def show(row: object, text: str, as_json: bool) -> None:
+def print_report(row: object, text: str, as_json: bool) -> None:
     """A report on stdout: `row` as one JSON document, or `text` for people."""
     from facecli.report import formats
 

@@ -22,7 +22,7 @@ from facecli.cli.options import (
     goes_with,
     note,
     open_gallery,
-    show,
+    print_report,
 )
 from facecli.common.enums import DetectorName, Device, Target
 from facecli.common.errors import UsageError
@@ -137,7 +137,7 @@ def threshold(
         else:
             point = opened.operating_point() if set_ is None else opened.set_threshold(set_)
             row, text = report.point_row(point), report.point_text(point)
-    show(row, text, as_json)
+    print_report(row, text, as_json)
 
 
 def _pairs(path: Path, gallery: Gallery, quiet: bool) -> Pairs:
@@ -148,7 +148,7 @@ def _pairs(path: Path, gallery: Gallery, quiet: bool) -> Pairs:
     pairs = read_pairs(path)
     for problem in pairs.problems:
         note(problem, quiet)
-    if enrolled := enrolled_among(pairs, [row.name for row in gallery.storage.subjects()]):
+    if enrolled := enrolled_among(pairs, [row.name for row in gallery.storage.reader.subjects()]):
         names = ", ".join(enrolled[:5]) + (", ..." if len(enrolled) > 5 else "")
         note(
             f"{len(enrolled)} of these people are enrolled ({names}): pairs may be of them, but "

@@ -16,7 +16,7 @@ from facecli.cli.options import (
     ModelOption,
     ThresholdOption,
     open_gallery,
-    show,
+    print_report,
 )
 from facecli.common.enums import DetectorName, Device
 
@@ -50,6 +50,6 @@ def verify(
     else:
         with open_gallery(gallery, key_file, model, device, detector) as opened:
             result = opened.verify(first, second, threshold=threshold)
-    show(verification_row(result), verification_text(result), as_json)
+    print_report(verification_row(result), verification_text(result), as_json)
     if check and not result.accepted:
         raise typer.Exit(1)

@@ -1,12 +1,15 @@
-"""Files that appear whole or not at all: written in a folder of their own, then moved.
+"""Files that appear whole or not at all: every file that facecli writes whole goes through here.
 
-The folder lies beside the file's place, `.NAME.facecli-XXXXXXXX`, 0700, and its writer holds a lock
-on it, so that what a killed one left is told from what is being written. The lock is on the folder
-because some systems would not let SQLite lock a file in it that is locked already.
+It is written beside its place, 0600 from the start, brought to the disk, and moved there; then the
+folder is brought to the disk, too. The folder it is written in, `.NAME.facecli-XXXXXXXX`, is 0700,
+and its writer holds a lock on it, so that what a killed one left is told from what is being
+written. The lock is on the folder because some systems would not let SQLite lock a file in it that
+is locked already.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -22,29 +25,58 @@ if sys.platform != "win32":
 _FOLDER = re.compile(r"\..+\.facecli-[a-z0-9_]{8}", re.DOTALL)
 
 
+def write(target: Path, *parts: bytes | memoryview, replace: bool = True) -> None:
+    """Write a file whose bytes are these, one after the other.
+
+    Raises OSError where it cannot be written; FileExistsError where something is there already,
+    unless `replace`.
+    """
+    with draft(target) as drafted:
+        with drafted.open("wb") as file:
+            for part in parts:
+                file.write(part)
+        place(drafted, target, replace=replace)
+
+
 @contextmanager
 def draft(target: Path) -> Iterator[Path]:
-    """Where to write what shall be moved to `target`; what is still there at the end is deleted.
+    """An empty file for what `place` shall move to `target`; what is left at the end is deleted.
 
     Raises OSError where nothing can be written beside `target`.
     """
     folder, handle = _claimed(target)
     try:
-        yield folder / "draft"
+        drafted = folder / "draft"
+        drafted.touch(0o600)
+        yield drafted
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if handle is not None:
             os.close(handle)
 
 
-def place(drafted: Path, target: Path) -> None:
-    """Move a draft to its place. Raises FileExistsError where something is there by then."""
-    try:
-        os.link(drafted, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links, as on memory cards
-        _rename_alone(drafted, target)
+def place(drafted: Path, target: Path, *, replace: bool = False) -> None:
+    """Move a draft to its place, so that it lasts.
+
+    Raises FileExistsError where something is there by then, unless `replace`.
+    """
+    with drafted.open("r+b") as file:
+        os.fsync(file.fileno())
+    if replace:
+        drafted.replace(target)
+    else:
+        _link(drafted, target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a deletion last, where the system lets a folder be synchronised."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sweep(folder: Path) -> None:
@@ -56,10 +88,34 @@ def sweep(folder: Path) -> None:
                 _delete(path)
 
 
+def discard(target: Path) -> None:
+    """Delete `target` and its drafts, also one that somebody is writing; that write fails.
+
+    Raises OSError where `target` cannot be deleted.
+    """
+    target.unlink(missing_ok=True)
+    for folder in target.parent.glob(f"{glob.escape(_prefix(target))}????????"):
+        shutil.rmtree(folder, ignore_errors=True)
+    sync_folder(target.parent)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:200]}.facecli-"
+
+
+def _link(drafted: Path, target: Path) -> None:
+    try:
+        os.link(drafted, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, as on memory cards
+        _rename_alone(drafted, target)
+
+
 def _claimed(target: Path) -> tuple[Path, int | None]:
     """A new folder, and what holds the lock on it; another try where a sweep was quicker."""
     while True:
-        folder = tempfile.mkdtemp(prefix=f".{target.name[:200]}.facecli-", dir=target.parent)
+        folder = tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent)
         if sys.platform == "win32":  # where what is open cannot be deleted
             return Path(folder), None
         with suppress(FileNotFoundError):

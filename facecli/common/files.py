@@ -43,13 +43,6 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def save_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read, whatever the umask. Raises OSError."""
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        path.chmod(0o600)  # one that was there keeps its mode otherwise
-        file.write(data)
-
-
 def lines(file: TextIO) -> Iterator[str]:
     """The lines of a text file, ends included. Raises OSError at one of more than LONGEST."""
     while line := file.readline(LONGEST + 1):

@@ -17,7 +17,7 @@ from facecli.common.types import FailureToAcquire, Photo
 from facecli.datasets.labels import LabelledPhoto
 from facecli.recognition import images, quality
 from facecli.recognition.pipeline import Extractor, Opened, Run, decoded
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Storage
 from facecli.storage.records import NewReference
 
 COMMIT_EVERY = 32  # photos: a commit costs milliseconds, a lost photo costs an embedding
@@ -79,7 +79,7 @@ class _Prepared:
 
 
 def enroll(
-    store: Vault,
+    store: Storage,
     run: Run,
     photos: Sequence[LabelledPhoto],
     faces: FacesRule,
@@ -113,9 +113,9 @@ def enroll(
     return EnrollReport(tuple(done))
 
 
-def _tasks(store: Vault, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
+def _tasks(store: Storage, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
     known: defaultdict[str, set[str]] = defaultdict(set)
-    for subject, sha256 in store.enrolled_photos(photo.subject for photo in photos):
+    for subject, sha256 in store.reader.enrolled_photos(photo.subject for photo in photos):
         known[subject].add(sha256)
     for photo in photos:
         yield _Task(photo, photo.path.absolute(), known.get(key(photo.subject), frozenset()))

@@ -21,7 +21,7 @@ from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Source
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage import opening
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Storage
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, GalleryInfo
 from facecli.threshold import operating_point
@@ -46,7 +46,7 @@ class Gallery:
     first photo. Close it, or use it in a `with` statement.
     """
 
-    def __init__(self, storage: Vault, models: LoadedModels) -> None:
+    def __init__(self, storage: Storage, models: LoadedModels) -> None:
         self.storage = storage
         self.models = models
 
@@ -73,14 +73,13 @@ class Gallery:
         not make it, ModelError when there is no `model`.
         """
         where = Path(path) if path is not None else places.default_gallery()
-        engine = opening.of(where)
-        if create and not engine.present(where, key):
+        if create and not opening.present(where, key):
             spec = registry.find_embedder(model)
-            storage = engine.create(where, spec.embedder_id, spec.dimension, key)
-            return cls(storage, LoadedModels(spec.name, storage.require, device, detector))
-        storage = engine.open(where, key)
-        made_by = storage.embedder_id.split(":")[0]
-        models = LoadedModels(model or made_by, storage.require, device, detector)
+            storage = opening.create_storage(where, spec.embedder_id, spec.dimension, key)
+            return cls(storage, LoadedModels(spec.name, storage, device, detector))
+        storage = opening.open_storage(where, key)
+        made_by = storage.reader.embedder_id.split(":")[0]
+        models = LoadedModels(model or made_by, storage, device, detector)
         try:
             if model is not None:
                 models.spec  # noqa: B018 (it is looked up and compared here)
@@ -183,12 +182,13 @@ class Gallery:
         from facecli.gallery.re_embed import re_embed, survey
 
         spec = registry.find_embedder(model)
+        file = opening.file_of(self.storage, REEMBED)
         if dry_run:
-            return survey(self.storage.file(REEMBED), spec)
+            return survey(file, spec)
         if to is not None:
-            opening.file(to, REEMBED)
+            opening.file_path(to, REEMBED)
         extractor = Extractor.load(spec, self.models.device, self.models.detector)
-        result = re_embed(self.storage.file(REEMBED), extractor, to, accept, workers, progress)
+        result = re_embed(file, extractor, to, accept, workers, progress)
         if to is None:
             self.models.take(model)
         return result
@@ -252,7 +252,7 @@ class Gallery:
         """
         from facecli.threshold.from_strangers import calibrate_strangers
 
-        subjects, inputs = self.storage.templates(), self._threshold_inputs()
+        subjects, inputs = self.storage.reader.templates(), self._threshold_inputs()
         result = calibrate_strangers(
             self.models.extractor, people, subjects, inputs, rate, assurance, workers
         )
@@ -264,16 +264,16 @@ class Gallery:
 
     def info(self) -> GalleryInfo:
         """Counts, embedder and operating point (None without a threshold or the embedder)."""
-        subjects, references = self.storage.counts()
+        reader = self.storage.reader
+        subjects, references = reader.counts()
         try:
             point = self.operating_point()
         except (CalibrationError, EmbedderMismatchError, ModelError):
             point = None
         return GalleryInfo(
-            self.storage.label, subjects, references, self.storage.embedder_id,
-            self.storage.dimension, self.storage.created_at, self.storage.size(), point,
-            self.storage.index(point.threshold if point else None),
-            encrypted=self.storage.encrypted,
+            self.storage.path, subjects, references, reader.embedder_id, reader.dimension,
+            reader.created_at, reader.size(), point,
+            reader.index(point.threshold if point else None), encrypted=reader.encrypted,
         )  # fmt: skip
 
     def audit(self) -> Audit:
@@ -283,15 +283,15 @@ class Gallery:
         """
         from facecli.evaluation.audit.audit import audit  # scipy costs 0.1 s
 
-        table = self._threshold_inputs().table()
+        reader, table = self.storage.reader, self._threshold_inputs().table()
         if table is None:
             raise CalibrationError(
-                f"the embedder {self.storage.embedder_id.split(':')[0]} comes without a reference "
+                f"the embedder {reader.embedder_id.split(':')[0]} comes without a reference "
                 "table, so no likeness can be judged: measure one with "
                 "`facecli threshold --calibrate pairs.csv`"
             )
-        with self.storage.snapshot():
-            references = tuple(self.storage.references())
+        with reader.snapshot():
+            references = tuple(reader.references())
         return audit(references, table)
 
     def _threshold_inputs(self) -> ThresholdInputs:

@@ -18,7 +18,7 @@ from facecli.gallery.loaded_models import LoadedModels
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import quality
 from facecli.recognition.pipeline import Source, ahead
-from facecli.storage.interface import Ranker, Vault
+from facecli.storage.interface import Ranker, Storage
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
 
@@ -61,7 +61,7 @@ class Search:
 
 
 def identify(
-    storage: Vault,
+    storage: Storage,
     models: LoadedModels,
     photos: Iterable[Source],
     *,
@@ -78,7 +78,7 @@ def identify(
     def read() -> Search:
         inputs = ThresholdInputs.of(storage, models.reference_table)
         point = operating_point.requested(inputs, threshold, fpir)
-        ranker = storage.ranker(exact, point.threshold)
+        ranker = storage.reader.ranker(exact, point.threshold)
         return Search(ranker, point, inputs.fitted_table(), min_quality, top)
 
     search, results = _ready(models, photos, read, workers)

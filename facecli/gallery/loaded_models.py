@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -13,25 +13,22 @@ from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Run
+from facecli.storage.interface import Storage, require_embedder
 
 
 class LoadedModels:
     """An embedder with its reference table, and a detector.
 
     Nothing is looked up before it is used: people can be removed without the model.
-    embedder: its name. require: called with its id; raises where the gallery is another's.
+    embedder: its name. storage: the gallery that it must have made.
     detector: what finds the faces, with either the same.
     """
 
     def __init__(
-        self,
-        embedder: str,
-        require: Callable[[str], object],
-        device: Device,
-        detector: DetectorName,
+        self, embedder: str, storage: Storage, device: Device, detector: DetectorName
     ) -> None:
         self._embedder = embedder
-        self._require = require
+        self._storage = storage
         self.device = device
         self.detector = detector
 
@@ -42,7 +39,7 @@ class LoadedModels:
         Raises ModelError when it is not there, EmbedderMismatchError when the gallery is another's.
         """
         spec = registry.find_embedder(self._embedder)
-        self._require(spec.embedder_id)
+        require_embedder(self._storage, spec.embedder_id)
         return spec
 
     @cached_property

@@ -27,9 +27,10 @@ from facecli.recognition import images
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Opened, decoded
 from facecli.storage.records import NewReference, ReferenceRow
-from facecli.storage.sqlite import sidecar, switch
-from facecli.storage.sqlite.connection import beside, explained
-from facecli.storage.sqlite.store import Store
+from facecli.storage.search import sidecar
+from facecli.storage.sqlite.beside import work_path
+from facecli.storage.sqlite.connection import explained
+from facecli.storage.sqlite.store import GalleryFile
 
 COMMIT_EVERY = 32  # photos
 SAME_FACE = 0.5  # overlap of two boxes: neighbours in a crowd share less, another detector's more
@@ -71,7 +72,7 @@ class _Shot:
 _Made = tuple[list[NewReference], list[LeftOut]]
 
 
-def survey(store: Store, spec: EmbedderSpec) -> ReEmbedding:
+def survey(store: GalleryFile, spec: EmbedderSpec) -> ReEmbedding:
     """What re-embedding would come to, as far as the photos' bytes tell; loads no model."""
     _require_another(store, spec)
     shots = list(_shots(store, {}))
@@ -82,7 +83,7 @@ def survey(store: Store, spec: EmbedderSpec) -> ReEmbedding:
 
 
 def re_embed(
-    store: Store,
+    store: GalleryFile,
     extractor: Extractor,
     to: Path | None,
     accept: Callable[[Sequence[LeftOut]], object],
@@ -101,13 +102,13 @@ def re_embed(
     _require_another(store, spec)
     if to is not None and to.exists():
         raise GalleryError(f"{to} is there already: name another file")
-    at = switch.work_path(store.path, spec.name)
-    with closing(Store.create(at, spec.embedder_id, spec.dimension, store.key)) as work:
+    at = work_path(store.path, spec.name)
+    with closing(GalleryFile.create(at, spec.embedder_id, spec.dimension, store.key)) as work:
         left_out = _work(store, work, extractor, workers, progress)
         if left_out:
             accept(left_out)
         put = partial(_put, work, frozenset(out.reference for out in left_out))
-        old = None if to else _copied(store)
+        old = None if to else store.copy_beside("before-re-embed")
         try:
             count = _elsewhere(store, to, put) if to else put(store)
         except BaseException:
@@ -122,8 +123,8 @@ def re_embed(
     return ReEmbedding(spec.embedder_id, count, tuple(left_out), to or store.path, old)
 
 
-def _require_another(store: Store, spec: EmbedderSpec) -> None:
-    if store.embedder_id == spec.embedder_id:
+def _require_another(store: GalleryFile, spec: EmbedderSpec) -> None:
+    if store.reader.embedder_id == spec.embedder_id:
         raise UsageError(f"{store.path} is {spec.name}'s already: name another --model")
 
 
@@ -131,14 +132,14 @@ def _require_another(store: Store, spec: EmbedderSpec) -> None:
 
 
 def _work(
-    store: Store,
-    work: Store,
+    store: GalleryFile,
+    work: GalleryFile,
     extractor: Extractor,
     workers: int | None,
     progress: Callable[[], object],
 ) -> list[LeftOut]:
     """Make the templates that are still to be made; returns the references that get none."""
-    done = {int(row.subject): row.photo_sha256 for row in work.references()}
+    done = {int(row.subject): row.photo_sha256 for row in work.reader.references()}
     left_out: list[LeftOut] = []
     waiting: list[NewReference] = []
     shots = list(_shots(store, done))
@@ -155,11 +156,11 @@ def _work(
     return left_out
 
 
-def _shots(store: Store, done: dict[int, str]) -> Iterator[_Shot]:
+def _shots(store: GalleryFile, done: dict[int, str]) -> Iterator[_Shot]:
     """Every photo with references that are not done, in the order they were enrolled."""
     shots: dict[str, _Shot] = {}
-    with store.snapshot():
-        for row in store.references():
+    with store.reader.snapshot():
+        for row in store.reader.references():
             shot = shots.setdefault(row.photo_sha256, _Shot(row.photo_sha256))
             shot.paths[row.path] = None
             if done.get(row.id) != row.photo_sha256:
@@ -239,27 +240,19 @@ def _overlap(a: Box, b: Box) -> float:
 # the switch ----------------------------------------------------------------------------------
 
 
-def _put(work: Store, left_out: frozenset[int], store: Store) -> int:
-    with work.snapshot():
-        return store.switch(work.embedder_id, work.dimension, work.references(), left_out)
+def _put(work: GalleryFile, left_out: frozenset[int], store: GalleryFile) -> int:
+    with work.reader.snapshot():
+        reader = work.reader
+        return store.switch_embedder(
+            reader.embedder_id, reader.dimension, reader.references(), left_out
+        )
 
 
-def _copied(store: Store) -> Path:
-    """The gallery as it is, in a new file beside it."""
-    old = beside(store.path, "before-re-embed")
-    with explained(old), atomic.draft(old) as draft:
-        draft.touch(0o600)
-        store.copy_to(draft)
-        atomic.place(draft, old)
-    return old
-
-
-def _elsewhere(store: Store, to: Path, put: Callable[[Store], int]) -> int:
+def _elsewhere(store: GalleryFile, to: Path, put: Callable[[GalleryFile], int]) -> int:
     """Switch a copy, and put it at `to` once it is whole."""
     with explained(to), atomic.draft(to) as draft:
-        draft.touch(0o600)
         store.copy_to(draft)
-        with closing(Store.open(draft, store.key)) as copy:
+        with closing(GalleryFile.open(draft, store.key)) as copy:
             count = put(copy)
             copy.compact()
         try:

@@ -7,9 +7,6 @@ without a template a thin dotted grey box: told apart by colour, also by the col
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facecli.common import atomic
 from facecli.common.enums import Outcome
 from facecli.common.errors import InputError
 from facecli.common.types import Decision, Image
@@ -96,24 +94,9 @@ def save(image: Image, path: Path) -> None:
     if not done:
         raise InputError(f"{path}: a {image.shape[1]} x {image.shape[0]} picture does not fit")
     try:
-        _replace(path, data.tobytes())
+        atomic.write(path, data.tobytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one step, through a file beside it (mkstemp makes it 0600)."""
-    handle, name = tempfile.mkstemp(prefix=".facecli-", suffix=path.suffix, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def _clip(box: tuple[float, float, float, float], width: int, height: int) -> Box:

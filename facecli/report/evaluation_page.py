@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli.common.files import private_folder, save_private
+from facecli.common import atomic
+from facecli.common.files import private_folder
 from facecli.evaluation.mistakes import Mistake, MistakeKind, Shown
 from facecli.evaluation.run import Evaluation
 from facecli.evaluation.searches import SearchResults
@@ -77,7 +78,7 @@ def write_plots(e: Evaluation, folder: Path) -> Iterator[Path]:
     for drawing in drawings(e):
         for suffix, content in ((".png", drawing.png), (".svg", drawing.svg)):
             path = folder / (drawing.name + suffix)
-            save_private(path, content)
+            atomic.write(path, content)
             yield path
 
 

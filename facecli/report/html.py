@@ -9,8 +9,8 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 
+from facecli.common import atomic
 from facecli.common.errors import UsageError
-from facecli.common.files import save_private
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,7 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def save(page: str, path: Path) -> None:
     """Write a page, readable by its owner only: it shows faces. Raises OSError."""
-    save_private(path, page.encode())
+    atomic.write(path, page.encode())
 
 
 def render(template: str, context: Mapping[str, object]) -> str:

@@ -11,11 +11,10 @@ from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable
 if TYPE_CHECKING:
     from facecli.gallery.re_embed import LeftOut, ReEmbedding
     from facecli.storage.copying import Copied
-    from facecli.storage.interface import Erasure
+    from facecli.storage.interface import Deleted, Erasure
     from facecli.storage.maintenance.encryption import Sealed
     from facecli.storage.maintenance.repair import Recovered, Repair
     from facecli.storage.records import Change, LogEntry
-    from facecli.storage.sqlite.deletion import Deleted
 
 _YOURS = (
     "backups, exports and copies elsewhere are yours to erase, and what an SSD, a snapshot or a "

@@ -16,7 +16,7 @@ from itertools import islice
 import numpy as np
 
 from facecli.common.errors import GalleryError
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Reader, Storage, require_embedder
 from facecli.storage.records import ReferenceRow
 
 AT_ONCE = 4096  # references: 8 MB of vectors of 512 values
@@ -42,74 +42,74 @@ class Copied:
 
 
 def copy(
-    source: Vault, target: Vault, progress: Callable[[int], object] = lambda _: None
+    source: Storage, target: Storage, progress: Callable[[int], object] = lambda _: None
 ) -> Copied:
     """Copy what `target` does not have yet, and compare. progress: told how many references went.
 
     Raises EmbedderMismatchError when another model made `target`, GalleryError when it holds
     people or choices that `source` does not, or when what it holds at the end is not the same.
     """
-    if source.label == target.label:
-        raise GalleryError(f"{source.label} cannot be copied onto itself: name another gallery")
-    target.require(source.embedder_id)
-    with source.snapshot():
-        people = {row.name: row for row in source.subjects()}
-        others = [row.name for row in target.subjects() if row.name not in people]
+    if source.path == target.path:
+        raise GalleryError(f"{source.path} cannot be copied onto itself: name another gallery")
+    require_embedder(target, source.reader.embedder_id)
+    with source.reader.snapshot():
+        people = {row.name: row for row in source.reader.subjects()}
+        others = [row.name for row in target.reader.subjects() if row.name not in people]
         if others:
             raise GalleryError(
-                f"{target.label} holds people that {source.label} does not, {others[0]!r} for "
+                f"{target.path} holds people that {source.path} does not, {others[0]!r} for "
                 "one: copy into a new gallery"
             )
         added = 0
-        for rows in _groups(source.references()):
+        for rows in _groups(source.reader.references()):
             added += target.adopt(people, rows)
             progress(len(rows))
         _copy_choices(source, target)
         _copy_observed(source, target)
-        there = contents(source)
-    here = contents(target)
+        there = contents(source.reader)
+    here = contents(target.reader)
     if here != there:
         raise GalleryError(
-            f"the copy is not the same: {source.label} has {_told(there)}, {target.label} "
+            f"the copy is not the same: {source.path} has {_told(there)}, {target.path} "
             f"{_told(here)}. It may have held others before: copy into a new gallery"
         )
     target.settle()
     return Copied(added, here)
 
 
-def contents(vault: Vault) -> Contents:
+def contents(reader: Reader) -> Contents:
     """Read the whole gallery. Each row's sha256 is added up, modulo 2^256."""
-    people = {row.name: row for row in vault.subjects()}
+    people = {row.name: row for row in reader.subjects()}
     total = sum(_digest([row.name, row.created_at, row.references]) for row in people.values())
     count = 0
-    for row in vault.references():
+    for row in reader.references():
         total += _digest(_facts(row), row.template.vector.astype("<f4").tobytes(),
                          row.face.landmarks.astype("<f4").tobytes())  # fmt: skip
         count += 1
-    choices = vault.calibrations()
+    choices = reader.calibrations()
     total += sum(_digest([i, asdict(choice)]) for i, choice in enumerate(choices))
-    subjects = vault.templates()
+    subjects = reader.templates()
     for name, template in zip(subjects.names, subjects.templates, strict=True):
         total += _digest([name], template.astype("<f4").tobytes())
     checksum = (total % (1 << 8 * SAME_BYTES)).to_bytes(SAME_BYTES, "big").hex()
     return Contents(len(people), count, len(choices), checksum)
 
 
-def _copy_choices(source: Vault, target: Vault) -> None:
-    wanted, there = source.calibrations(), target.calibrations()
+def _copy_choices(source: Storage, target: Storage) -> None:
+    wanted, there = source.reader.calibrations(), target.reader.calibrations()
     if wanted[: len(there)] != there:
         raise GalleryError(
-            f"{target.label} has threshold choices of its own: copy into a new gallery"
+            f"{target.path} has threshold choices of its own: copy into a new gallery"
         )
     for choice in wanted[len(there) :]:
         target.calibrate(choice)
 
 
-def _copy_observed(source: Vault, target: Vault) -> None:
+def _copy_observed(source: Storage, target: Storage) -> None:
     """So that the threshold is the same to the last digit where a sample is observed."""
-    _, observed = source.observed()
+    _, observed = source.reader.observed()
     if observed is not None:
-        revision, _ = target.observed()
+        revision, _ = target.reader.observed()
         target.keep_observed(revision, observed)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.files import lines, regular
 from facecli.common.names import name_fault
 from facecli.common.types import Face, FaceTemplate, Float32, Template
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Reader, Storage, require_embedder
 from facecli.storage.records import NewReference, ReferenceRow
 
 FORMAT = "facecli-gallery"
@@ -26,7 +25,7 @@ VERSION = 1
 _NOT_OURS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
-def export(store: Vault, path: Path) -> int:
+def export(reader: Reader, path: Path) -> int:
     """Write all references, templates included; returns how many. Whole or not at all, 0600.
 
     Raises GalleryError when the file cannot be written.
@@ -34,34 +33,30 @@ def export(store: Vault, path: Path) -> int:
     try:
         atomic.sweep(path.parent)
         with atomic.draft(path) as draft:
-            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as out:
-                with store.snapshot():
-                    count = _write(store, out)
-                out.flush()
-                os.fsync(out.fileno())
-            draft.replace(path)
+            with draft.open("w", encoding="utf-8", newline="\n") as out, reader.snapshot():
+                count = _write(reader, out)
+            atomic.place(draft, path, replace=True)
     except OSError as error:
         raise GalleryError(f"{path} cannot be written: {error.strerror}") from error
     return count
 
 
-def _write(store: Vault, out: TextIO) -> int:
-    count = store.counts()[1]
+def _write(reader: Reader, out: TextIO) -> int:
+    count = reader.counts()[1]
     header = {
         "format": FORMAT,
         "version": VERSION,
-        "embedder": store.embedder_id,
-        "dimension": store.dimension,
+        "embedder": reader.embedder_id,
+        "dimension": reader.dimension,
         "references": count,
     }
     out.write(json.dumps(header) + "\n")
-    for row in store.references():
+    for row in reader.references():
         out.write(json.dumps(_to_line(row), ensure_ascii=False) + "\n")
     return count
 
 
-def import_(store: Vault, path: Path) -> int:
+def import_(storage: Storage, path: Path) -> int:
     """Add what `export` wrote, in one transaction; returns how many references were new.
 
     Raises GalleryError for a file that is not whole, of another embedder, or not ours at all;
@@ -70,8 +65,8 @@ def import_(store: Vault, path: Path) -> int:
     try:
         with regular(path).open(encoding="utf-8") as text:
             every = lines(text)
-            promised = _promised(next(every, ""), store)
-            new = list(_read(every, store))
+            promised = _promised(next(every, ""), storage)
+            new = list(_read(every, storage.reader))
             if len(new) != promised:
                 raise ValueError(f"it promises {promised} references and holds {len(new)}")
     except OSError as error:
@@ -80,10 +75,12 @@ def import_(store: Vault, path: Path) -> int:
         raise EmbedderMismatchError(f"{path} is refused, nothing was imported: {error}") from error
     except _NOT_OURS as error:
         raise GalleryError(f"{path} is refused, nothing was imported: {error}") from error
-    return store.add(new)
+    added = storage.add(new)
+    storage.settle()
+    return added
 
 
-def _promised(line: str, store: Vault) -> object:
+def _promised(line: str, storage: Storage) -> object:
     """How many references the header says there are, once the rest of it fits."""
     try:
         header = json.loads(line)
@@ -93,7 +90,7 @@ def _promised(line: str, store: Vault) -> object:
         raise ValueError("it is not a gallery export")
     if header.get("version") != VERSION:
         raise ValueError(f"its version is {header.get('version')}, this facecli reads {VERSION}")
-    store.require(str(header.get("embedder")))
+    require_embedder(storage, str(header.get("embedder")))
     return header.get("references")
 
 
@@ -111,18 +108,18 @@ def _to_line(row: ReferenceRow) -> dict[str, Any]:
     }
 
 
-def _read(lines: Iterator[str], store: Vault) -> Iterator[NewReference]:
+def _read(lines: Iterator[str], reader: Reader) -> Iterator[NewReference]:
     for number, line in enumerate(lines, start=2):
         try:
-            yield _from_line(json.loads(line), store)
+            yield _from_line(json.loads(line), reader)
         except KeyError as error:
             raise ValueError(f"line {number} has no {error}") from error
         except _NOT_OURS as error:
             raise ValueError(f"line {number}: {error}") from error
 
 
-def _from_line(data: dict[str, Any], store: Vault) -> NewReference:
-    vector = _unpacked(data["vector"], (store.dimension,))
+def _from_line(data: dict[str, Any], reader: Reader) -> NewReference:
+    vector = _unpacked(data["vector"], (reader.dimension,))
     if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
         raise ValueError("the vector is not of unit norm")
     subject, path, index = data["subject"], data["path"], data["face"]
@@ -142,7 +139,7 @@ def _from_line(data: dict[str, Any], store: Vault) -> NewReference:
         _number(data["detection_score"]),
         _number(data["quality"]),
     )
-    found = FaceTemplate(face, Template(vector, store.embedder_id))
+    found = FaceTemplate(face, Template(vector, reader.embedder_id))
     return NewReference(subject, found, sha256, index, path)
 
 

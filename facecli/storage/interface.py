@@ -1,6 +1,6 @@
-"""What the commands need of a gallery, wherever it is kept: a file (`local`) or Milvus (`milvus`).
+"""What is asked of a gallery, wherever it is kept: in a file (`sqlite`) or in Milvus (`milvus`).
 
-What only a file has, an undo journal, the audit log, backups, is asked of `Vault.file`.
+What only a file has, an undo journal, the audit log, backups, is asked of `opening.file_of`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
+from facecli.common.errors import EmbedderMismatchError
 from facecli.common.types import Candidate, Float32
 from facecli.metrics.gallery_fit import Observed
 from facecli.storage.records import (
@@ -21,14 +23,48 @@ from facecli.storage.records import (
     SubjectRow,
     Subjects,
 )
-from facecli.storage.sqlite.deletion import Deleted
-from facecli.storage.sqlite.store import Store
 
 NOT_A_FILE = "a gallery in Milvus has no {what}: make a file of it with `facecli gallery copy`"
 
 
+# erasing -------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class Verification:
+class Called:
+    """One subject, enrolled or removed, by name."""
+
+    name: str
+
+
+class Group(Enum):
+    """REMOVED: all that could be undone. EVERYBODY: all people, enrolled or removed."""
+
+    REMOVED = auto()
+    EVERYBODY = auto()
+
+
+Whom = Called | Group
+"""Whom to erase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What was deleted. people: keys of their names, enrolled or removed; references: faces.
+
+    changes: of the journal. vectors: templates as stored; texts: names and paths, but for the
+    names of those who stay; both are empty where no bytes can be searched.
+    """
+
+    people: frozenset[str]
+    references: int
+    changes: int = 0
+    vectors: frozenset[bytes] = frozenset()
+    texts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSearch:
     """What a search of the files' bytes for all that was deleted came to.
 
     files: how many were searched; sought: byte strings, or rows where the files are out of reach;
@@ -39,9 +75,9 @@ class Verification:
 
     files: int
     sought: int
-    remains: tuple[Path, ...]
-    copies: tuple[Path, ...]
-    shared: int
+    remains: tuple[Path, ...] = ()
+    copies: tuple[Path, ...] = ()
+    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +90,7 @@ class Erasure:
     at: str
     deleted: Deleted
     busy: bool
-    verified: Verification
+    verified: ByteSearch
     unproven: tuple[str, ...] = ()
 
     @property
@@ -68,6 +104,9 @@ class Erasure:
         return not self.failed and not self.unproven
 
 
+# the gallery ---------------------------------------------------------------------------------
+
+
 class Ranker(Protocol):
     """A gallery's subjects, searched many times."""
 
@@ -78,28 +117,14 @@ class Ranker(Protocol):
         """The k best subjects for a (d,) float32 unit vector, best first, scored exactly."""
 
 
-class Vault(Protocol):
-    """An open gallery. Every method raises GalleryError when it cannot be read or written."""
+class Reader(Protocol):
+    """What an open gallery answers. Every method raises GalleryError when it cannot be read."""
 
     embedder_id: str
     dimension: int
     created_at: str
-
-    @property
-    def label(self) -> Path | str:
-        """Where it is, as the user names it."""
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether facecli itself keeps it encrypted."""
-
-    def file(self, what: str) -> Store:
-        """The file itself, for what only files have. Raises GalleryError where there is none."""
-
-    def close(self) -> None: ...
-
-    def require(self, embedder_id: str) -> None:
-        """Raise EmbedderMismatchError unless this embedder made the gallery."""
+    encrypted: bool
+    """Whether facecli itself keeps it encrypted."""
 
     # who is there
     def counts(self) -> tuple[int, int]: ...
@@ -112,31 +137,15 @@ class Vault(Protocol):
     def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]: ...
     def snapshot(self) -> AbstractContextManager[None]: ...
 
-    # what changes
-    def add(self, new: Sequence[NewReference]) -> int: ...
-    def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int: ...
-    def rename(self, old: str, new: str) -> None: ...
-    def merge(self, source: str, target: str) -> int: ...
-    def remove(self, name: str) -> int: ...
-    def remove_reference(self, name: str, reference_id: int) -> int: ...
-    def rehearsal(self) -> AbstractContextManager[None]: ...
-    def untouched(self) -> AbstractContextManager[None]: ...
-    def log_search(self, photo: str, subjects: Iterable[str]) -> None: ...
-
     # the threshold
     def calibration(self) -> CalibrationRow | None: ...
     def calibrations(self) -> tuple[CalibrationRow, ...]: ...
-    def calibrate(self, row: CalibrationRow) -> None: ...
     def observed(self) -> tuple[int, Observed | None]: ...
     def last_observed(self) -> tuple[int, Observed] | None: ...
     def observe(self) -> Observed | None: ...
-    def keep_observed(self, revision: int, observed: Observed) -> None: ...
 
-    # searching, and what is derived for it
-    def ranker(self, exact: bool, threshold: float) -> Ranker: ...
-
-    def settle(self) -> None:
-        """After writing: bring what is derived up to date, so that no search waits for it."""
+    def ranker(self, exact: bool, threshold: float) -> Ranker:
+        """What searches it. exact: rank as brute force would, whatever the size."""
 
     def index(self, threshold: float | None) -> IndexInfo:
         """What a search starts from. threshold: the one in force."""
@@ -147,8 +156,60 @@ class Vault(Protocol):
     def faults(self) -> list[str]:
         """What is wrong with it, a line each."""
 
-    # erasing
-    def doomed(self, subject: str | None, *, enrolled: bool) -> Deleted: ...
-    def erase(self, subject: str | None, *, enrolled: bool) -> Erasure: ...
-    def gallery_id(self) -> str: ...
-    def hashed(self, name: str) -> str: ...
+    def gallery_id(self) -> str:
+        """What names it in receipts: random, 32 hex digits."""
+
+    def hashed(self, name: str) -> str:
+        """A subject's name in receipts: keyed with the gallery's own secret, hex."""
+
+
+class Storage(Protocol):
+    """An open gallery: its reader answers, and here is what changes it.
+
+    Every method raises GalleryError when it cannot be written.
+    """
+
+    @property
+    def path(self) -> Path | str:
+        """Where it is, as the user names it."""
+
+    @property
+    def reader(self) -> Reader: ...
+
+    def close(self) -> None: ...
+
+    def add(self, new: Sequence[NewReference]) -> int: ...
+    def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int: ...
+    def rename(self, old: str, new: str) -> None: ...
+    def merge(self, source: str, target: str) -> int: ...
+    def remove(self, name: str) -> int: ...
+    def remove_reference(self, name: str, reference_id: int) -> int: ...
+    def calibrate(self, row: CalibrationRow) -> None: ...
+    def keep_observed(self, revision: int, observed: Observed) -> None: ...
+    def log_search(self, photo: str, subjects: Iterable[str]) -> None: ...
+
+    def rehearsal(self) -> AbstractContextManager[None]:
+        """Whatever is written inside is taken back at the end; others cannot write meanwhile."""
+
+    def untouched(self) -> AbstractContextManager[None]:
+        """Nothing can be written inside; others may: a dry run that takes long."""
+
+    def settle(self) -> None:
+        """After writing: bring what is derived up to date, so that no search waits for it."""
+
+    def doomed(self, whom: Whom) -> Deleted:
+        """What `erase` would delete. Raises GalleryError where nobody is called so."""
+
+    def erase(self, whom: Whom) -> Erasure:
+        """Delete them for good, and look whether anything of them is left."""
+
+
+def require_embedder(storage: Storage, embedder_id: str) -> None:
+    """Raise EmbedderMismatchError unless this embedder made the gallery."""
+    made_by = storage.reader.embedder_id
+    if made_by != embedder_id:
+        raise EmbedderMismatchError(
+            f"{storage.path} was made with the embedder {made_by}, not {embedder_id}: "
+            "their scores cannot be compared. Use --model with the gallery's own, "
+            "or enrol into another --gallery"
+        )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from facecli.common import atomic
 from facecli.common.errors import GalleryError
 from facecli.common.files import regular
 
@@ -81,8 +82,7 @@ def _from_file(path: Path) -> str:
 
 def _to_file(key: Key, path: Path) -> None:
     try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(key.digits + "\n")
+        atomic.write(path, f"{key.digits}\n".encode(), replace=False)
     except FileExistsError:
         raise GalleryError(f"{path} is there already, and no key is overwritten") from None
     except OSError as error:

@@ -1,65 +1,70 @@
-"""Which kind of gallery a path names, and the one that opens it."""
+"""Which kind of gallery a path names, told by its form alone, and how it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from facecli.common.errors import GalleryError, UsageError
-from facecli.storage.interface import NOT_A_FILE, Vault
+from facecli.storage.interface import NOT_A_FILE, Storage
 from facecli.storage.keys import Key
 from facecli.storage.milvus.address import is_address
 from facecli.storage.sqlite import connection
-from facecli.storage.sqlite.local import create_file, open_file
+from facecli.storage.sqlite.store import GalleryFile
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """present: whether there is a gallery; open; create, with embedder id and dimension."""
+def present(path: Path, key: Key | None = None) -> bool:
+    """Whether there is a gallery. Raises GalleryError where something else is there."""
+    if not is_address(path):
+        return connection.present(path, key)
+    from facecli.storage.milvus.store import MilvusStore  # pymilvus costs 0.7 s
 
-    present: Callable[[Path, Key | None], bool]
-    open: Callable[[Path, Key | None], Vault]
-    create: Callable[[Path, str, int, Key | None], Vault]
-
-
-def of(path: Path) -> Engine:
-    """What keeps the gallery that is named so: told by the form of the path alone."""
-    return MILVUS if is_address(path) else FILES
+    _refuse(key)
+    return MilvusStore.present(path)
 
 
-def file(path: Path, what: str) -> Path:
+def open_storage(path: Path, key: Key | None = None) -> Storage:
+    """Open what is there. key: that of an encrypted file.
+
+    Raises GalleryError where it is missing, foreign, too new, or the key does not fit, UsageError
+    where the address is not whole.
+    """
+    if not is_address(path):
+        return GalleryFile.open(path, key)
+    from facecli.storage.milvus.store import MilvusStore
+
+    _refuse(key)
+    return MilvusStore.open(path)
+
+
+def create_storage(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> Storage:
+    """Open the gallery, made first if it is not there; a new file is encrypted with `key`.
+
+    Raises EmbedderMismatchError when it is there and another embedder's.
+    """
+    if not is_address(path):
+        return GalleryFile.create(path, embedder_id, dimension, key)
+    from facecli.storage.milvus.store import MilvusStore
+
+    _refuse(key)
+    return MilvusStore.create(path, embedder_id, dimension)
+
+
+def file_of(storage: Storage, what: str) -> GalleryFile:
+    """The gallery file, for what only files have. Raises GalleryError for another, without it."""
+    if not isinstance(storage, GalleryFile):
+        raise GalleryError(NOT_A_FILE.format(what=what))
+    return storage
+
+
+def file_path(path: Path, what: str) -> Path:
     """The path of a gallery file. Raises GalleryError where it is in Milvus, without `what`."""
     if is_address(path):
         raise GalleryError(NOT_A_FILE.format(what=what))
     return path
 
 
-def _milvus_present(path: Path, key: Key | None) -> bool:
-    from facecli.storage.milvus.store import MilvusVault  # pymilvus costs 0.7 s
-
-    return MilvusVault.present(_without(path, key))
-
-
-def _milvus_open(path: Path, key: Key | None) -> Vault:
-    from facecli.storage.milvus.store import MilvusVault
-
-    return MilvusVault.open(_without(path, key))
-
-
-def _milvus_create(path: Path, embedder_id: str, dimension: int, key: Key | None) -> Vault:
-    from facecli.storage.milvus.store import MilvusVault
-
-    return MilvusVault.create(_without(path, key), embedder_id, dimension)
-
-
-def _without(path: Path, key: Key | None) -> Path:
+def _refuse(key: Key | None) -> None:
     if key is not None:
         raise UsageError(
             "--key-file is a gallery file's: encrypt a Milvus server's disks and its connection"
         )
-    return path
-
-
-FILES = Engine(connection.present, open_file, create_file)
-MILVUS = Engine(_milvus_present, _milvus_open, _milvus_create)

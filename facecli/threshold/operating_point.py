@@ -11,7 +11,7 @@ from facecli.common.timestamp import now
 from facecli.common.types import GalleryFit, OperatingPoint
 from facecli.metrics.gallery_fit import Observed, fit, fitted
 from facecli.metrics.reference_table import ReferenceTable, from_json
-from facecli.storage.interface import Vault
+from facecli.storage.interface import Reader, Storage
 from facecli.storage.records import CalibrationRow
 from facecli.storage.search import candidates
 
@@ -38,10 +38,10 @@ class ThresholdInputs:
     choice: CalibrationRow | None = None
 
     @classmethod
-    def of(cls, storage: Vault, built_in: ReferenceTable | None) -> ThresholdInputs:
+    def of(cls, storage: Storage, built_in: ReferenceTable | None) -> ThresholdInputs:
         """Those of a gallery as it is now."""
-        n, own = storage.subject_count(), own_nonmated_scores(storage)
-        return cls(storage.embedder_id, n, built_in, own, storage.calibration())
+        n, own = storage.reader.subject_count(), own_nonmated_scores(storage)
+        return cls(storage.reader.embedder_id, n, built_in, own, storage.reader.calibration())
 
     def table(self) -> ReferenceTable | None:
         """The non-mated scores that stand behind the choice: its own, else the embedder's.
@@ -71,28 +71,28 @@ class ThresholdInputs:
         return None if table is None else fitted(table, self.gallery_fit())
 
 
-def own_nonmated_scores(storage: Vault) -> Observed | None:
+def own_nonmated_scores(storage: Storage) -> Observed | None:
     """The gallery's own non-mated scores, read anew where its templates have changed.
 
     Among very many subjects the last ones hold until some hundredths of them have changed:
     reading again takes seconds, and could move nothing. None below two subjects.
     """
-    revision, kept = storage.observed()
-    if kept is not None or (kept := _last_if_still_true(storage)) is not None:
+    revision, kept = storage.reader.observed()
+    if kept is not None or (kept := _last_if_still_true(storage.reader)) is not None:
         return kept
-    found = storage.observe()
+    found = storage.reader.observe()
     if found is not None:
         with suppress(GalleryError):  # a reader without the right to write does without
             storage.keep_observed(revision, found)
     return found
 
 
-def _last_if_still_true(storage: Vault) -> Observed | None:
-    last, n = storage.last_observed(), storage.subject_count()
+def _last_if_still_true(reader: Reader) -> Observed | None:
+    last, n = reader.last_observed(), reader.subject_count()
     if last is None or n < candidates.SIDECAR_FROM:
         return None
     revision, kept = last
-    changed = candidates.drift(storage, revision, kept.n)
+    changed = candidates.drift(reader, revision, kept.n)
     return kept if changed <= candidates.tail_limit(kept.n) else None
 
 

@@ -18,7 +18,7 @@ import pytest
 from support.galleries import Command, blank, environment, hopper, write_variants
 from support.patience import LAST_RESORT
 
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 VIETNAMESE = "Nguyễn Văn Đức"
 MANY = 72  # photos: two groups are committed on the way, the rest at the end
@@ -127,8 +127,8 @@ def test_a_killed_run_leaves_a_sound_gallery_and_a_second_run_goes_on(command, m
         process.kill()
         process.communicate(timeout=LAST_RESORT)
         assert process.returncode == -signal.SIGKILL
-        store = Store.open(path)
-        assert store.check() == []
+        store = GalleryFile.open(path)
+        assert store.reader.check() == []
         store.close()
         assert kept < references(path) < MANY
         kept = references(path)
@@ -142,9 +142,9 @@ def test_two_runs_at_once_share_the_work(command: Command, many: Path, tmp_path:
     for run in runs:
         assert run.communicate(timeout=LAST_RESORT)[1] == ""
         assert run.returncode == 0
-    store = Store.open(path)
-    assert store.counts() == (1, MANY)
-    assert store.check() == []
+    store = GalleryFile.open(path)
+    assert store.reader.counts() == (1, MANY)
+    assert store.reader.check() == []
     store.close()
 
 
@@ -191,7 +191,7 @@ def test_without_room_on_the_disk_one_line_says_so_and_nothing_is_lost(
 
 
 def assert_sound(path: Path) -> None:
-    store = Store.open(path)
-    assert store.counts() == (1, MANY)
-    assert store.check() == []
+    store = GalleryFile.open(path)
+    assert store.reader.counts() == (1, MANY)
+    assert store.reader.check() == []
     store.close()

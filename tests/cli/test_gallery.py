@@ -69,7 +69,11 @@ def test_keeping_a_gallery_in_order(command: Command, tmp_path: Path):
     assert removed.stdout == f"removed {HANGUL} and 1 reference\n"
     assert command("gallery", "export", tmp_path / "e", "-g", path).stdout.startswith("wrote 2 ")
     info = json.loads(command("gallery", "info", "-g", path, "--json").stdout)
-    assert (info["subjects"], info["references"], info["embedder"]) == (1, 2, store.embedder_id)
+    assert (info["subjects"], info["references"], info["embedder"]) == (
+        1,
+        2,
+        store.reader.embedder_id,
+    )
     again = command("gallery", "import", tmp_path / "e", "-g", path)
     assert again.stdout == "imported 0 new references\n"
     command("gallery", "remove", VIETNAMESE, "-g", path, "-y")

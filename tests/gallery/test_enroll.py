@@ -13,7 +13,7 @@ from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.enroll import EnrollReport, EnrollStatus, enroll
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Opened
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 
 class CountingExtractor(Extractor):
@@ -40,24 +40,24 @@ def counting(extractor: Extractor) -> CountingExtractor:
 @pytest.fixture
 def store(tmp_path: Path):
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
-    opened = Store.create(tmp_path / "g.facecli", spec.embedder_id, spec.dimension)
+    opened = GalleryFile.create(tmp_path / "g.facecli", spec.embedder_id, spec.dimension)
     yield opened
     opened.close()
 
 
 def run(
-    store: Store, extractor: Extractor, *photos: tuple[Path, str], faces=FacesRule.LARGEST
+    store: GalleryFile, extractor: Extractor, *photos: tuple[Path, str], faces=FacesRule.LARGEST
 ) -> EnrollReport:
     labelled = [LabelledPhoto(path, subject) for path, subject in photos]
     return enroll(store, extractor.on(2), labelled, faces, None)
 
 
-def test_a_photo_becomes_a_reference_with_its_facts(store: Store, extractor: Extractor):
+def test_a_photo_becomes_a_reference_with_its_facts(store: GalleryFile, extractor: Extractor):
     report = run(store, extractor, (hopper(), "Grace Hopper"))
     assert [(i.path, i.subject, i.status, i.faces, i.failure) for i in report.items] == [
         (str(hopper()), "Grace Hopper", EnrollStatus.ENROLLED, 1, None)
     ]
-    (reference,) = store.references()
+    (reference,) = store.reader.references()
     photo = extractor.photo(hopper())
     assert reference.photo_sha256 == photo.sha256
     assert reference.path == str(hopper())
@@ -72,7 +72,7 @@ def test_a_renamed_copy_costs_a_hash_and_no_extraction(store, counting, tmp_path
     report = run(store, counting, (copy, "Grace Hopper"), (hopper(), "Grace Hopper"))
     assert [i.status for i in report.items] == [EnrollStatus.ALREADY] * 2
     assert len(counting.seen) == 1
-    assert store.counts() == (1, 1)
+    assert store.reader.counts() == (1, 1)
 
 
 def test_the_name_s_other_spelling_is_already_there(store, counting):
@@ -88,7 +88,7 @@ def test_the_same_photo_twice_in_a_run_is_one_reference(store, counting, tmp_pat
     report = run(store, counting, (hopper(), "Grace Hopper"), (copy, "Grace Hopper"))
     assert [i.status for i in report.items] == [EnrollStatus.ENROLLED, EnrollStatus.ALREADY]
     assert [i.faces for i in report.items] == [1, 0]
-    assert store.counts() == (1, 1)
+    assert store.reader.counts() == (1, 1)
 
 
 def test_bad_photos_are_reported_in_place_and_skipped(store, counting, tmp_path: Path):
@@ -104,13 +104,13 @@ def test_bad_photos_are_reported_in_place_and_skipped(store, counting, tmp_path:
     ]  # fmt: skip
     assert report.count(EnrollStatus.SKIPPED) == 5
     assert report.count(EnrollStatus.ENROLLED) == 1
-    assert store.counts() == (1, 1)
+    assert store.reader.counts() == (1, 1)
 
 
 def test_nobody_is_left_behind_by_a_run_without_a_face(store, extractor, tmp_path: Path):
     run(store, extractor, (blank(tmp_path / "blank.png"), "Grace Hopper"))
-    assert store.subjects() == ()
-    assert store.check() == []
+    assert store.reader.subjects() == ()
+    assert store.reader.check() == []
 
 
 @pytest.mark.parametrize(("rule", "faces", "reason"), [
@@ -122,9 +122,9 @@ def test_each_rule_for_a_photo_with_two_faces(store, extractor, tmp_path, rule, 
     photo = two_faces(tmp_path / "two.png")
     assert len(extractor.photo(photo).faces) == 2
     (item,) = run(store, extractor, (photo, "Crew"), faces=rule).items
-    assert item.faces == faces == store.counts()[1]
+    assert item.faces == faces == store.reader.counts()[1]
     assert (item.failure.reason if item.failure else None) is reason
-    assert [r.face_index for r in store.references()] == list(range(faces))
+    assert [r.face_index for r in store.reader.references()] == list(range(faces))
 
 
 def test_only_one_takes_a_photo_with_one_face(store, extractor):
@@ -135,18 +135,18 @@ def test_only_one_takes_a_photo_with_one_face(store, extractor):
 def test_a_photo_is_reported_only_once_it_is_committed(store, extractor, tmp_path: Path):
     write_variants(tmp_path / "in", hopper(), 40, width=160)
     photos = [LabelledPhoto(p, "Grace Hopper") for p in sorted((tmp_path / "in").iterdir())]
-    reader, reported, seen = Store.open(store.path), [], []
+    other, reported, seen = GalleryFile.open(store.path), [], []
 
     def progress(item) -> None:
         reported.append(item)
-        seen.append(reader.counts()[1])
+        seen.append(other.reader.counts()[1])
 
     report = enroll(store, extractor.on(2), photos, FacesRule.LARGEST, progress)
     assert reported == list(report.items)
     assert [i.path for i in report.items] == [str(p.path) for p in photos]
     assert all(count >= number for number, count in enumerate(seen, start=1))
     assert seen[0] < 40  # in groups: some are committed before the last was read
-    reader.close()
+    other.close()
 
 
 def test_an_interrupted_run_keeps_what_it_reported_and_goes_on(store, counting, tmp_path: Path):
@@ -161,20 +161,20 @@ def test_an_interrupted_run_keeps_what_it_reported_and_goes_on(store, counting, 
 
     with pytest.raises(KeyboardInterrupt):
         enroll(store, counting.on(2), photos, FacesRule.LARGEST, stop)
-    kept = store.counts()[1]
+    kept = store.reader.counts()[1]
     assert 10 <= kept < 40
     counting.seen.clear()
     report = enroll(store, counting.on(2), photos, FacesRule.LARGEST, None)
     assert report.count(EnrollStatus.ALREADY) == kept
     assert report.count(EnrollStatus.ENROLLED) == 40 - kept == len(counting.seen)
-    assert store.counts() == (1, 40)
-    assert store.check() == []
+    assert store.reader.counts() == (1, 40)
+    assert store.reader.check() == []
 
 
 def test_one_photo_may_be_two_subjects_reference(store, extractor, tmp_path: Path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(variant(collins(), 1))
     run(store, extractor, (photo, "Eileen Collins"), (photo, "The commander"))
-    assert [(s.name, s.references) for s in store.subjects()] == [
+    assert [(s.name, s.references) for s in store.reader.subjects()] == [
         ("Eileen Collins", 1), ("The commander", 1),
     ]  # fmt: skip

@@ -35,7 +35,7 @@ from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.verify import verify_without_gallery
 from facecli.recognition.model_zoo import registry
 from facecli.storage import export
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 VISITORS = ("홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"')
 
@@ -82,14 +82,14 @@ def test_candidates_are_ranked_one_per_subject_with_the_stored_scores(gallery, p
     (decision,) = answers(gallery, photos / "collins.jpg", top=3)
     assert [c.rank for c in decision.candidates] == [1, 2, 3]
     probe = extractor.photo(photos / "collins.jpg").faces[0].template.vector
-    subjects = gallery.storage.templates()
+    subjects = gallery.storage.reader.templates()
     scores = dict(zip(subjects.names, subjects.templates @ probe, strict=True))
     best = sorted(scores, key=scores.__getitem__, reverse=True)[:3]
     assert [c.subject for c in decision.candidates] == best
     for candidate in decision.candidates:
         assert candidate.score == pytest.approx(scores[candidate.subject], abs=1e-6)
-        subject = gallery.storage.find(candidate.subject)
-        rows = gallery.storage.references(subject.id)
+        subject = gallery.storage.reader.find(candidate.subject)
+        rows = gallery.storage.reader.references(subject.id)
         own = {r.id: r.template.vector @ probe for r in rows}
         assert candidate.reference_id == max(own, key=own.__getitem__)
 
@@ -123,7 +123,7 @@ def test_an_empty_gallery_knows_nobody(tmp_path: Path, photos: Path, extractor):
 def test_a_subject_removed_meanwhile_is_not_reported(gallery: Gallery, photos: Path):
     both = gallery.identify([photos / "hopper.jpg", photos / "hopper.jpg"])
     assert next(both).subject == "Grace Hopper"
-    other = Store.open(gallery.info().path)
+    other = GalleryFile.open(gallery.info().path)
     other.remove("Grace Hopper")
     other.close()
     after = next(both)
@@ -271,7 +271,7 @@ def test_another_embedder_s_gallery_is_refused_where_scores_are_wanted(foreign: 
         ):
             with pytest.raises(ModelError, match="made-up"):
                 use()
-        assert opened.storage.counts() == (2, 2)
+        assert opened.storage.reader.counts() == (2, 2)
 
 
 def test_people_can_be_kept_in_order_without_the_embedder(foreign: Path, tmp_path: Path):
@@ -281,13 +281,13 @@ def test_people_can_be_kept_in_order_without_the_embedder(foreign: Path, tmp_pat
         opened.storage.rename("Ada", "Ada Lovelace")
         assert export.export(opened.storage, tmp_path / "out.jsonl") == 2
         assert opened.storage.remove("Ada Lovelace") == 1
-        assert [s.name for s in opened.storage.subjects()] == ["Bob"]
-        assert opened.storage.faults() == []
+        assert [s.name for s in opened.storage.reader.subjects()] == ["Bob"]
+        assert opened.storage.reader.faults() == []
 
 
 def test_weights_of_the_same_name_that_are_others_are_refused(tmp_path: Path, photos: Path):
     name = registry.DEFAULT_EMBEDDER
-    Store.create(tmp_path / "g", f"{name}:ffffffffffffffff:p1-00000000", 192).close()
+    GalleryFile.create(tmp_path / "g", f"{name}:ffffffffffffffff:p1-00000000", 192).close()
     with Gallery.open(tmp_path / "g") as opened, pytest.raises(EmbedderMismatchError):
         answers(opened, photos / "hopper.jpg")
 
@@ -298,8 +298,8 @@ def test_what_cannot_be_a_name_is_refused(gallery: Gallery, name: str):
         gallery.storage.rename("Grace Hopper", name)
     with pytest.raises(UsageError):
         gallery.enroll([LabelledPhoto(hopper(), "Good"), LabelledPhoto(hopper(), name)])
-    assert "Grace Hopper" in {s.name for s in gallery.storage.subjects()}
-    assert "Good" not in {s.name for s in gallery.storage.subjects()}
+    assert "Grace Hopper" in {s.name for s in gallery.storage.reader.subjects()}
+    assert "Good" not in {s.name for s in gallery.storage.reader.subjects()}
 
 
 def test_opening_makes_a_gallery_only_when_asked(tmp_path: Path):
@@ -311,9 +311,9 @@ def test_opening_makes_a_gallery_only_when_asked(tmp_path: Path):
 
 
 def test_check_is_sound_and_finds_a_damaged_template(gallery: Gallery):
-    assert gallery.storage.faults() == []
+    assert gallery.storage.reader.faults() == []
     gallery.storage._db.execute("UPDATE subject SET template = zeroblob(768) WHERE id = 2")
-    assert any("not the mean" in fault for fault in gallery.storage.faults())
+    assert any("not the mean" in fault for fault in gallery.storage.reader.faults())
 
 
 def test_info_counts_the_write_ahead_log_too(gallery: Gallery):

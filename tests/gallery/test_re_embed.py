@@ -27,11 +27,11 @@ from facecli.gallery.gallery import Gallery
 from facecli.gallery.re_embed import re_embed
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
+from facecli.storage.interface import Called
 from facecli.storage.keys import Key
-from facecli.storage.maintenance import erasure
 from facecli.storage.records import NewReference
-from facecli.storage.sqlite import switch
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.beside import work_path
+from facecli.storage.sqlite.store import GalleryFile
 
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip")
 
@@ -72,11 +72,11 @@ def grid(command: Command, monkeypatch) -> Extractor:
 
 
 def rows(path: Path) -> dict[int, tuple[str, str, str, bytes]]:
-    store = Store.open(path)
-    assert store.check() == []
+    store = GalleryFile.open(path)
+    assert store.reader.check() == []
     found = {
         r.id: (r.subject, r.path, r.enrolled_at, r.template.vector.tobytes())
-        for r in store.references()
+        for r in store.reader.references()
     }
     store.close()
     return found
@@ -104,10 +104,10 @@ def test_templates_are_the_new_model_s_and_all_else_stays(
     (old,) = path.parent.glob("g.facecli.before-re-embed-*")
     assert rows(old) == before and old.stat().st_mode & 0o777 == 0o600
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, old.name]
-    store = Store.open(path)
-    assert (store.calibration(), store.changes()) == (None, ())
-    assert [e.action for e in store.log()][-1] == "re-embedded"
-    assert store.embedder_id.startswith("grid:")
+    store = GalleryFile.open(path)
+    assert (store.reader.calibration(), store.journal.changes()) == (None, ())
+    assert [e.action for e in store.audit_log.entries()][-1] == "re-embedded"
+    assert store.reader.embedder_id.startswith("grid:")
     store.close()
     found = command("identify", enrolled / "p" / "Grace" / "000.jpg", "--threshold", "0.9",
                     "--csv", "-g", path)  # fmt: skip
@@ -167,13 +167,13 @@ def test_the_same_face_is_found_by_its_place_and_a_copy_of_the_photo_will_do(
     command("enroll", photo, "-s", "Two", "--faces", "all", "-g", path)
     command("enroll", tmp_path / "copy.png", "-s", "One", "-g", path)
     photo.unlink()
-    store = Store.open(path)
-    assert store.counts() == (2, 3)
+    store = GalleryFile.open(path)
+    assert store.reader.counts() == (2, 3)
     store._db.execute("UPDATE reference SET face = 9 - face")  # the detector's order may change
-    boxes = {r.id: np.array(r.face.box) for r in store.references()}
+    boxes = {r.id: np.array(r.face.box) for r in store.reader.references()}
     done = re_embed(store, grid, None, pytest.fail, None, lambda: None)
     assert (done.references, done.left_out) == (3, ())
-    after = {r.id: r for r in store.references()}
+    after = {r.id: r for r in store.reader.references()}
     assert all(np.abs(after[i].face.box - boxes[i]).max() < 2 for i in boxes)
     assert not np.allclose(after[1].template.vector, after[2].template.vector)
     fresh = grid.photo(tmp_path / "copy.png")
@@ -185,10 +185,10 @@ def test_the_same_face_is_found_by_its_place_and_a_copy_of_the_photo_will_do(
     store._db.execute("UPDATE gallery SET embedder_id = 'other:1:p'")
     store._db.execute("UPDATE reference SET x1 = x1 + 900, x2 = x2 + 900 WHERE id = 1")
     store.close()
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     seen: list[int] = []
     re_embed(store, grid, None, lambda out: seen.extend(o.reference for o in out), 1, lambda: None)
-    assert seen == [1] and store.counts() == (2, 2)
+    assert seen == [1] and store.reader.counts() == (2, 2)
     store.close()
 
 
@@ -216,11 +216,11 @@ def test_killed_it_goes_on_where_it_was(command: Command, path: Path, grid: Extr
     worker.kill()
     worker.communicate()
     assert told == ["done\n"] * 2
-    if (work := switch.work_path(path, "grid")).exists():  # else it was quicker than the kill
+    if (work := work_path(path, "grid")).exists():  # else it was quicker than the kill
         assert rows(path) == before
         kept = len(rows(work))
         assert kept >= 2
-        store, steps = Store.open(path), []
+        store, steps = GalleryFile.open(path), []
         re_embed(store, grid, None, pytest.fail, None, lambda: steps.append(1))
         store.close()
         assert len(steps) == 5 - kept and not work.exists()
@@ -230,21 +230,21 @@ def test_killed_it_goes_on_where_it_was(command: Command, path: Path, grid: Extr
 def test_who_comes_meanwhile_is_not_lost_and_who_goes_does_not_come_back(
     path: Path, grid: Extractor
 ):
-    store, other = Store.open(path), Store.open(path)
+    store, other = GalleryFile.open(path), GalleryFile.open(path)
     stale = Gallery.open(path)
 
     def meanwhile() -> None:
-        if "Late" not in {s.name for s in other.subjects()}:
+        if "Late" not in {s.name for s in other.reader.subjects()}:
             other.add([reference("Late", 7)])
             other.remove("Eileen")
 
     with pytest.raises(GalleryError, match="1 of the references were enrolled while"):
         re_embed(store, grid, None, pytest.fail, 1, meanwhile)
-    assert {s.name for s in other.subjects()} == {"Grace", "Late"}
+    assert {s.name for s in other.reader.subjects()} == {"Grace", "Late"}
     assert [p.name for p in path.parent.glob("*before*")] == []
     done = re_embed(store, grid, None, lambda out: None, 1, meanwhile)
     assert (done.references, [out.subject for out in done.left_out]) == (3, ["Late"])
-    assert {s.name for s in store.subjects()} == {"Grace"} and store.check() == []
+    assert {s.name for s in store.reader.subjects()} == {"Grace"} and store.reader.check() == []
     with pytest.raises(EmbedderMismatchError, match="re-embedded meanwhile"):
         other.add([reference("Later", 8)])
     with pytest.raises(EmbedderMismatchError, match="re-embedded meanwhile"):
@@ -257,28 +257,31 @@ def test_who_comes_meanwhile_is_not_lost_and_who_goes_does_not_come_back(
 
 def test_an_encrypted_gallery_stays_encrypted(path: Path, tmp_path: Path, grid: Extractor):
     pytest.importorskip("sqlcipher3", reason="NOT CHECKED: pip install 'facecli[encrypted]'")
-    plain, locked, key = Store.open(path), tmp_path / "locked", Key("ab" * 32)
+    plain, locked, key = GalleryFile.open(path), tmp_path / "locked", Key("ab" * 32)
     new = [NewReference(r.subject, FaceTemplate(r.face, r.template), r.photo_sha256, r.face_index,
-                        r.path) for r in plain.references()]  # fmt: skip
-    store = Store.create(locked, plain.embedder_id, plain.dimension, key)
+                        r.path) for r in plain.reader.references()]  # fmt: skip
+    store = GalleryFile.create(locked, plain.reader.embedder_id, plain.reader.dimension, key)
     store.add(new)
     plain.close()
     done = re_embed(store, grid, tmp_path / "to", pytest.fail, None, lambda: None)
     assert re_embed(store, grid, None, pytest.fail, None, lambda: None).old is not None
     for file in tmp_path.glob("*"):
         assert file == path or b"Grace" not in file.read_bytes(), file
-    copy = Store.open(tmp_path / "to", key)
-    assert copy.check() == store.check() == [] and done.references == copy.counts()[1] == 5
+    copy = GalleryFile.open(tmp_path / "to", key)
+    assert (
+        copy.reader.check() == store.reader.check() == []
+        and done.references == copy.reader.counts()[1] == 5
+    )
     copy.close()
     store.close()
 
 
 def test_an_erasure_takes_unfinished_work_with_it(path: Path, grid: Extractor):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     with pytest.raises(ZeroDivisionError):
         re_embed(store, grid, None, pytest.fail, 1, lambda: 1 // 0)
-    work = switch.work_path(path, "grid")
+    work = work_path(path, "grid")
     assert work.exists()
-    assert erasure.one(store, "Grace").complete
+    assert store.erase(Called("Grace")).complete
     assert not work.exists()
     store.close()

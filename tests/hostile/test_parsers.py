@@ -26,7 +26,7 @@ from facecli.recognition import images
 from facecli.recognition.model_zoo import registry
 from facecli.report.formats import printable
 from facecli.storage import export as portable
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 T = TypeVar("T")
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL")
@@ -146,21 +146,21 @@ def test_a_reference_table(table: dict[str, object], data: st.DataObject) -> Non
 def export(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     store = new_store(tmp_path_factory.mktemp("export") / "g")
     store.add([reference("Ada", 1), reference("Bob", 2)])
-    portable.export(store, store.path.with_name("out"))
+    portable.export(store.reader, store.path.with_name("out"))
     store.close()
     return store.path.with_name("out").read_bytes()
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def target(tmp_path_factory: pytest.TempPathFactory) -> GalleryFile:
     return new_store(tmp_path_factory.mktemp("target") / "g")
 
 
 @quick
 @given(st.data())
-def test_an_export(target: Store, export: bytes, tmp_path: Path, data: st.DataObject) -> None:
+def test_an_export(target: GalleryFile, export: bytes, tmp_path: Path, data: st.DataObject) -> None:
     """Any value in any field, or any damage to the bytes: refused whole, or all of it sound."""
-    before = target.counts()
+    before = target.reader.counts()
     lines = [json.loads(line) for line in export.splitlines()]
     if data.draw(st.booleans()):
         line = data.draw(st.sampled_from(lines))
@@ -171,9 +171,9 @@ def test_an_export(target: Store, export: bytes, tmp_path: Path, data: st.DataOb
     (tmp_path / "x").write_bytes(content)
     added = answered(lambda: portable.import_(target, tmp_path / "x"), GalleryError)
     if added is None:
-        assert target.counts() == before
-    assert target.check() == []
-    assert (target.embedder_id, target.dimension) == (EMBEDDER, DIMENSION)
+        assert target.reader.counts() == before
+    assert target.reader.check() == []
+    assert (target.reader.embedder_id, target.reader.dimension) == (EMBEDDER, DIMENSION)
 
 
 FACTS = (

@@ -173,7 +173,7 @@ def gallery(tmp_path: Path, extractor) -> Iterator[Gallery]:
 
 def check_fit(gallery: Gallery) -> float:
     """The point in force rests on the people enrolled now; returns its threshold."""
-    rows = list(gallery.storage.references())
+    rows = list(gallery.storage.reader.references())
     names = sorted({row.subject for row in rows})
     vectors = np.stack([row.template.vector for row in rows])
     owners = np.array([names.index(row.subject) for row in rows])
@@ -214,20 +214,20 @@ def test_an_import_is_followed(gallery: Gallery, tmp_path: Path) -> None:
 
 def test_what_was_observed_is_kept_until_the_people_change(gallery: Gallery) -> None:
     gallery.operating_point()
-    revision, kept = gallery.storage.observed()
+    revision, kept = gallery.storage.reader.observed()
     assert kept is not None and kept.n == 5
     gallery.storage.rename("visitor 1", "somebody")
-    assert gallery.storage.observed() == (revision, kept), "a name changes no score"
+    assert gallery.storage.reader.observed() == (revision, kept), "a name changes no score"
     gallery.storage.remove("somebody")
-    assert gallery.storage.observed() == (revision + 1, None)
+    assert gallery.storage.reader.observed() == (revision + 1, None)
     gallery.operating_point()
-    assert gallery.storage.observed()[1] is not None
+    assert gallery.storage.reader.observed()[1] is not None
 
 
 def test_another_reader_sees_the_fit_without_doing_it_again(gallery: Gallery) -> None:
     gallery.operating_point()
     with Gallery.open(gallery.storage.path) as reader:
-        assert reader.storage.observed() == gallery.storage.observed()
+        assert reader.storage.reader.observed() == gallery.storage.reader.observed()
         assert reader.operating_point() == gallery.operating_point()
 
 

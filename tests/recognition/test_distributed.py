@@ -97,7 +97,7 @@ def rows(path: Path) -> list[tuple]:
     with Gallery.open(path) as gallery:
         return [
             (r.id, r.subject, r.photo_sha256, r.path, r.face_index, r.template.vector.tobytes())
-            for r in gallery.storage.references()
+            for r in gallery.storage.reader.references()
         ]
 
 

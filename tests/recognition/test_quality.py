@@ -166,7 +166,7 @@ def test_of_several_faces_the_poor_ones_are_left_out(
     (item,) = gallery.enroll([LabelledPhoto(photo, "Both")], faces=FacesRule.ALL).items
     assert (item.status, item.faces) == (EnrollStatus.ENROLLED, 1)
     assert item.failure is not None and item.failure.reason is Reason.LOW_QUALITY
-    (reference,) = gallery.storage.references()
+    (reference,) = gallery.storage.reader.references()
     assert reference.face_index == kept[0][0]
     assert reference.face.box == pytest.approx(kept[0][1].box)
 

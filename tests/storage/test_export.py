@@ -13,7 +13,7 @@ from support.galleries import new_store, reference, unit_vector
 
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.storage import export
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 NAMES = ("홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"', "A  B")
 
@@ -23,7 +23,7 @@ def exported(tmp_path: Path) -> Path:
     """The export of a gallery with four subjects of two references each."""
     store = new_store(tmp_path / "from.facecli")
     store.add([reference(name, 10 * i + j) for i, name in enumerate(NAMES) for j in (1, 2)])
-    assert export.export(store, tmp_path / "out.jsonl") == 8
+    assert export.export(store.reader, tmp_path / "out.jsonl") == 8
     store.close()
     return tmp_path / "out.jsonl"
 
@@ -35,23 +35,27 @@ def target(tmp_path: Path):
     store.close()
 
 
-def contents(store: Store) -> list[tuple]:
+def contents(store: GalleryFile) -> list[tuple]:
     return [
         (r.subject, r.template.vector.tobytes(), r.face.box, r.face.landmarks.tobytes(),
          r.face.detection_score, r.face.quality, r.photo_sha256, r.face_index, r.path)
-        for r in store.references()
+        for r in store.reader.references()
     ]  # fmt: skip
 
 
-def test_a_round_trip_keeps_everything_to_the_bit(exported: Path, target: Store, tmp_path: Path):
-    source = Store.open(tmp_path / "from.facecli")
+def test_a_round_trip_keeps_everything_to_the_bit(
+    exported: Path, target: GalleryFile, tmp_path: Path
+):
+    source = GalleryFile.open(tmp_path / "from.facecli")
     assert export.import_(target, exported) == 8
     assert contents(target) == contents(source)
-    assert [s.name for s in target.subjects()] == [s.name for s in source.subjects()]
-    np.testing.assert_array_equal(target.templates().templates, source.templates().templates)
-    assert target.check() == []
+    assert [s.name for s in target.reader.subjects()] == [s.name for s in source.reader.subjects()]
+    np.testing.assert_array_equal(
+        target.reader.templates().templates, source.reader.templates().templates
+    )
+    assert target.reader.check() == []
     assert export.import_(target, exported) == 0  # a second time adds nothing
-    assert target.counts() == (4, 8)
+    assert target.reader.counts() == (4, 8)
     source.close()
 
 
@@ -65,11 +69,11 @@ def test_the_file_is_its_owner_s_and_lines_of_json(exported: Path):
 
 
 def test_an_export_that_cannot_be_written_leaves_the_old_one(exported: Path, tmp_path: Path):
-    source = Store.open(tmp_path / "from.facecli")
+    source = GalleryFile.open(tmp_path / "from.facecli")
     (tmp_path / "folder").mkdir()
     for place in (tmp_path / "folder", tmp_path / "no" / "such", exported / "below"):
         with pytest.raises(GalleryError, match="cannot be written"):
-            export.export(source, place)
+            export.export(source.reader, place)
     source.close()
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
@@ -107,18 +111,20 @@ HOSTILE = {
 }
 
 
-def refused(target: Store, path: Path, says: str, error: type[Exception] = GalleryError) -> None:
+def refused(
+    target: GalleryFile, path: Path, says: str, error: type[Exception] = GalleryError
+) -> None:
     target.add([reference("Already here", 99)])
     with pytest.raises(error, match=says) as caught:
         export.import_(target, path)
     assert "nothing was imported" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert [s.name for s in target.subjects()] == ["Already here"]
-    assert target.check() == []
+    assert [s.name for s in target.reader.subjects()] == ["Already here"]
+    assert target.reader.check() == []
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_one_bad_line_refuses_the_whole_file(exported: Path, target: Store, kind: str):
+def test_one_bad_line_refuses_the_whole_file(exported: Path, target: GalleryFile, kind: str):
     field, value, says = HOSTILE[kind]
     lines = exported.read_text("utf-8").splitlines()
     row = json.loads(lines[3])
@@ -128,7 +134,7 @@ def test_one_bad_line_refuses_the_whole_file(exported: Path, target: Store, kind
 
 
 @pytest.mark.parametrize("field", ["subject", "vector", "box", "landmarks", "face", "path"])
-def test_a_line_that_lacks_a_field_names_it(exported: Path, target: Store, field: str):
+def test_a_line_that_lacks_a_field_names_it(exported: Path, target: GalleryFile, field: str):
     lines = exported.read_text("utf-8").splitlines()
     row = json.loads(lines[3])
     del row[field]
@@ -151,22 +157,24 @@ def test_a_line_that_lacks_a_field_names_it(exported: Path, target: Store, field
     (lambda text: text.splitlines()[0] + "\nnull\n", "line 2"),
     (lambda text: text.splitlines()[0] + '\n"text"\n', "line 2"),
 ])  # fmt: skip
-def test_a_file_that_is_not_whole_is_refused(exported: Path, target: Store, change, says: str):
+def test_a_file_that_is_not_whole_is_refused(
+    exported: Path, target: GalleryFile, change, says: str
+):
     exported.write_text(change(exported.read_text("utf-8")), "utf-8")
     refused(target, exported, says)
 
 
-def test_bytes_that_are_no_text_are_refused(exported: Path, target: Store):
+def test_bytes_that_are_no_text_are_refused(exported: Path, target: GalleryFile):
     exported.write_bytes(exported.read_bytes() + b"\xff\xfe")
     refused(target, exported, "utf-8")
 
 
-def test_another_embedder_s_export_is_refused(exported: Path, target: Store):
+def test_another_embedder_s_export_is_refused(exported: Path, target: GalleryFile):
     exported.write_text(exported.read_text("utf-8").replace("made-up:", "another:", 1), "utf-8")
     refused(target, exported, "another:", EmbedderMismatchError)
 
 
-def test_a_file_that_is_not_there_is_one_line(target: Store, tmp_path: Path):
+def test_a_file_that_is_not_there_is_one_line(target: GalleryFile, tmp_path: Path):
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(GalleryError, match="cannot be read"):
             export.import_(target, path)

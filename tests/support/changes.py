@@ -10,11 +10,11 @@ from pathlib import Path
 from support.galleries import reference
 
 from facecli.storage import export
-from facecli.storage.maintenance import erasure
+from facecli.storage.interface import Group
 from facecli.storage.maintenance.backup import backup
 from facecli.storage.records import CalibrationRow
 from facecli.storage.search import candidates
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 EXPORTS, EACH = 6, 4
 Change = tuple[str, ...]
@@ -88,7 +88,7 @@ def imported(which: int) -> list[tuple[str, int]]:
     return [(f"I{which}-{i}", 1_000_000 + 100 * which + i) for i in range(EACH)]
 
 
-def do(store: Store, change: Change) -> None:
+def do(store: GalleryFile, change: Change) -> None:
     """Make the change."""
     verb, *words = change
     folder = store.path.parent
@@ -98,16 +98,16 @@ def do(store: Store, change: Change) -> None:
         "rename": lambda: store.rename(*words),
         "merge": lambda: store.merge(*words),
         "remove": lambda: store.remove(words[0]),
-        "undo": store.undo,
-        "purge": lambda: erasure.removed(store),
+        "undo": store.journal.undo,
+        "purge": lambda: store.erase(Group.REMOVED),
         "calibrate": lambda: store.calibrate(by_hand(float(words[0]))),
         "backup": lambda: backup(store, folder / f"backup-{words[0]}"),
-        "export": lambda: export.export(store, folder / f"export-{words[0]}"),
+        "export": lambda: export.export(store.reader, folder / f"export-{words[0]}"),
         "sidecar": lambda: store.path.with_name("g.rabitq").unlink(missing_ok=True),
     }
     doing[verb]()
-    if store.subject_count():
-        candidates.keep_in_step(store)
+    if store.reader.subject_count():
+        candidates.keep_in_step(store.reader)
 
 
 def by_hand(threshold: float) -> CalibrationRow:

@@ -21,18 +21,18 @@ from support.galleries import environment, new_store, reference
 from support.patience import LAST_RESORT
 
 from facecli.storage.export import export
-from facecli.storage.maintenance import erasure
+from facecli.storage.interface import Called
 from facecli.storage.maintenance.backup import backup
 from facecli.storage.records import CalibrationRow, mean_template
 from facecli.storage.search import candidates
-from facecli.storage.search.ranker import Ranking, faults
-from facecli.storage.sqlite.store import Store
+from facecli.storage.search.ranker import FileRanker, faults
+from facecli.storage.sqlite.store import GalleryFile
 
 EACH = 1_000_000  # photo numbers of a writer
 AT_LEAST = 6  # operations of each process, however little time it gets
 
 
-def write(store: Store, who: int) -> Iterator[None]:
+def write(store: GalleryFile, who: int) -> Iterator[None]:
     """Change people that are this writer's, and let no change be refused."""
     draw, photo = random.Random(who), who * EACH
     for turn in range(1, EACH // 4):
@@ -42,54 +42,62 @@ def write(store: Store, who: int) -> Iterator[None]:
         store.rename(name, f"{name} the Second")
         yield
         if draw.random() < 0.5:
-            store.undo(newest(store, name))
+            store.journal.undo(newest(store, name))
         else:
             store.merge(f"{name} the Second", "Everybody")
         yield
         store.calibrate(CalibrationRow("set by hand", "none", None, 0.5, None, "", ""))
         yield
         if turn % 5 == 0:
-            candidates.keep_in_step(store)
+            candidates.keep_in_step(store.reader)
         if turn % 7 == 0:
             backup(store, store.path.with_name(f"backup-{who}"), replace=True)
             yield
-        if turn % 11 == 0 and (mine := [s.name for s in store.subjects() if f"W{who}-" in s.name]):
-            erasure.one(store, draw.choice(mine))
+        if turn % 11 == 0 and (
+            mine := [s.name for s in store.reader.subjects() if f"W{who}-" in s.name]
+        ):
+            store.erase(Called(draw.choice(mine)))
             yield
 
 
-def newest(store: Store, name: str) -> int:
+def newest(store: GalleryFile, name: str) -> int:
     """The number of the newest change of the subject that was called so."""
-    return next(change.id for change in store.changes() if change.name == name)
+    return next(change.id for change in store.journal.changes() if change.name == name)
 
 
-def read(store: Store, who: int) -> Iterator[None]:
+def read(store: GalleryFile, who: int) -> Iterator[None]:
     """Ask everything at one moment, and want one story."""
     draw = random.Random(who)
     for turn in range(10**9):
-        ranking = Ranking.open(store, exact=turn % 2 == 0)
-        with store.snapshot():
-            rows, found, counts = store.subjects(), store.templates(), store.counts()
+        ranking = FileRanker.open(store.reader, exact=turn % 2 == 0)
+        with store.reader.snapshot():
+            rows, found, counts = (
+                store.reader.subjects(),
+                store.reader.templates(),
+                store.reader.counts(),
+            )
             assert counts == (len(rows), sum(row.references for row in rows)), counts
             assert sorted(found.names) == sorted(row.name for row in rows)
             at = draw.randrange(len(rows))
-            vectors = store.vectors(found.ids[at])[1]
+            vectors = store.reader.vectors(found.ids[at])[1]
             assert np.array_equal(mean_template(list(vectors)), found.templates[at])
             best = ranking.best(found.templates[at], 1)[0]
             assert best.score > 1 - 1e-5, (best, found.names[at])
         yield
         if turn % 9 == 0:
-            export(store, store.path.with_name(f"export-{who}"))
+            export(store.reader, store.path.with_name(f"export-{who}"))
             yield
 
 
-def work(path: Path, job: Callable[[Store, int], Iterator[None]], who: int, seconds: float) -> int:
+def work(
+    path: Path, job: Callable[[GalleryFile, int], Iterator[None]], who: int, seconds: float
+) -> int:
     """Do it for so long, and AT_LEAST so many times; how many operations that were."""
     end = time.time() + seconds
     candidates.SIDECAR_FROM, candidates.tail_limit = 1, lambda count: 20
     operations = 0
     while time.time() < end or operations < AT_LEAST:
-        store = Store.open(path)
+        store = GalleryFile.open(path)
         for _ in job(store, who + 1000 * operations):
             operations += 1
             over = time.time() > end and operations >= AT_LEAST
@@ -122,10 +130,10 @@ def gather(folder: Path, writers: int, readers: int, seconds: float) -> int:
         process.stdin.flush()
     told = [process.communicate(timeout=seconds + LAST_RESORT) for process in processes]
     assert [errors for _, errors in told] == [""] * len(people), told
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     candidates.SIDECAR_FROM = 1
-    wrong = [fault for fault in store.check() if "erasure was not finished" not in fault]
-    assert (wrong, faults(store)) == ([], [])
+    wrong = [fault for fault in store.reader.check() if "erasure was not finished" not in fault]
+    assert (wrong, faults(store.reader)) == ([], [])
     assert not [p.name for p in folder.iterdir() if p.name.startswith(".")]
     store.close()
     assert all(int(out) for out, _ in told), told

@@ -19,7 +19,7 @@ from support.places import ROOT, TESTS
 from facecli.common.types import Face, FaceTemplate, Template
 from facecli.storage.records import NewReference
 from facecli.storage.sqlite import connection
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 DIMENSION = 192
 EMBEDDER = "made-up:0123456789abcdef:p1-00000000"
@@ -40,9 +40,9 @@ def reference(subject: str, seed: int, photo: int | None = None) -> NewReference
     return NewReference(subject, found, f"{photo:064x}", 0, f"photos/{subject}/{photo}.jpg")
 
 
-def new_store(path: Path) -> Store:
+def new_store(path: Path) -> GalleryFile:
     """An empty gallery of the made-up embedder."""
-    return Store.create(path, EMBEDDER, DIMENSION)
+    return GalleryFile.create(path, EMBEDDER, DIMENSION)
 
 
 def old_gallery(path: Path) -> None:

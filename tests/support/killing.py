@@ -44,10 +44,10 @@ from support.networks import network
 import facecli.storage.search.quantised  # noqa: F401 (loaded once, not by every writer)
 from facecli.gallery.gallery import Gallery
 from facecli.storage import export
-from facecli.storage.maintenance import erasure
+from facecli.storage.interface import Group
 from facecli.storage.search import candidates, ranker
-from facecli.storage.search.ranker import Ranking
-from facecli.storage.sqlite.store import Store
+from facecli.storage.search.ranker import FileRanker
+from facecli.storage.sqlite.store import GalleryFile
 
 MODEL = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip", "--name", "grid")
 UNFINISHED = "an erasure was not finished"
@@ -68,7 +68,7 @@ class Attack:
         for which in range(EXPORTS):
             other = new_store(folder / "other" / str(which))
             other.add([reference(name, number) for name, number in imported(which)])
-            export.export(other, folder / f"in-{which}")
+            export.export(other.reader, folder / f"in-{which}")
             other.close()
         store = new_store(self.path)
         for _ in range(6):
@@ -118,9 +118,9 @@ class Attack:
         shutil.rmtree(old, ignore_errors=True)
         old.mkdir()
         old_gallery(old / "g")
-        self._forked(lambda tell: Store.open(old / "g"), self.draw.uniform(0, 0.03))
-        store = Store.open(old / "g")
-        assert ([s.name for s in store.subjects()], store.check()) == (["Ada"], [])
+        self._forked(lambda tell: GalleryFile.open(old / "g"), self.draw.uniform(0, 0.03))
+        store = GalleryFile.open(old / "g")
+        assert ([s.name for s in store.reader.subjects()], store.reader.check()) == (["Ada"], [])
         store.close()
         assert sorted(p.name for p in old.iterdir()) == ["g"]
 
@@ -137,8 +137,8 @@ class Attack:
 
         self._forked(move, self.draw.uniform(0.05, 0.7))
         assert shas(path) == before
-        store = Store.open(path)
-        moved = store.embedder_id.startswith("grid:")
+        store = GalleryFile.open(path)
+        moved = store.reader.embedder_id.startswith("grid:")
         store.close()
         assert not [p for p in path.parent.iterdir() if p.name.startswith(".")]
         if not moved:
@@ -185,7 +185,7 @@ class Attack:
         return self.model.next(self.draw, self.number)
 
     def _change_for_ever(self, tell: Callable[[str], None]) -> None:
-        store = Store.open(self.path)
+        store = GalleryFile.open(self.path)
         while True:
             change = self._next()
             tell("\t".join(change))
@@ -220,17 +220,17 @@ class Attack:
 
     def _look(self, pending: Change | None) -> None:
         """The gallery is sound, and is what the model is, perhaps after the pending change."""
-        store = Store.open(self.path)
+        store = GalleryFile.open(self.path)
         left = {p.name for p in self.folder.iterdir() if p.name.startswith(".")}
         assert not left, left
-        faults = store.check()
+        faults = store.reader.check()
         after = copy.deepcopy(self.model)
         if pending is not None:
             after.apply(pending)
         if any(UNFINISHED in fault for fault in faults):
             assert pending is not None and pending[0] == "purge" and len(faults) == 1, faults
-            erasure.removed(store)
-        assert [*store.check(), *ranker.faults(store)] == []
+            store.erase(Group.REMOVED)
+        assert [*store.reader.check(), *ranker.faults(store.reader)] == []
         if not matches(self.path, self.model, store):
             assert matches(self.path, after, store), (pending, after)
             self.model = after
@@ -247,19 +247,19 @@ def _write(handle: int, line: str) -> None:
     os.write(handle, (line + "\n").encode())
 
 
-def matches(path: Path, model: Model | None, opened: Store | None = None) -> bool:
+def matches(path: Path, model: Model | None, opened: GalleryFile | None = None) -> bool:
     """Whether the gallery is sound and, template for template, what the model says."""
-    store = opened or Store.open(path)
+    store = opened or GalleryFile.open(path)
     try:
         people: dict[str, set[int]] = {}
-        for row in store.references():
+        for row in store.reader.references():
             number = int(row.photo_sha256, 16)
             people.setdefault(row.subject, set()).add(number)
             assert np.array_equal(row.template.vector, unit_vector(number)), row
         if model is None:
-            return store.check() == []
-        choice = store.calibration()
-        return (people, len(store.changes()), choice and choice.threshold) == (
+            return store.reader.check() == []
+        choice = store.reader.calibration()
+        return (people, len(store.journal.changes()), choice and choice.threshold) == (
             {name: set(numbers) for name, numbers in model.people.items()},
             len(model.journal),
             model.threshold,
@@ -269,13 +269,13 @@ def matches(path: Path, model: Model | None, opened: Store | None = None) -> boo
             store.close()
 
 
-def agrees(store: Store) -> None:
+def agrees(store: GalleryFile) -> None:
     """Who is enrolled is found through the sidecar, and nobody else."""
-    if not (subjects := store.templates()).ids:
+    if not (subjects := store.reader.templates()).ids:
         return
     for exact in (False, True):
-        ranker = Ranking.open(store, exact)
-        with store.snapshot():
+        ranker = FileRanker.open(store.reader, exact)
+        with store.reader.snapshot():
             for row in (0, len(subjects.ids) // 2, -1):
                 best = ranker.best(subjects.templates[row], len(subjects.ids) + 1)
                 assert subjects.ids[row] in {r.id for r in best if r.score > 1 - 1e-5}
@@ -284,10 +284,10 @@ def agrees(store: Store) -> None:
 
 def shas(path: Path) -> list[str]:
     """The photos of a sound gallery."""
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     try:
-        assert store.check() == []
-        return sorted(row.photo_sha256 for row in store.references())
+        assert store.reader.check() == []
+        return sorted(row.photo_sha256 for row in store.reader.references())
     finally:
         store.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.galleries import Command, collins, hopper, new_store, reference, write_variants
 
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_enroll(command: Command, tmp_path: Path):
     other = command("enroll", collins(), "-s", "Eileen Collins", "-g", path, "--dry-run")
     assert "enrolled 1, already there 0" in other.stdout
     assert path.read_bytes() == before
-    store = Store.open(path)
-    assert [s.name for s in store.subjects()] == ["Grace Hopper"]
+    store = GalleryFile.open(path)
+    assert [s.name for s in store.reader.subjects()] == ["Grace Hopper"]
     store.close()
 
 

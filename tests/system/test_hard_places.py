@@ -13,7 +13,7 @@ from support.patience import LAST_RESORT
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
 from facecli.common.errors import GalleryError
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 
 def python(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
@@ -118,16 +118,16 @@ def connect(where, **more):  # SQLite's own file system without shared memory an
     return whole(where + ("&" if "?" in where else "?") + "vfs=unix-none", **more | {"uri": True})
 sqlite3.connect = connect
 from facecli.storage.maintenance.backup import backup
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 from support.galleries import new_store, reference
 for name in sys.argv[1:]:
     store = new_store(Path(name))
     store.add([reference("Bob", 2)])
     store.close()
-    store = Store.open(Path(name))
+    store = GalleryFile.open(Path(name))
     backup(store, Path(name + ".copy"))
     mode = store._db.execute("PRAGMA journal_mode").fetchone()[0]
-    print(mode, *store.check(), *(s.name for s in store.subjects()))
+    print(mode, *store.reader.check(), *(s.name for s in store.reader.subjects()))
     store.close()
 """
 
@@ -144,8 +144,8 @@ def test_without_shared_memory_a_new_gallery_works_and_one_from_elsewhere_keeps_
     assert done.communicate(timeout=LAST_RESORT) == ("delete Bob\ndelete Ada Bob\n", "")
     for path, names in ((tmp_path / "new", ["Bob"]), (moved, ["Ada", "Bob"])):
         for copy in (path, path.with_name(path.name + ".copy")):
-            store = Store.open(copy)
-            assert [s.name for s in store.subjects()] == names and store.check() == []
+            store = GalleryFile.open(copy)
+            assert [s.name for s in store.reader.subjects()] == names and store.reader.check() == []
             store.close()
 
 
@@ -180,8 +180,8 @@ def test_without_hard_links_two_that_make_a_gallery_at_once_lose_nothing(tmp_pat
         maker.stdin.flush()
     for maker in makers:
         assert maker.communicate(timeout=LAST_RESORT)[1] == ""
-    store = Store.open(tmp_path / "g")
-    assert [s.name for s in store.subjects()] == ["S0", "S1", "S2", "S3"]
+    store = GalleryFile.open(tmp_path / "g")
+    assert [s.name for s in store.reader.subjects()] == ["S0", "S1", "S2", "S3"]
     store.close()
 
 
@@ -200,10 +200,10 @@ def test_a_log_cut_anywhere_gives_the_gallery_as_of_some_write(tmp_path: Path):
         folder.mkdir()
         (folder / "g").write_bytes(whole[""])
         (folder / "g-wal").write_bytes(whole["-wal"][:cut])
-        after = Store.open(folder / "g")
-        assert after.check() == []
-        subjects, references = after.counts()
-        assert subjects == references == len(after.templates().ids)
+        after = GalleryFile.open(folder / "g")
+        assert after.reader.check() == []
+        subjects, references = after.reader.counts()
+        assert subjects == references == len(after.reader.templates().ids)
         counts.append(subjects)
         after.close()
     assert counts == sorted(counts) and counts[0] == 0 and counts[-1] >= 10
@@ -213,22 +213,23 @@ def test_a_log_cut_anywhere_gives_the_gallery_as_of_some_write(tmp_path: Path):
 FULL = """
 import resource, sys
 from pathlib import Path
-from facecli.storage.maintenance import erasure
+from facecli.storage.interface import Called
 from facecli.storage.maintenance.backup import backup
 from facecli.common.errors import FacecliError
 from facecli.storage.export import export, import_
 from facecli.storage.records import CalibrationRow
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 from support.galleries import reference
-store = Store.open(Path(sys.argv[1]))
+store = GalleryFile.open(Path(sys.argv[1]))
 folder, row = store.path.parent, CalibrationRow("by hand", "none", None, 0.5, None, "", "")
 verbs = {
     "add": lambda: store.add([reference("New", 99)]), "rename": lambda: store.rename("S1", "T1"),
     "merge": lambda: store.merge("S1", "S2"), "remove": lambda: store.remove("S3"),
-    "undo": store.undo, "calibrate": lambda: store.calibrate(row),
-    "import": lambda: import_(store, folder / "in"), "export": lambda: export(store, folder / "o"),
-    "backup": lambda: backup(store, folder / "b"), "purge": lambda: erasure.one(store, "S4"),
-    "migrate": lambda: Store.open(folder / "old" / "g"),
+    "undo": store.journal.undo, "calibrate": lambda: store.calibrate(row),
+    "import": lambda: import_(store, folder / "in"),
+    "export": lambda: export(store.reader, folder / "o"),
+    "backup": lambda: backup(store, folder / "b"), "purge": lambda: store.erase(Called("S4")),
+    "migrate": lambda: GalleryFile.open(folder / "old" / "g"),
 }
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 for name, verb in verbs.items():
@@ -249,8 +250,8 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path: Path, room: int):
     store = new_store(tmp_path / "g.facecli")
     store.add([reference(f"S{seed}", seed) for seed in range(8)])
     store.remove("S0")
-    export(store, tmp_path / "in")
-    before = store.changes()
+    export(store.reader, tmp_path / "in")
+    before = store.journal.changes()
     (tmp_path / "old").mkdir()
     old_gallery(tmp_path / "old" / "g")
     store.close()
@@ -259,12 +260,12 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path: Path, room: int):
     assert (done.returncode, errors) == (0, "")
     failed = out.split()
     assert len(failed) >= 2
-    after, old = Store.open(store.path), Store.open(tmp_path / "old" / "g")
-    left = [fault for fault in after.check() if "erasure was not finished" not in fault]
-    assert (left, old.check()) == ([], [])
+    after, old = GalleryFile.open(store.path), GalleryFile.open(tmp_path / "old" / "g")
+    left = [fault for fault in after.reader.check() if "erasure was not finished" not in fault]
+    assert (left, old.reader.check()) == ([], [])
     if room == 0:
         assert len(failed) == 11
-        assert (after.counts(), after.changes()) == ((7, 7), before)
+        assert (after.reader.counts(), after.journal.changes()) == ((7, 7), before)
     assert list(tmp_path.glob(".*")) == [] and (tmp_path / "b").exists() == ("backup" not in failed)
     after.close()
     old.close()
@@ -275,4 +276,4 @@ def test_a_folder_in_the_place_of_the_log_is_one_line(tmp_path: Path):
     store.close()
     (tmp_path / "g-wal").mkdir()
     with pytest.raises(GalleryError, match="check that you may write"):
-        Store.open(tmp_path / "g").add([reference("Ada", 1)])
+        GalleryFile.open(tmp_path / "g").add([reference("Ada", 1)])

@@ -14,11 +14,10 @@ from support import company
 from support.galleries import environment, new_store, reference
 from support.patience import LAST_RESORT
 
-from facecli.storage.maintenance import erasure
-from facecli.storage.search import candidates
-from facecli.storage.search.ranker import Ranking
-from facecli.storage.sqlite import sidecar
-from facecli.storage.sqlite.store import Store
+from facecli.storage.interface import Called
+from facecli.storage.search import candidates, sidecar
+from facecli.storage.search.ranker import FileRanker
+from facecli.storage.sqlite.store import GalleryFile
 
 SEED = 7
 
@@ -52,15 +51,15 @@ def test_a_sidecar_under_way_while_somebody_is_erased_is_not_left(
 
     def late(gallery: Path, made: sidecar.Sidecar) -> None:
         monkeypatch.setattr(sidecar, "write", written)
-        other = Store.open(store.path)
-        assert erasure.one(other, "S7").complete
+        other = GalleryFile.open(store.path)
+        assert other.erase(Called("S7")).complete
         other.close()
         written(gallery, made)  # with S7 in it
 
     monkeypatch.setattr(sidecar, "write", late)
-    candidates.keep_in_step(store)
+    candidates.keep_in_step(store.reader)
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".rabitq"] == []
-    Ranking.open(store)
+    FileRanker.open(store.reader)
     header = sidecar.peek(store.path, sidecar.Kind.RABITQ)
     assert header is not None and header.count == 19
     store.close()

@@ -92,7 +92,7 @@ def test_log_files_and_sidecars_of_an_open_gallery_are_its_owner_s(
     monkeypatch.setattr(candidates, "SIDECAR_FROM", 1)
     with closing(new_store(tmp_path / "new" / "g")) as store:
         store.add([reference(f"P{seed}", seed) for seed in range(40)])
-        candidates.keep_in_step(store)
+        candidates.keep_in_step(store.reader)
         names = {path.name for path in (tmp_path / "new").iterdir()}
         assert names == {"g", "g-wal", "g-shm", "g.rabitq"}
         assert too_open(tmp_path) == []
@@ -105,7 +105,7 @@ def test_a_writer_killed_on_the_way_leaves_nothing_for_others(
         "import os, sys; sys.path[:0] = [sys.argv[2]]\n"
         "from pathlib import Path\n"
         "from facecli.storage.maintenance import backup\n"
-        "from facecli.storage.sqlite.store import Store\n"
+        "from facecli.storage.sqlite.store import GalleryFile\n"
         "from support.galleries import new_store, reference\n"
         "store = new_store(Path(sys.argv[1])); store.add([reference('A', 1)])\n"
         "backup._check = lambda *_: os._exit(9)\n"

@@ -142,11 +142,11 @@ def test_every_way_in_gives_the_same_template(
         with Gallery.open(tmp_path / way, create=True) as gallery:
             gallery.models.extractor = extractor  # loaded once
             gallery.enroll(labelled(paths, subject).photos)
-            (rows[way],) = gallery.storage.references()
+            (rows[way],) = gallery.storage.reader.references()
             export.export(gallery.storage, tmp_path / "e")
         with Gallery.open(tmp_path / f"{way}-imported", create=True) as gallery:
             assert export.import_(gallery.storage, tmp_path / "e") == 1
-            (rows[f"{way}, imported"],) = gallery.storage.references()
+            (rows[f"{way}, imported"],) = gallery.storage.reader.references()
     with Gallery.open(tmp_path / "table") as gallery:
         gallery.models.extractor = extractor
         assert [d.candidates[0].score for d in gallery.identify([photo, photo.read_bytes()])] == (
@@ -206,7 +206,7 @@ def test_a_template_of_nan_in_the_file_is_an_error_and_no_score(
         gallery.models.extractor = extractor
         with pytest.raises(GalleryError, match="not finite"):
             list(gallery.identify([photos / "probes" / "090.jpg"], threshold=-0.99))
-        assert gallery.storage.faults() != []
+        assert gallery.storage.reader.faults() != []
 
 
 def test_no_option_takes_nan(command: Command, photos: Path, tmp_path: Path):

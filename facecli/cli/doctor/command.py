@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import GalleryOption, JsonOption, KeyOption, show
+from facecli.cli.options import GalleryOption, JsonOption, KeyOption, print_report
 
 
 def doctor(
@@ -25,6 +25,6 @@ def doctor(
     from facecli.cli.doctor.listing import diagnosis_row, diagnosis_text
 
     found = examine(gallery, key_file)
-    show(diagnosis_row(found), diagnosis_text(found), as_json)
+    print_report(diagnosis_row(found), diagnosis_text(found), as_json)
     if check and found.faults:
         raise typer.Exit(1)

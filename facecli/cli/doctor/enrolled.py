@@ -27,7 +27,7 @@ def enrolled(named: Path | None, key_file: str | None = None) -> Iterator[Check]
     mend = f"facecli gallery check --repair --gallery '{path}', or put a backup back"
     try:
         key = None if key_file is None else keys.read(key_file)
-        if named is None and not opening.of(path).present(path, key):
+        if named is None and not opening.present(path, key):
             detail = f"{path}: nobody is enrolled yet"
             yield Check(Part.GALLERY, "file", Verdict.NOTE, detail, "facecli enroll PHOTOS")
             return
@@ -41,7 +41,7 @@ def _opened(opened: Gallery, path: Path, mend: str) -> Iterator[Check]:
     from facecli.storage.sqlite.connection import SCHEMA_VERSION
 
     info = opened.info()
-    if faults := opened.storage.faults():
+    if faults := opened.storage.reader.faults():
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         yield Check(Part.GALLERY, "file", Verdict.FAULT, f"{path}: {faults[0]}{more}", mend)
     else:

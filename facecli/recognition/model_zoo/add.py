@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
-import tempfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from facecli.common import atomic
 from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
-from facecli.common.places import home, private_folder
+from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
 from facecli.recognition.model_zoo.optimise import rewritten
 from facecli.recognition.model_zoo.registry import SHIPPED, known_models, read_manifest
@@ -89,11 +88,11 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
         spec = replace(spec, rewritten=folder / "rewritten.onnx", rewritten_sha256=sha256)
     _refuse_another(folder / "model.toml", spec)
     try:
-        private_folder(folder)
-        _write(spec.path, content)
+        own_folder(folder)
+        atomic.write(spec.path, content)
         if spec.rewritten is not None and faster is not None:
-            _write(spec.rewritten, faster)
-        _write(folder / "model.toml", _as_toml(spec).encode())
+            atomic.write(spec.rewritten, faster)
+        atomic.write(folder / "model.toml", _as_toml(spec).encode())
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
     return read_manifest(folder / "model.toml")[0]
@@ -181,17 +180,3 @@ def _toml_value(value: str | float | bool) -> str:
     if isinstance(value, str):
         value = "".join(c if c.isprintable() else " " for c in value)
     return json.dumps(value, ensure_ascii=False)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing, 0600: a new file in the same folder, to the disk, then renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.error import HTTPError
 
 from facecli.common.errors import ModelError, UsageError
-from facecli.common.places import home, private_folder
+from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.add import facts_by_sha256, install, require_consent
 from facecli.recognition.model_zoo.registry import find_known, read_manifest, verify_files
 from facecli.recognition.model_zoo.specs import EmbedderSpec
@@ -59,7 +59,7 @@ def pull_model(
         return there
     _require_network()
     pinned = _pinned(sha256 or known.url_sha256)
-    part = private_folder(home() / "models") / f".{pinned}.part"
+    part = own_folder(home() / "models") / f".{pinned}.part"
     _download(url or known.url, part, progress)
     _require_sha256(part, pinned, url or known.url)
     try:

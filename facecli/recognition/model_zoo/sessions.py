@@ -13,16 +13,16 @@ import hashlib
 import io
 import os
 import platform
-import tempfile
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
 
+from facecli.common import atomic
 from facecli.common.enums import Device
 from facecli.common.errors import DeviceError, ModelError
-from facecli.common.places import cache_home, private_folder
+from facecli.common.places import cache_home, own_folder
 
 PROVIDERS = {
     Device.CUDA: "CUDAExecutionProvider",
@@ -131,19 +131,15 @@ def _on_cpu(weights: bytes, threads: int) -> Any:
 
 def _optimised(weights: bytes, file: Path, key: bytes, threads: int) -> Any:
     """The session of a network whose optimised graph is put into the cache, whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=private_folder(file.parent), prefix=".")  # 0600
-    os.close(handle)
-    draft = Path(name)
-    try:
+    own_folder(file.parent)
+    with atomic.draft(file) as draft:
         options = _options(threads)
-        options.optimized_model_filepath = name
+        options.optimized_model_filepath = str(draft)
         options.add_session_config_entry("session.save_model_format", "ORT")
         made = _made(weights, options)
         graph = draft.read_bytes()
         draft.write_bytes(graph + _digest(key, graph))
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+        atomic.place(draft, file, replace=True)
     _sweep(file.parent)
     return made
 
@@ -169,8 +165,9 @@ def _digest(key: bytes, graph: bytes) -> bytes:
 
 def _sweep(folder: Path) -> None:
     """Leave the KEPT newest files: those of runtimes long replaced would stay for ever."""
+    atomic.sweep(folder)
     with suppress(OSError):  # another process sweeps, too
-        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        files = sorted(folder.glob("*.ort"), key=lambda file: file.stat().st_mtime, reverse=True)
         for file in files[KEPT:]:
             file.unlink()
 

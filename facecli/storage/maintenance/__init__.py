@@ -1,1 +1,4 @@
-"""Whole gallery files: copied, repaired, erased from, encrypted."""
+"""Whole gallery files: copied, repaired, encrypted. It works on files, so it imports `sqlite`.
+
+It must never know Milvus, and destroys nothing before the new file is whole.
+"""

@@ -17,11 +17,12 @@ from pathlib import Path
 from facecli.common import atomic
 from facecli.common.errors import GalleryError
 from facecli.storage.keys import Key
-from facecli.storage.maintenance import erasure
-from facecli.storage.sqlite import sidecar, sqlcipher
+from facecli.storage.search import sidecar
+from facecli.storage.sqlite import leftovers, sqlcipher
+from facecli.storage.sqlite.beside import is_own
 from facecli.storage.sqlite.byte_search import Needles, pieces
 from facecli.storage.sqlite.connection import explained, present
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 _SECONDS = 5.0  # to wait for programs that have the gallery open
 _BLOCK = bytes(1 << 20)
@@ -53,25 +54,24 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
         raise GalleryError(f"{path} is {'encrypted with this key' if new else 'readable'} already")
     if not present(path, old):
         raise GalleryError(f"there is no gallery at {path}")
-    with closing(Store.open(path, old)) as store:  # brought up to date, and its key tried
-        references = store.counts()[1]
+    with closing(GalleryFile.open(path, old)) as gallery:  # brought up to date, and its key tried
+        references = gallery.reader.counts()[1]
     if dry_run:
         return Sealed(references, 0, ())
     with explained(path):
         with atomic.draft(path) as draft, closing(_alone(path, old)) as db:
-            draft.touch(0o600)
             sqlcipher.copy(db, draft, new)
             count = _check(db, draft, new)
             overwritten = _swap(db, draft, path)
         sidecar.discard(path)
-    with closing(Store.open(path, new)) as store:
-        return Sealed(count, overwritten, _readable(store))
+    with closing(GalleryFile.open(path, new)) as gallery:
+        return Sealed(count, overwritten, _readable(gallery))
 
 
 def _opens(path: Path, key: Key | None) -> bool:
     try:
         if there := present(path, key):
-            Store.open(path, key).close()
+            GalleryFile.open(path, key).close()
         return there
     except GalleryError:
         return False
@@ -99,8 +99,6 @@ def _check(db: sqlite3.Connection, draft: Path, key: Key | None) -> int:
         counts = [int(each.execute(ask).fetchone()[0]) for each in (db, made)]
     if faults or counts[0] != counts[1]:
         raise GalleryError(f"nothing was changed: the copy is not sound ({faults or counts})")
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
     return counts[0]
 
 
@@ -114,14 +112,14 @@ def _swap(db: sqlite3.Connection, draft: Path, path: Path) -> int:
     if sys.platform == "win32":
         db.close()
         path.replace(old)
-        draft.replace(path)
+        atomic.place(draft, path)
         return _overwrite(old)
     try:
         os.link(path, old)
     except OSError:  # a file system without hard links: then its place on disk is not known
-        draft.replace(path)
+        atomic.place(draft, path, replace=True)
         return 0
-    draft.replace(path)
+    atomic.place(draft, path, replace=True)
     return _overwrite(old)
 
 
@@ -136,11 +134,11 @@ def _overwrite(path: Path) -> int:
     return size
 
 
-def _readable(store: Store) -> tuple[Path, ...]:
+def _readable(gallery: GalleryFile) -> tuple[Path, ...]:
     """Other files in the folder that hold templates or paths of the gallery in the clear."""
     sought: set[bytes] = set()
-    for row in islice(store.references(), _SOUGHT):
+    for row in islice(gallery.reader.references(), _SOUGHT):
         sought.update(pieces(row.template.vector.tobytes()))
         sought.add(row.path.encode())
-    found = erasure.search(store.path, Needles(sought))
-    return tuple(file for file in found if found[file] and not erasure.is_own(file, store.path))
+    found = leftovers.search(gallery.path, Needles(sought))
+    return tuple(file for file in found if found[file] and not is_own(file, gallery.path))

@@ -14,28 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from facecli.common import atomic
 from facecli.common.errors import GalleryError
-from facecli.common.types import Face, FaceTemplate, Template
+from facecli.common.types import FaceTemplate
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, NewReference
-from facecli.storage.sqlite import consistency, sidecar
-from facecli.storage.sqlite.connection import (
-    beside,
-    connect_to_read,
-    explained,
-    present,
-    sql_errors,
-)
+from facecli.storage.search import sidecar
+from facecli.storage.sqlite import beside, consistency, reference_rows
+from facecli.storage.sqlite.connection import connect_to_read, explained, present, sql_errors
 from facecli.storage.sqlite.consistency import Mended
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.reader import CHOICE
+from facecli.storage.sqlite.reference_rows import StoredReference
+from facecli.storage.sqlite.store import GalleryFile
 
 _SMALLEST = 512  # bytes: no row of `reference` is smaller, so a file holds no more of them
-_REFERENCE = (
-    "id, subject_id, vector, x1, y1, x2, y2, landmarks, detection_score, quality, "
-    "photo_sha256, face, path"
-)
-_CHOICE = "id, basis, target, target_rate, threshold, scores, made_from, made_at, n"
 Row = tuple[Any, ...]  # as SQLite gives it, of any type where its page is damaged
 
 
@@ -82,8 +73,8 @@ def repair(
     if not present(path, key):
         raise GalleryError(f"there is no gallery at {path}")
     try:
-        with closing(Store.open(path, key)) as store:
-            return _mended(store, drop_orphans, dry_run)
+        with closing(GalleryFile.open(path, key)) as gallery:
+            return _mended(gallery, drop_orphans, dry_run)
     except GalleryError as error:
         if not isinstance(error.__cause__, sql_errors()) or _is_passing(error):
             raise
@@ -95,24 +86,21 @@ def _is_passing(error: GalleryError) -> bool:
     return any(word in str(error) for word in ("locked", "busy", "readonly", "full", "disk I/O"))
 
 
-def _mended(store: Store, drop_orphans: bool, dry_run: bool) -> Repair:
-    if store.key is not None:
-        store.check()  # raises at a damaged page; writing to one, SQLCipher says "read-only"
+def _mended(gallery: GalleryFile, drop_orphans: bool, dry_run: bool) -> Repair:
+    if gallery.key is not None:
+        # It raises at a damaged page; writing to one, SQLCipher says "read-only".
+        gallery.reader.check()
     if dry_run:
-        with store.rehearsal():
-            return Repair(None, store.mend(drop_orphans), None)
-    copy = beside(store.path, "before-repair")
-    with explained(copy), atomic.draft(copy) as draft:
-        draft.touch(0o600)
-        store.copy_to(draft)
-        atomic.place(draft, copy)
+        with gallery.rehearsal():
+            return Repair(None, gallery.mend(drop_orphans), None)
+    copy = gallery.copy_beside("before-repair")
     try:
-        mended = store.mend(drop_orphans)
+        mended = gallery.mend(drop_orphans)
     except BaseException:
         copy.unlink()
         raise
-    with explained(store.path):
-        sidecar.discard(store.path)
+    with explained(gallery.path):
+        sidecar.discard(gallery.path)
     return Repair(copy, mended, None)
 
 
@@ -133,17 +121,18 @@ def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
             ) from error
         names = {row[0]: row[1] for row in _rows(path, key, "subject", "id, name")
                  if isinstance(row[1], str)}  # fmt: skip
-        rows = [row for row in _rows(path, key, "reference", _REFERENCE) if _sound(row, dimension)]
-        choices = list(_rows(path, key, "calibration", _CHOICE))
+        stored = map(StoredReference._make, _rows(path, key, "reference", reference_rows.COLUMNS))
+        rows = [row for row in stored if _sound(row, dimension)]
+        choices = list(_rows(path, key, "calibration", CHOICE))
         expected = _count(path, key)
-    new = [_reference(row, names.get(row[1]), embedder_id) for row in rows]
-    target = beside(path, "recovered")
+    new = [_reference(row, names.get(row.subject_id), embedder_id) for row in rows]
+    target = beside.free_name(path, "recovered")
     if not dry_run:
-        with closing(Store.create(target, embedder_id, dimension, key)) as store:
-            store.add(new)
+        with closing(GalleryFile.create(target, embedder_id, dimension, key)) as recovered:
+            recovered.add(new)
             for row in choices:
-                store.calibrate(CalibrationRow(*row[1:]))
-    people = {row[1] for row in rows}
+                recovered.calibrate(CalibrationRow(*row))
+    people = {row.subject_id for row in rows}
     return Recovered(target, len(people), len(rows), expected, len(people - names.keys()))
 
 
@@ -179,24 +168,23 @@ def _count(path: Path, key: Key | None) -> int | None:
     return None
 
 
-def _sound(row: Row, dimension: int) -> bool:
+def _sound(row: StoredReference, dimension: int) -> bool:
     """Whether a row that SQLite could read holds a face: a damaged page may give anything."""
-    _, _, blob, x1, y1, x2, y2, points, score, quality, sha256, face, path = row
+    numbers = (row.x1, row.y1, row.x2, row.y2, row.detection_score, row.quality)
     return (
-        consistency.vector(blob, dimension) is not None
-        and isinstance(points, bytes)
-        and len(points) == 40
-        and bool(np.isfinite(np.frombuffer(points, np.float32)).all())
-        and all(isinstance(n, float) for n in (x1, y1, x2, y2, score, quality))
-        and isinstance(sha256, str)
-        and isinstance(face, int)
-        and isinstance(path, str)
+        consistency.vector(row.vector, dimension) is not None
+        and isinstance(row.landmarks, bytes)
+        and len(row.landmarks) == 40
+        and bool(np.isfinite(np.frombuffer(row.landmarks, np.float32)).all())
+        and all(isinstance(number, float) for number in numbers)
+        and isinstance(row.photo_sha256, str)
+        and isinstance(row.face, int)
+        and isinstance(row.path, str)
     )
 
 
-def _reference(row: Row, name: str | None, embedder_id: str) -> NewReference:
-    _, subject, blob, x1, y1, x2, y2, points, score, quality, sha256, face_index, path = row
-    landmarks = np.frombuffer(points, np.float32).reshape(5, 2)
-    face = Face((x1, y1, x2, y2), landmarks, score, quality)
-    found = FaceTemplate(face, Template(np.frombuffer(blob, np.float32), embedder_id))
-    return NewReference(name or f"recovered subject {subject}", found, sha256, face_index, path)
+def _reference(row: StoredReference, name: str | None, embedder_id: str) -> NewReference:
+    return NewReference(
+        name or f"recovered subject {row.subject_id}", FaceTemplate(*row.found(embedder_id)),
+        row.photo_sha256, row.face, row.path,
+    )  # fmt: skip

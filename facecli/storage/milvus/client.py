@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.errors import GalleryError
-from facecli.storage.milvus import collections
 from facecli.storage.milvus.address import Address
-from facecli.storage.milvus.collections import Table
+from facecli.storage.milvus.layout import FACTS, SUBJECTS, Row, Table
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-
-Row = dict[str, Any]
 
 CONNECT_WITHIN, ANSWER_WITHIN, READY_WITHIN = 10.0, 30.0, 600.0  # s
 PAGE = 4096  # rows a message: 8 MB of templates of 512 values; Milvus takes 64 MB
@@ -33,37 +30,26 @@ class Client:
     def __init__(self, address: Address) -> None:
         """Connect. Raises GalleryError where that fails, or pymilvus is not installed."""
         self.address = address
-        with self._explained():
+        with _explained(address):
             self._milvus = _connect(address)
+
+    @contextmanager
+    def milvus(self) -> Iterator[MilvusClient]:
+        """pymilvus's own client; whatever it raises becomes GalleryError, in one clear line.
+
+        Give each call its `timeout`: ANSWER_WITHIN, or READY_WITHIN for what takes long.
+        """
+        with _explained(self.address):
+            yield self._milvus
 
     def close(self) -> None:
         """Hang up."""
-        with self._explained():
-            self._milvus.close()
+        with self.milvus() as milvus:
+            milvus.close()
 
     def name(self, table: Table) -> str:
         """The collection that holds it."""
         return self.address.collection + table.ending
-
-    def has(self, table: Table) -> bool:
-        """Whether the collection is there."""
-        return bool(self._call(self._milvus.has_collection, self.name(table)))
-
-    def make(self, table: Table, dimension: int) -> None:
-        """Make the collection and its index."""
-        schema, index = collections.schema(self._milvus, table, dimension)
-        self._call(
-            self._milvus.create_collection, self.name(table), schema=schema, index_params=index,
-            consistency_level=STRONG,
-        )  # fmt: skip
-
-    def load(self, table: Table) -> None:
-        """Have it in memory, where it can be searched; at once where it is."""
-        self._call(self._milvus.load_collection, self.name(table), within=READY_WITHIN)
-
-    def drop(self, table: Table) -> None:
-        """Take the collection away, if it is there."""
-        self._call(self._milvus.drop_collection, self.name(table))
 
     def count(self, table: Table, where: str = "") -> int:
         """How many rows there are, or those `where`."""
@@ -89,15 +75,13 @@ class Client:
 
     def facts(self) -> dict[str, Any]:
         """What is known of the gallery as a whole, by key."""
-        rows = self._query(
-            collections.FACTS, filter='id != ""', limit=PAGE, output_fields=["id", "value"]
-        )
+        rows = self._query(FACTS, filter='id != ""', limit=PAGE, output_fields=["id", "value"])
         return {row["id"]: json.loads(row["value"]) for row in rows}
 
     def keep(self, fact: str, value: Any) -> None:
         """Note a fact, in the place of what was known."""
         text = json.dumps(value, ensure_ascii=False)
-        self.upsert(collections.FACTS, [{"id": fact, "value": text, "vector": [0.0, 0.0]}])
+        self.upsert(FACTS, [{"id": fact, "value": text, "vector": [0.0, 0.0]}])
 
     def matching(
         self, table: Table, field: str, values: Sequence[str], fields: Sequence[str]
@@ -131,64 +115,54 @@ class Client:
 
         effort: how many it looks at (HNSW's ef), at least `limit`.
         """
-        found = self._call(
-            self._milvus.search, self.name(collections.SUBJECTS), data=[*probes], limit=limit,
-            anns_field="vector", output_fields=[*fields], consistency_level=STRONG,
-            search_params={"metric_type": "IP", "params": {"ef": max(effort, limit)}},
-        )  # fmt: skip
+        with self.milvus() as milvus:
+            found = milvus.search(
+                self.name(SUBJECTS), data=[*probes], limit=limit, anns_field="vector",
+                output_fields=[*fields], consistency_level=STRONG, timeout=ANSWER_WITHIN,
+                search_params={"metric_type": "IP", "params": {"ef": max(effort, limit)}},
+            )  # fmt: skip
         return [[{"id": hit["id"], **hit["entity"]} for hit in hits] for hits in found]
 
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """Add rows. They are kept once this returns."""
         for some in _parts(rows):
-            self._call(self._milvus.insert, self.name(table), data=list(some))
+            with self.milvus() as milvus:
+                milvus.insert(self.name(table), data=list(some), timeout=ANSWER_WITHIN)
 
     def upsert(self, table: Table, rows: Sequence[Row]) -> None:
         """Add rows, or put them in the place of those with the same id."""
         for some in _parts(rows):
-            self._call(self._milvus.upsert, self.name(table), data=list(some))
+            with self.milvus() as milvus:
+                milvus.upsert(self.name(table), data=list(some), timeout=ANSWER_WITHIN)
 
     def delete(self, table: Table, ids: Sequence[Any]) -> None:
         """No strong read finds them any more once this returns."""
         for some in _parts(ids):
-            self._call(self._milvus.delete, self.name(table), ids=list(some))
-
-    def flush(self, table: Table) -> None:
-        """Write what is in memory to the engine's segments."""
-        self._call(self._milvus.flush, self.name(table), within=READY_WITHIN)
-
-    def compact(self, table: Table) -> int:
-        """Start writing segments anew without what was deleted; a number to ask after it."""
-        return int(self._call(self._milvus.compact, self.name(table)))
-
-    def compacted(self, job: int) -> bool:
-        """Whether that is done."""
-        return str(self._call(self._milvus.get_compaction_state, job)) == "Completed"
+            with self.milvus() as milvus:
+                milvus.delete(self.name(table), ids=list(some), timeout=ANSWER_WITHIN)
 
     def _query(self, table: Table, level: str = STRONG, **how: Any) -> list[Row]:
-        rows = self._call(self._milvus.query, self.name(table), consistency_level=level, **how)
+        with self.milvus() as milvus:
+            rows = milvus.query(
+                self.name(table), consistency_level=level, timeout=ANSWER_WITHIN, **how
+            )
         return [dict(row) for row in rows]
 
-    def _call(
-        self, function: Callable[..., Any], *args: Any, within: float = ANSWER_WITHIN, **named: Any
-    ) -> Any:
-        with self._explained():
-            return function(*args, timeout=within, **named)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what pymilvus and the system raise into one clear line."""
-        try:
-            import grpc
-            from pymilvus.exceptions import MilvusException
-        except ImportError as missing:
-            raise GalleryError(
-                "a gallery in Milvus needs an optional extra: pip install 'facecli[milvus]'"
-            ) from missing
-        try:
-            yield
-        except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
-            raise GalleryError(f"{self.address.shown}: {_reason(error, self.address)}") from error
+@contextmanager
+def _explained(address: Address) -> Iterator[None]:
+    """Turn what pymilvus and the system raise into one clear line."""
+    try:
+        import grpc
+        from pymilvus.exceptions import MilvusException
+    except ImportError as missing:
+        raise GalleryError(
+            "a gallery in Milvus needs an optional extra: pip install 'facecli[milvus]'"
+        ) from missing
+    try:
+        yield
+    except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
+        raise GalleryError(f"{address.shown}: {_reason(error, address)}") from error
 
 
 def _connect(address: Address) -> MilvusClient:

@@ -12,17 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from facecli.common.names import key
 from facecli.common.timestamp import now
-from facecli.storage.interface import Erasure, Verification
-from facecli.storage.milvus.client import Client
-from facecli.storage.milvus.collections import LISTED, REFERENCES, SUBJECTS, Subject, subject_from
-from facecli.storage.sqlite.deletion import Deleted
-
-if TYPE_CHECKING:
-    from facecli.storage.milvus.store import MilvusVault
+from facecli.storage.interface import ByteSearch, Called, Deleted, Erasure, Group, Whom
+from facecli.storage.milvus.client import ANSWER_WITHIN, READY_WITHIN, Client
+from facecli.storage.milvus.layout import REFERENCES, SUBJECTS, Subject
+from facecli.storage.milvus.reader import MilvusReader
 
 COMPACT_WITHIN, ASK_EVERY = 60.0, 0.5  # s
 KEPT_BY_SERVER = (
@@ -47,24 +43,25 @@ class Doomed:
     references: tuple[int, ...]
 
 
-def doomed(vault: MilvusVault, name: str | None, enrolled: bool) -> Doomed:
-    """What `erase` would delete. Raises GalleryError when nobody is called `name`."""
-    if name is not None:
-        return _of([vault.subject(name)], ())
-    pages = vault.client.pages(SUBJECTS, LISTED)
-    everybody = [subject_from(row) for page in pages for row in page]
-    left_over = vault.left_over({i for s in everybody for i in s.members})
-    return _of(everybody if enrolled else [], left_over)
+def doomed(reader: MilvusReader, whom: Whom) -> Doomed:
+    """Whose rows are to go. REMOVED: references that nobody lists. Raises GalleryError when nobody
+    is called so.
+    """
+    if isinstance(whom, Called):
+        return _of([reader.subject(whom.name)], ())
+    everybody = list(reader.everyone())
+    left_over = reader.left_over({i for s in everybody for i in s.members})
+    return _of(everybody if whom is Group.EVERYBODY else [], left_over)
 
 
-def erase(vault: MilvusVault, name: str | None, enrolled: bool) -> Erasure:
-    """Delete a subject, else what nobody lists, or all; have it compacted, and look again."""
-    gone = doomed(vault, name, enrolled)
-    client = vault.client
-    vault.delete(gone.subjects, gone.references)
-    for table in (SUBJECTS, REFERENCES):
-        client.flush(table)
-    done = _wait(client, [client.compact(table) for table in (SUBJECTS, REFERENCES)])
+def end(client: Client, gone: Doomed) -> Erasure:
+    """After the rows were deleted: have them compacted, and look again."""
+    tables = [client.name(table) for table in (SUBJECTS, REFERENCES)]
+    with client.milvus() as milvus:
+        for table in tables:
+            milvus.flush(table, timeout=READY_WITHIN)
+        jobs = [milvus.compact(table, timeout=ANSWER_WITHIN) for table in tables]
+    done = _wait(client, jobs)
     left = len(client.get(SUBJECTS, gone.subjects, ["id"]))
     left += len(client.get(REFERENCES, gone.references, ["id"]))
     kept = KEPT_BY_LITE if client.address.lite else KEPT_BY_SERVER
@@ -73,21 +70,26 @@ def erase(vault: MilvusVault, name: str | None, enrolled: bool) -> Erasure:
     if left:
         kept = (f"{left} rows, which are still found: erase them again", *kept)
     sought = len(gone.subjects) + len(gone.references)
-    return Erasure(now(), gone.told, busy=left > 0, verified=Verification(0, sought, (), (), 0),
-                   unproven=kept)  # fmt: skip
+    return Erasure(now(), gone.told, left > 0, ByteSearch(0, sought), kept)
 
 
 def _of(subjects: Sequence[Subject], left_over: Sequence[int]) -> Doomed:
     references = (*(i for subject in subjects for i in subject.members), *left_over)
     people = frozenset(key(subject.name) for subject in subjects)
-    told = Deleted(people, len(references), 0, frozenset(), frozenset())
+    told = Deleted(people, len(references))
     return Doomed(told, tuple(subject.id for subject in subjects), references)
 
 
 def _wait(client: Client, jobs: Sequence[int]) -> bool:
     until = time.monotonic() + COMPACT_WITHIN
-    while not all(client.compacted(job) for job in jobs):
+    while not all(_compacted(client, job) for job in jobs):
         if time.monotonic() > until:
             return False
         time.sleep(ASK_EVERY)
     return True
+
+
+def _compacted(client: Client, job: int) -> bool:
+    with client.milvus() as milvus:
+        state = milvus.get_compaction_state(job, timeout=ANSWER_WITHIN)
+    return str(state) == "Completed"

@@ -6,9 +6,8 @@ import numpy as np
 
 from facecli.common.enums import IndexKind
 from facecli.common.types import Candidate, Float32
-from facecli.storage.milvus import collections
 from facecli.storage.milvus.client import Client
-from facecli.storage.milvus.collections import REFERENCES, SUBJECTS, WHOLE, Subject
+from facecli.storage.milvus.layout import REFERENCES, SUBJECTS, WHOLE, Subject, subject_from
 from facecli.storage.records import IndexInfo
 
 PROPOSED = 16  # at least: the engine scores in float32 what is scored here in float64
@@ -31,7 +30,7 @@ class MilvusRanker:
         list of their references: who was removed before it began is not among them.
         """
         hits = self._client.search([probe], max(PROPOSED, 2 * k), WHOLE, EFFORT)[0]
-        subjects = [collections.subject_from(row) for row in hits]
+        subjects = [subject_from(row) for row in hits]
         scored = [(-_score(subject.template, probe), subject.id, subject) for subject in subjects]
         best = sorted(scored, key=lambda item: item[:2])[:k]
         nearest = self._nearest([subject for _, _, subject in best], probe)
@@ -76,5 +75,5 @@ def recall(client: Client, subjects: int, threshold: float | None) -> IndexInfo:
 
 
 def _score(template: Float32, probe: Float32) -> float:
-    """Summed in float64, as `ranking` does it for a gallery file."""
+    """Summed in float64, as `search.ranker` does it for a gallery file."""
     return float(np.float32(template.astype(np.float64) @ probe.astype(np.float64)))

@@ -1,4 +1,4 @@
-"""What a gallery in Milvus answers; `vault.MilvusVault` adds the writing.
+"""What a gallery in Milvus answers.
 
 Every read is strong, but for rows that never change: who was removed is never answered from again,
 who was enrolled is found at once.
@@ -10,21 +10,22 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.common.errors import EmbedderMismatchError, GalleryError
+from facecli.common.errors import GalleryError
 from facecli.common.names import key
 from facecli.common.types import Float32
 from facecli.metrics.gallery_fit import Observed, observe_blocks, sample_size
 from facecli.storage.interface import NOT_A_FILE
-from facecli.storage.milvus import collections
+from facecli.storage.milvus import layout, ranker
 from facecli.storage.milvus.client import Client
-from facecli.storage.milvus.collections import LISTED, REFERENCES, SUBJECTS, WHOLE, Subject
+from facecli.storage.milvus.layout import LISTED, REFERENCES, SUBJECTS, WHOLE, Subject
 from facecli.storage.records import (
     CalibrationRow,
+    IndexInfo,
     ReferenceRow,
     SubjectRow,
     Subjects,
@@ -37,43 +38,23 @@ SAME = 1e-5  # what a stored template's values may be off by
 LEFT_OVER = 3600 * 1000 * 4096  # an hour, in stamps: after it nobody will list a reference any more
 
 
-class Answers:
-    """An open gallery in Milvus. Every method raises GalleryError when the engine cannot answer."""
+class MilvusReader:
+    """Every method raises GalleryError when the engine cannot answer."""
+
+    encrypted = False  # that is the server's to do
 
     def __init__(self, client: Client) -> None:
-        self.client = client
-        self.label = client.address.shown
-        self._stamps = collections.Stamps()
-        self._rehearsed: list[CalibrationRow] = []
+        self._client = client
+        self._path = client.address.shown
+        self.rehearsed: list[CalibrationRow] = []  # threshold choices of a dry run
         facts = client.facts()
         if "gallery" not in facts:
-            raise GalleryError(f"{self.label}: the gallery was never finished; enrol again")
+            raise GalleryError(f"{self._path}: the gallery was never finished; enrol again")
         made = self._made = facts["gallery"]
-        self.encrypted = False  # that is the server's to do
         if made["schema"] > SCHEMA:
-            raise GalleryError(f"{self.label} was made by a newer facecli: upgrade facecli")
+            raise GalleryError(f"{self._path} was made by a newer facecli: upgrade facecli")
         self.embedder_id, self.dimension = str(made["embedder"]), int(made["dimension"])
         self.created_at = str(made["created_at"])
-
-    def close(self) -> None:
-        """Hang up."""
-        self.client.close()
-
-    def require(self, embedder_id: str) -> None:
-        """Raise EmbedderMismatchError unless this embedder made the gallery."""
-        if self.embedder_id != embedder_id:
-            raise EmbedderMismatchError(
-                f"{self.label} was made with the embedder {self.embedder_id}, not {embedder_id}: "
-                "their scores cannot be compared. Use --model with the gallery's own, "
-                "or enrol into another --gallery"
-            )
-
-    def file(self, what: str) -> NoReturn:
-        """Raises GalleryError: only a gallery file has it."""
-        raise GalleryError(NOT_A_FILE.format(what=what))
-
-    def log_search(self, photo: str, subjects: Iterable[str]) -> None:
-        """Nothing: the audit log is a gallery file's."""
 
     def gallery_id(self) -> str:
         """What names it in receipts: random, 32 hex digits."""
@@ -95,71 +76,71 @@ class Answers:
 
     def counts(self) -> tuple[int, int]:
         """How many subjects and references there are."""
-        pages = self.client.pages(SUBJECTS, ["members"])
+        pages = self._client.pages(SUBJECTS, ["members"])
         sizes = [row["members"].count(",") + 1 for page in pages for row in page]
         return len(sizes), sum(sizes)
 
     def subject_count(self) -> int:
         """How many subjects there are."""
-        return self.client.count(SUBJECTS)
+        return self._client.count(SUBJECTS)
 
     def changed(self, after: int) -> int:
         """How many of the subjects came or changed after this revision."""
-        return self.client.count(SUBJECTS, f"revision > {after}")
+        return self._client.count(SUBJECTS, f"revision > {after}")
 
     def subjects(self) -> tuple[SubjectRow, ...]:
         """Everyone enrolled, by name."""
-        rows = [subject.listed() for subject in self._everyone()]
+        rows = [subject.listed() for subject in self.everyone()]
         return tuple(sorted(rows, key=lambda row: key(row.name)))
 
     def find(self, name: str) -> SubjectRow:
         """The subject called `name`. Raises GalleryError when nobody is."""
-        return self._find(name).listed()
+        return self.subject(name).listed()
 
     def templates(self) -> Subjects:
         """The mean template of every subject, in the order of their ids."""
-        rows = [row for page in self.client.pages(SUBJECTS, ["name", "vector"]) for row in page]
+        rows = [row for page in self._client.pages(SUBJECTS, ["name", "vector"]) for row in page]
         ids, names = tuple(row["id"] for row in rows), tuple(row["name"] for row in rows)
-        return Subjects(ids, names, collections.matrix(rows, self.dimension))
+        return Subjects(ids, names, layout.matrix(rows, self.dimension))
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], Float32]]:
         """Every subject's id and template, some thousand at a time: (b,) and (b, d), by id."""
-        for page in self.client.pages(SUBJECTS, ["vector"]):
-            yield np.array([row["id"] for row in page]), collections.matrix(page, self.dimension)
+        for page in self._client.pages(SUBJECTS, ["vector"]):
+            yield np.array([row["id"] for row in page]), layout.matrix(page, self.dimension)
 
     def references(self, subject_id: int | None = None) -> Iterator[ReferenceRow]:
         """Every reference that a subject lists, or one subject's, in the order of their ids."""
         if subject_id is not None:
-            rows = self.client.get(SUBJECTS, [subject_id], LISTED)
-            for subject in map(collections.subject_from, rows):
-                for row in self.client.get(REFERENCES, subject.members, ["*"]):
-                    yield collections.reference_from(row, subject.name, self.embedder_id)
+            rows = self._client.get(SUBJECTS, [subject_id], LISTED)
+            for subject in map(layout.subject_from, rows):
+                for row in self._client.get(REFERENCES, subject.members, ["*"]):
+                    yield layout.reference_from(row, subject.name, self.embedder_id)
             return
-        names = {i: subject.name for subject in self._everyone() for i in subject.members}
-        for page in self.client.pages(REFERENCES, ["*"]):
+        names = {i: subject.name for subject in self.everyone() for i in subject.members}
+        for page in self._client.pages(REFERENCES, ["*"]):
             for row in page:
                 if row["id"] in names:
-                    yield collections.reference_from(row, names[row["id"]], self.embedder_id)
+                    yield layout.reference_from(row, names[row["id"]], self.embedder_id)
 
     def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]:
         """(subject key, photo sha256) of every reference of the subjects called so."""
-        found = self._called(names, LISTED)
+        found = self.called(names, LISTED)
         owners = {i: key(subject.name) for subject in found.values() for i in subject.members}
-        rows = self.client.never_changed(REFERENCES, tuple(owners), ["photo"])
+        rows = self._client.never_changed(REFERENCES, tuple(owners), ["photo"])
         return {(owners[row["id"]], row["photo"]) for row in rows}
 
     # the threshold ---------------------------------------------------------------------------
 
     def observed(self) -> tuple[int, Observed | None]:
         """The templates' revision, and what was observed of them if that was at this revision."""
-        facts = self.client.facts()
+        facts = self._client.facts()
         revision, kept = int(facts.get("revision", 0)), facts.get("observed")
         fits = kept is not None and kept[0] == revision
         return revision, Observed(*kept[1:]) if kept is not None and fits else None
 
     def last_observed(self) -> tuple[int, Observed] | None:
         """The revision at which the templates were last observed, and what was; None if never."""
-        kept = self.client.facts().get("observed")
+        kept = self._client.facts().get("observed")
         return None if kept is None else (int(kept[0]), Observed(*kept[1:]))
 
     def observe(self) -> Observed | None:
@@ -167,14 +148,14 @@ class Answers:
 
         All templates are fetched for it, block by block.
         """
-        owners = {i: s.id for s in self._everyone() for i in s.members}
+        owners = {i: s.id for s in self.everyone() for i in s.members}
         ids = np.array(sorted(owners), np.int64)
         most = sample_size(len(set(owners.values())))
         if len(ids) > most:
             ids = np.sort(np.random.default_rng(0).choice(ids, most, replace=False))
-        rows = self.client.never_changed(REFERENCES, ids.tolist(), ["vector"])
+        rows = self._client.never_changed(REFERENCES, ids.tolist(), ["vector"])
         whose = np.array([owners[row["id"]] for row in rows], np.int64)
-        return observe_blocks(collections.matrix(rows, self.dimension), whose, self.blocks())
+        return observe_blocks(layout.matrix(rows, self.dimension), whose, self.blocks())
 
     def calibration(self) -> CalibrationRow | None:
         """The threshold choice in force; None while the built-in default is."""
@@ -182,9 +163,22 @@ class Answers:
 
     def calibrations(self) -> tuple[CalibrationRow, ...]:
         """Every threshold choice, the one in force last."""
-        facts = self.client.facts()
+        facts = self._client.facts()
         stored = [CalibrationRow(**facts[n]) for n in sorted(facts) if n.startswith(CHOICE)]
-        return (*stored, *self._rehearsed)
+        return (*stored, *self.rehearsed)
+
+    # searching -------------------------------------------------------------------------------
+
+    def ranker(self, exact: bool, threshold: float) -> ranker.MilvusRanker:
+        """What searches it. Raises GalleryError for `exact`."""
+        if exact:
+            what = "exact search (`gallery info` tells how much its index finds)"
+            raise GalleryError(NOT_A_FILE.format(what=what))
+        return ranker.MilvusRanker(self._client)
+
+    def index(self, threshold: float | None) -> IndexInfo:
+        """The index's recall at the threshold, measured now."""
+        return ranker.recall(self._client, self.subject_count(), threshold)
 
     # is it whole? ----------------------------------------------------------------------------
 
@@ -192,10 +186,10 @@ class Answers:
         """What is wrong, a line each: references missing, templates not their references' mean."""
         listed: set[int] = set()
         lines: list[str] = []
-        for page in self.client.pages(SUBJECTS, WHOLE):
-            subjects = [collections.subject_from(row) for row in page]
+        for page in self._client.pages(SUBJECTS, WHOLE):
+            subjects = [layout.subject_from(row) for row in page]
             members = [i for subject in subjects for i in subject.members]
-            rows = self.client.get(REFERENCES, members, ["vector"])
+            rows = self._client.get(REFERENCES, members, ["vector"])
             vectors = {r["id"]: np.asarray(r["vector"], np.float32) for r in rows}
             lines += [line for subject in subjects if (line := _fault(subject, vectors))]
             listed |= set(members)
@@ -208,26 +202,27 @@ class Answers:
 
     def left_over(self, listed: set[int]) -> list[int]:
         """Ids of references that are none of `listed`, nor so new that they may yet be."""
-        before = self._stamps.next() - LEFT_OVER
+        before = layout.Stamps().next() - LEFT_OVER
         return [
-            row["id"] for page in self.client.pages(REFERENCES, ["id"], f"id < {before}")
+            row["id"] for page in self._client.pages(REFERENCES, ["id"], f"id < {before}")
             for row in page if row["id"] not in listed
         ]  # fmt: skip
 
-    # for the parts of this package -----------------------------------------------------------
+    # whole subjects, as they are stored ------------------------------------------------------
 
-    def _everyone(self) -> Iterator[Subject]:
-        for page in self.client.pages(SUBJECTS, LISTED):
-            yield from map(collections.subject_from, page)
+    def everyone(self) -> Iterator[Subject]:
+        for page in self._client.pages(SUBJECTS, LISTED):
+            yield from map(layout.subject_from, page)
 
-    def _called(self, names: Iterable[str], fields: Sequence[str] = WHOLE) -> dict[str, Subject]:
-        """Those of these subjects that are enrolled, by `tables.hashed`."""
-        hashes = [collections.hashed(name) for name in names]
-        rows: list[Any] = self.client.matching(SUBJECTS, "hash", hashes, [*fields, "hash"])
-        return {row["hash"]: collections.subject_from(row) for row in rows}
+    def called(self, names: Iterable[str], fields: Sequence[str] = WHOLE) -> dict[str, Subject]:
+        """Those of these subjects that are enrolled, by `layout.hashed`."""
+        hashes = [layout.hashed(name) for name in names]
+        rows: list[Any] = self._client.matching(SUBJECTS, "hash", hashes, [*fields, "hash"])
+        return {row["hash"]: layout.subject_from(row) for row in rows}
 
-    def _find(self, name: str) -> Subject:
-        found = self._called([name])
+    def subject(self, name: str) -> Subject:
+        """The one called `name`. Raises GalleryError when nobody is."""
+        found = self.called([name])
         if not found:
             raise GalleryError(f"nobody called {name!r} is enrolled: see `facecli gallery list`")
         return next(iter(found.values()))

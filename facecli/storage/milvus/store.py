@@ -7,8 +7,8 @@ so that a command that is killed leaves references that nobody lists, and nothin
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,69 +20,65 @@ from facecli.common.names import require_name
 from facecli.common.timestamp import now
 from facecli.common.types import Float32
 from facecli.metrics.gallery_fit import Observed
-from facecli.storage.interface import Erasure
-from facecli.storage.milvus import address, collections, erasure, ranker
-from facecli.storage.milvus.client import Client
-from facecli.storage.milvus.collections import FACTS, REFERENCES, SUBJECTS, Subject
-from facecli.storage.milvus.reader import CHOICE, SCHEMA, Answers
+from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
+from facecli.storage.milvus import address, erasure, layout
+from facecli.storage.milvus.client import ANSWER_WITHIN, READY_WITHIN, STRONG, Client
+from facecli.storage.milvus.layout import FACTS, REFERENCES, SUBJECTS, Subject, Table
+from facecli.storage.milvus.reader import CHOICE, SCHEMA, MilvusReader
 from facecli.storage.records import (
     CalibrationRow,
-    IndexInfo,
     NewReference,
     ReferenceRow,
     SubjectRow,
     mean_template,
 )
-from facecli.storage.sqlite.deletion import Deleted
 
 AT_ONCE = 4096  # references: what two strong reads are worth
 
 
-class MilvusVault(Answers):
+class MilvusStore:
     """An open gallery in Milvus. Every method raises GalleryError when the engine cannot serve."""
 
-    _rehearsing = False
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.path = client.address.shown
+        self.reader = MilvusReader(client)
+        self._stamps = layout.Stamps()
+        self._rehearsing = False
 
     @classmethod
     def present(cls, path: Path) -> bool:
         """Whether there is a gallery. Raises GalleryError for other collections of that name."""
-        client = Client(address.parse(path))
-        try:
-            return _there(client)
-        finally:
-            client.close()
+        with closing(Client(address.parse(path))) as client:
+            return _is_gallery(client)
 
     @classmethod
-    def open(cls, path: Path) -> MilvusVault:
+    def open(cls, path: Path) -> MilvusStore:
         """Open what is there. Raises GalleryError when it is missing, foreign or too new."""
         client = Client(address.parse(path))
         try:
-            if not _there(client):
+            if not _is_gallery(client):
                 raise GalleryError(
                     f"there is no gallery at {client.address.shown}: make one with "
                     "`facecli enroll PHOTOS`, or name another with --gallery"
                 )
-            for table in collections.ALL:
-                client.load(table)
+            _load(client, layout.ALL)
             return cls(client)
         except BaseException:
             client.close()
             raise
 
     @classmethod
-    def create(cls, path: Path, embedder_id: str, dimension: int) -> MilvusVault:
+    def create(cls, path: Path, embedder_id: str, dimension: int) -> MilvusStore:
         """Open the gallery, made first if it is not there.
 
         Raises EmbedderMismatchError when it is there and another embedder's.
         """
         client = Client(address.parse(path))
         try:
-            if not _there(client):
-                for table in collections.ALL:
-                    if not client.has(table):
-                        client.make(table, dimension)
-            for table in collections.ALL:
-                client.load(table)
+            if not _is_gallery(client):
+                _make(client, dimension)
+            _load(client, layout.ALL)
             if "gallery" not in client.facts():
                 client.keep(
                     "gallery",
@@ -90,12 +86,16 @@ class MilvusVault(Answers):
                      "created_at": now(), "id": secrets.token_hex(16),
                      "secret": secrets.token_hex(32)},
                 )  # fmt: skip
-            vault = cls(client)
-            vault.require(embedder_id)
-            return vault
+            store = cls(client)
+            require_embedder(store, embedder_id)
+            return store
         except BaseException:
             client.close()
             raise
+
+    def close(self) -> None:
+        """Hang up."""
+        self.client.close()
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
@@ -105,7 +105,7 @@ class MilvusVault(Answers):
             yield
         finally:
             self._rehearsing = False
-            self._rehearsed.clear()
+            self.reader.rehearsed.clear()
 
     untouched = rehearsal
 
@@ -113,7 +113,7 @@ class MilvusVault(Answers):
         """Enrol faces; those already there are left as they are. Returns how many were added."""
         people = {
             item.subject: SubjectRow(self._stamps.next(), item.subject, 0, now())
-            for item in {collections.hashed(item.subject): item for item in new}.values()
+            for item in {layout.hashed(item.subject): item for item in new}.values()
         }
         return self.adopt(people, [self._numbered(item) for item in new])
 
@@ -133,8 +133,8 @@ class MilvusVault(Answers):
         Raises GalleryError when that one is taken, UsageError when it cannot be a name.
         """
         require_name(new)
-        subject = self._find(old)
-        for other in self._called([new]).values():
+        subject = self.reader.subject(old)
+        for other in self.reader.called([new]).values():
             if other.id != subject.id:
                 raise GalleryError(
                     f"there is already a subject called {other.name!r}: merge them with "
@@ -144,23 +144,23 @@ class MilvusVault(Answers):
 
     def merge(self, source: str, target: str) -> int:
         """Move all references of `source` to `target`; returns how many. Doubles are dropped."""
-        gone, kept = self._find(source), self._find(target)
+        gone, kept = self.reader.subject(source), self.reader.subject(target)
         if gone.id == kept.id:
             raise GalleryError(f"{source!r} and {target!r} are the same subject")
         rows = self.client.get(
             REFERENCES, (*gone.members, *kept.members), ["photo", "face", "vector"]
         )
         known = {row["id"]: row for row in rows}
-        faces = {collections.face(known[i]) for i in kept.members}
-        moved = [i for i in gone.members if collections.face(known[i]) not in faces]
+        faces = {layout.face(known[i]) for i in kept.members}
+        moved = [i for i in gone.members if layout.face(known[i]) not in faces]
         self._put([self._listing(kept, (*kept.members, *moved), known)])
-        self.delete([gone.id], [i for i in gone.members if i not in moved])
+        self._delete([gone.id], [i for i in gone.members if i not in moved])
         return len(moved)
 
     def remove(self, name: str) -> int:
         """Delete a subject with all references; returns how many."""
-        subject = self._find(name)
-        self.delete([subject.id], subject.members)
+        subject = self.reader.subject(name)
+        self._delete([subject.id], subject.members)
         return len(subject.members)
 
     def remove_reference(self, name: str, reference_id: int) -> int:
@@ -168,7 +168,7 @@ class MilvusVault(Answers):
 
         Raises GalleryError when the subject has no such reference.
         """
-        subject = self._find(name)
+        subject = self.reader.subject(name)
         left = tuple(i for i in subject.members if i != reference_id)
         if len(left) == len(subject.members):
             raise GalleryError(
@@ -176,7 +176,7 @@ class MilvusVault(Answers):
                 "them"
             )
         if not left:
-            self.delete([subject.id], subject.members)
+            self._delete([subject.id], subject.members)
             return 0
         rows = {r["id"]: r for r in self.client.get(REFERENCES, left, ["vector"])}
         self._put([self._listing(subject, left, rows)])
@@ -186,7 +186,7 @@ class MilvusVault(Answers):
     def calibrate(self, row: CalibrationRow) -> None:
         """Put a threshold choice in force; earlier ones stay on record."""
         if self._rehearsing:
-            self._rehearsed.append(row)
+            self.reader.rehearsed.append(row)
         self._write(self.client.keep, f"{CHOICE}{self._stamps.next():016d}", asdict(row))
 
     def keep_observed(self, revision: int, observed: Observed) -> None:
@@ -194,38 +194,23 @@ class MilvusVault(Answers):
         kept = (revision, observed.n, observed.mean, observed.deviation, observed.references)
         self._write(self.client.keep, "observed", kept)
 
-    # searching, and what is derived ----------------------------------------------------------
-
-    def ranker(self, exact: bool, threshold: float) -> ranker.MilvusRanker:
-        """What searches it. Raises GalleryError for `exact`."""
-        if exact:
-            self.file("exact search (`gallery info` tells how much its index finds)")
-        return ranker.MilvusRanker(self.client)
-
     def settle(self) -> None:
         """Nothing is derived here that could fall behind."""
 
-    def index(self, threshold: float | None) -> IndexInfo:
-        """The index's recall at the threshold, measured now."""
-        return ranker.recall(self.client, self.subject_count(), threshold)
+    def log_search(self, photo: str, subjects: Iterable[str]) -> None:
+        """Nothing: the audit log is a gallery file's."""
 
-    # erasing ---------------------------------------------------------------------------------
+    def doomed(self, whom: Whom) -> Deleted:
+        """What `erase` would delete. Raises GalleryError where nobody is called so."""
+        return erasure.doomed(self.reader, whom).told
 
-    def doomed(self, subject: str | None, *, enrolled: bool) -> Deleted:
-        """What `erase` would delete."""
-        return erasure.doomed(self, subject, enrolled).told
+    def erase(self, whom: Whom) -> Erasure:
+        """Delete a subject, what nobody lists, or all; see `erasure`."""
+        gone = erasure.doomed(self.reader, whom)
+        self._delete(gone.subjects, gone.references)
+        return erasure.end(self.client, gone)
 
-    def erase(self, subject: str | None, *, enrolled: bool) -> Erasure:
-        """Delete a subject, else what nobody lists, or all; see `erasing`."""
-        return erasure.erase(self, subject, enrolled)
-
-    # within this package ---------------------------------------------------------------------
-
-    def subject(self, name: str) -> Subject:
-        """The subject called `name`, whole. Raises GalleryError when nobody is."""
-        return self._find(name)
-
-    def delete(self, subjects: Sequence[int], references: Sequence[int]) -> None:
+    def _delete(self, subjects: Sequence[int], references: Sequence[int]) -> None:
         """Delete rows, subjects first, for they are what counts; and what was observed."""
         self._write(self.client.delete, SUBJECTS, subjects)
         self._write(self.client.delete, REFERENCES, references)
@@ -235,20 +220,20 @@ class MilvusVault(Answers):
     def _adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
         faces: dict[str, list[ReferenceRow]] = {}
         for row in rows:
-            faces.setdefault(collections.hashed(row.subject), []).append(row)
-        wanted = {collections.hashed(name): row for name, row in people.items()}
-        known = self._called([own[0].subject for own in faces.values()])
+            faces.setdefault(layout.hashed(row.subject), []).append(row)
+        wanted = {layout.hashed(name): row for name, row in people.items()}
+        known = self.reader.called([own[0].subject for own in faces.values()])
         members = [i for subject in known.values() for i in subject.members]
         fields = ["photo", "face", "vector"]
         stored = {r["id"]: r for r in self.client.never_changed(REFERENCES, members, fields)}
         fresh: list[dict[str, Any]] = []
         grown: list[Subject] = []
         for hashed, own in faces.items():
-            subject = known.get(hashed) or collections.newcomer(wanted[hashed])
-            there = {collections.face(stored[i]) for i in subject.members if i in stored}
-            more = [collections.reference_to_row(row, subject.id) for row in own]
-            more = list({collections.face(row): row for row in reversed(more)}.values())[::-1]
-            more = [row for row in more if collections.face(row) not in there]
+            subject = known.get(hashed) or layout.newcomer(wanted[hashed])
+            there = {layout.face(stored[i]) for i in subject.members if i in stored}
+            more = [layout.reference_to_row(row, subject.id) for row in own]
+            more = list({layout.face(row): row for row in reversed(more)}.values())[::-1]
+            more = [row for row in more if layout.face(row) not in there]
             if more:
                 stored |= {row["id"]: row for row in more}
                 fresh += more
@@ -271,7 +256,7 @@ class MilvusVault(Answers):
         ids = tuple(sorted(members))
         if missing := [i for i in ids if i not in rows]:
             raise GalleryError(
-                f"{self.label}: reference {missing[0]} of {subject.name!r} is not there: the "
+                f"{self.path}: reference {missing[0]} of {subject.name!r} is not there: the "
                 "gallery is damaged; `facecli gallery check` tells more"
             )
         vectors: list[Float32] = [np.asarray(rows[i]["vector"], np.float32) for i in ids]
@@ -280,7 +265,7 @@ class MilvusVault(Answers):
     def _put(self, subjects: Sequence[Subject]) -> None:
         if subjects:
             revision = self._stamps.next()
-            rows = [collections.subject_to_row(replace(s, revision=revision)) for s in subjects]
+            rows = [layout.subject_to_row(replace(s, revision=revision)) for s in subjects]
             self._write(self.client.upsert, SUBJECTS, rows)
             self._write(self.client.keep, "revision", revision)
 
@@ -289,8 +274,13 @@ class MilvusVault(Answers):
             function(*what)
 
 
-def _there(client: Client) -> bool:
-    there = [client.has(table) for table in collections.ALL]
+def _is_there(client: Client, table: Table) -> bool:
+    with client.milvus() as milvus:
+        return bool(milvus.has_collection(client.name(table), timeout=ANSWER_WITHIN))
+
+
+def _is_gallery(client: Client) -> bool:
+    there = [_is_there(client, table) for table in layout.ALL]
     if not any(there):
         return False
     if not there[-1]:
@@ -299,5 +289,24 @@ def _there(client: Client) -> bool:
         )
     if not all(there):
         return False  # its making was interrupted
-    client.load(collections.FACTS)
+    _load(client, [FACTS])
     return "gallery" in client.facts()
+
+
+def _make(client: Client, dimension: int) -> None:
+    """Make the collections that are not there yet, with their indexes."""
+    for table in layout.ALL:
+        if not _is_there(client, table):
+            with client.milvus() as milvus:
+                fields, index = layout.schema(milvus, table, dimension)
+                milvus.create_collection(
+                    client.name(table), schema=fields, index_params=index,
+                    consistency_level=STRONG, timeout=ANSWER_WITHIN,
+                )  # fmt: skip
+
+
+def _load(client: Client, tables: Sequence[Table]) -> None:
+    """Have them in memory, where they can be searched; at once where they are."""
+    with client.milvus() as milvus:
+        for table in tables:
+            milvus.load_collection(client.name(table), timeout=READY_WITHIN)

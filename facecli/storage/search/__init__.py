@@ -1,1 +1,6 @@
-"""Who is most alike, in a gallery file: all templates, or a sidecar that proposes."""
+"""Who is most alike, in a gallery file: all templates in memory, or a sidecar that proposes.
+
+`ranker` answers from what `candidates` proposes: `flat` compares all, `quantised` (FAISS) scans
+what a `sidecar` holds. It may import `interface` and `records`, and must never know SQL, nor
+decide about a face: it ranks.
+"""

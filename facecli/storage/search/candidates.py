@@ -1,27 +1,28 @@
 """What a search starts from: all templates in memory, or a sidecar file for very many subjects.
 
-A scan only proposes subjects, see `ranking`. Sidecars are made here: by whoever enrols, once they
+A scan only proposes subjects, see `ranker`. Sidecars are made here: by whoever enrols, once they
 have fallen behind, or by the first search that finds none it can use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.common import plugins
+from facecli.common import atomic, plugins
 from facecli.common.enums import IndexKind
 from facecli.common.types import Float32
-from facecli.storage.interface import Vault
-from facecli.storage.records import IndexInfo
-from facecli.storage.sqlite import sidecar
-from facecli.storage.sqlite.sidecar import Kind, Sidecar
-from facecli.storage.sqlite.store import Store
+from facecli.storage.interface import Reader
+from facecli.storage.records import IndexInfo, Seal, Subjects
+from facecli.storage.search import sidecar
+from facecli.storage.search.sidecar import Kind, Sidecar
 
 SIDECAR_FROM = 100_000  # subjects: below, reading all costs less than loading FAISS
 PROPOSED_LEAST, PROPOSED_MOST = 200, 1000  # by RaBitQ, as many as can reach the threshold
@@ -32,6 +33,19 @@ ERRORS = 4  # standard ones, that RaBitQ may be off by to the worse: 3 mates of 
 PROBES, PROBE_SCORE = 100, 0.6  # of the agreement measured when a sidecar is made
 
 Block = tuple[NDArray[np.int64], Float32]
+
+
+class Templates(Reader, Protocol):
+    """What a search reads of a gallery file, besides what every reader answers."""
+
+    path: Path
+
+    def blocks(self, after: int | None = None, rows: int = ...) -> Iterator[Block]: ...
+    def subjects_at(self, ids: NDArray[np.int64]) -> Subjects: ...
+    def some_templates(self, most: int) -> Float32: ...
+    def vectors(self, subject_id: int) -> tuple[tuple[int, ...], Float32]: ...
+    def seal(self) -> Seal: ...
+    def has_seal(self, seal: Seal) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,14 +85,14 @@ def flat(blocks: Iterable[Block], count: int, dimension: int) -> Scan:
     return Scan(ids[:filled], index, lambda _: rounding, PROPOSED_FLAT)
 
 
-def wanted(store: Store) -> bool:
+def wanted(reader: Templates) -> bool:
     """Whether the gallery is so large that a sidecar pays. None lies beside an encrypted one: it
     would hold the templates in the clear.
     """
-    return store.key is None and store.subject_count() >= SIDECAR_FROM
+    return not reader.encrypted and reader.subject_count() >= SIDECAR_FROM
 
 
-def from_sidecar(store: Store, kind: Kind, threshold: float) -> tuple[Scan, int]:
+def from_sidecar(reader: Templates, kind: Kind, threshold: float) -> tuple[Scan, int]:
     """The scan, and the revision it is of; the file is made anew where it cannot serve.
 
     threshold: RaBitQ proposes those who may reach this cosine, at most PROPOSED_MOST.
@@ -89,18 +103,18 @@ def from_sidecar(store: Store, kind: Kind, threshold: float) -> tuple[Scan, int]
         Quantised,  # FAISS costs 0.3 s; small galleries do without
     )
 
-    sidecar.sweep(store.path)
-    header = sidecar.peek(store.path, kind)
-    serves = header is not None and _serves(store, header)
-    found = sidecar.read(store.path, kind, header.seal) if header and serves else None
+    atomic.sweep(reader.path.parent)
+    header = sidecar.peek(reader.path, kind)
+    serves = header is not None and _serves(reader, header)
+    found = sidecar.read(reader.path, kind, header.seal) if header and serves else None
     index = Quantised.from_bytes(found.index) if found else None
     if found is None or index is None or len(index) != len(found.ids):
-        found = _make(store, kind)
+        found = _make(reader, kind)
         index = Quantised.from_bytes(found.index)
         assert index is not None, "FAISS reads what it has just written"
     if kind is Kind.EIGHT:
         return Scan(found.ids, index, index.slack, PROPOSED_BOUNDED), found.seal.revision
-    floor = threshold - ERRORS * error(threshold, store.dimension)
+    floor = threshold - ERRORS * error(threshold, reader.dimension)
     return Scan(found.ids, index, None, PROPOSED_MOST, floor), found.seal.revision
 
 
@@ -113,32 +127,32 @@ def error(score: float, dimension: int) -> float:
     return 0.75 * float(np.sqrt((1 - min(abs(score), 1.0) ** 2) / max(dimension - 1, 1)))
 
 
-def keep_in_step(store: Store) -> None:
+def keep_in_step(reader: Templates) -> None:
     """After writing: make the sidecar anew where it has fallen behind, so that no search waits."""
-    if wanted(store):
-        sidecar.sweep(store.path)
-        header = sidecar.peek(store.path, Kind.RABITQ)
-        if header is None or not _serves(store, header):
-            _make(store, Kind.RABITQ)
+    if wanted(reader):
+        atomic.sweep(reader.path.parent)
+        header = sidecar.peek(reader.path, Kind.RABITQ)
+        if header is None or not _serves(reader, header):
+            _make(reader, Kind.RABITQ)
 
 
-def info(store: Store) -> IndexInfo:
+def info(reader: Templates) -> IndexInfo:
     """What the next search starts from."""
-    if not wanted(store):
+    if not wanted(reader):
         return IndexInfo(IndexKind.FLAT)
-    header = sidecar.peek(store.path, Kind.RABITQ)
-    if header is None or not _serves(store, header):
+    header = sidecar.peek(reader.path, Kind.RABITQ)
+    if header is None or not _serves(reader, header):
         return IndexInfo(IndexKind.MISSING)
     return IndexInfo(
-        IndexKind.SIDECAR, sidecar.path(store.path, Kind.RABITQ), header.bytes,
-        drift(store, header.seal.revision, header.count), header.agreed, header.asked,
+        IndexKind.SIDECAR, sidecar.path(reader.path, Kind.RABITQ), header.bytes,
+        drift(reader, header.seal.revision, header.count), header.agreed, header.asked,
     )  # fmt: skip
 
 
-def drift(store: Store | Vault, revision: int, count: int) -> int:
+def drift(reader: Reader, revision: int, count: int) -> int:
     """How many subjects came, went or changed since the revision when there were `count`."""
-    new = store.changed(revision)
-    return max(new, abs(store.subject_count() - count))
+    new = reader.changed(revision)
+    return max(new, abs(reader.subject_count() - count))
 
 
 def tail_limit(count: int) -> int:
@@ -146,24 +160,24 @@ def tail_limit(count: int) -> int:
     return 1000 + count // 50
 
 
-def _serves(store: Store, header: sidecar.Header) -> bool:
+def _serves(reader: Templates, header: sidecar.Header) -> bool:
     """Whether it is of this gallery, and not far behind."""
     return (
-        header.dimension == store.dimension
-        and store.has_seal(header.seal)
-        and drift(store, header.seal.revision, header.count) <= tail_limit(header.count)
+        header.dimension == reader.dimension
+        and reader.has_seal(header.seal)
+        and drift(reader, header.seal.revision, header.count) <= tail_limit(header.count)
     )
 
 
-def _make(store: Store, kind: Kind) -> Sidecar:
+def _make(reader: Templates, kind: Kind) -> Sidecar:
     """Compress the templates of now, some thousand at a time, and leave the result beside them."""
     from facecli.storage.search.quantised import Quantised, ranges
 
-    with store.snapshot():
-        seal, agreement = store.seal(), _Agreement(_probes(store))
-        blocks = store.blocks()
+    with reader.snapshot():
+        seal, agreement = reader.seal(), _Agreement(_probes(reader))
+        blocks = reader.blocks()
         if kind is Kind.EIGHT:
-            index = Quantised.eight_bit(*ranges(templates for _, templates in store.blocks()))
+            index = Quantised.eight_bit(*ranges(templates for _, templates in reader.blocks()))
         else:
             first = next(blocks)
             index = Quantised.rabitq(first[1])
@@ -174,14 +188,14 @@ def _make(store: Store, kind: Kind) -> Sidecar:
             agreement.see(templates)
             every.append(ids)
         ids = np.concatenate(every)
-        floor = PROBE_SCORE - ERRORS * error(PROBE_SCORE, store.dimension)
+        floor = PROBE_SCORE - ERRORS * error(PROBE_SCORE, reader.dimension)
         scan = Scan(ids, index, None, PROPOSED_MOST, floor if kind is Kind.RABITQ else -np.inf)
-        asked, agreed = agreement.asked, agreement.count(store, scan)
-    made = Sidecar(kind, store.dimension, seal, ids, index.to_bytes(), agreed, asked)
+        asked, agreed = agreement.asked, agreement.count(reader, scan)
+    made = Sidecar(kind, reader.dimension, seal, ids, index.to_bytes(), agreed, asked)
     with suppress(OSError):
-        sidecar.write(store.path, made)
-        if not store.has_seal(seal):  # people in it were erased meanwhile
-            sidecar.path(store.path, kind).unlink(missing_ok=True)
+        sidecar.write(reader.path, made)
+        if not reader.has_seal(seal):  # people in it were erased meanwhile
+            sidecar.path(reader.path, kind).unlink(missing_ok=True)
     return made
 
 
@@ -197,19 +211,19 @@ class _Agreement:
         """All templates must pass here."""
         np.maximum(self._best, (self._probes @ templates.T).max(axis=1), out=self._best)
 
-    def count(self, store: Store, scan: Scan) -> int:
+    def count(self, reader: Templates, scan: Scan) -> int:
         """For how many probes it does."""
         agreed = 0
         for probe, best in zip(self._probes, self._best, strict=True):
             ids, _ = scan.propose(probe, PROPOSED_MOST)
-            found = (store.subjects_at(ids).templates @ probe).max(initial=-1.0)
+            found = (reader.subjects_at(ids).templates @ probe).max(initial=-1.0)
             agreed += bool(found >= best - 1e-5)
         return agreed
 
 
-def _probes(store: Store) -> Float32:
+def _probes(reader: Templates) -> Float32:
     """Some of the templates, each turned away until its cosine to itself is PROBE_SCORE."""
-    templates = store.some_templates(PROBES)
+    templates = reader.some_templates(PROBES)
     noise = np.random.default_rng(0).standard_normal(templates.shape, np.float32)
     noise -= np.sum(noise * templates, axis=1, keepdims=True) * templates
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)

@@ -1,6 +1,6 @@
-"""Which subjects are most alike to a probe. A scan proposes; SQLite answers.
+"""Which subjects are most alike to a probe. A scan proposes; the gallery file answers.
 
-Every subject that a scan proposes is read from SQLite and scored there, so that no score is
+Every subject that a scan proposes is read from the file and scored anew, so that no score is
 approximate, nobody who was removed is found, and what others enrol meanwhile is.
 """
 
@@ -12,11 +12,9 @@ import numpy as np
 
 from facecli.common.types import Candidate, Float32
 from facecli.storage.records import Subjects
-from facecli.storage.search import candidates
-from facecli.storage.search.candidates import Scan
-from facecli.storage.sqlite import sidecar
-from facecli.storage.sqlite.sidecar import Kind
-from facecli.storage.sqlite.store import Store
+from facecli.storage.search import candidates, sidecar
+from facecli.storage.search.candidates import Scan, Templates
+from facecli.storage.search.sidecar import Kind
 
 GROWTH = 4  # as many times more are proposed while a scan's bound asks for it
 SAME = 1e-5  # a template's cosine to itself may be so far from 1
@@ -31,20 +29,20 @@ class Ranked:
     score: float
 
 
-class Ranking:
+class FileRanker:
     """A gallery's subjects, searched many times."""
 
     at_once = 1  # SQLite answers on the thread that asked first
 
-    def __init__(self, store: Store, scan: Scan, revision: int) -> None:
+    def __init__(self, reader: Templates, scan: Scan, revision: int) -> None:
         """scan: of the templates at this revision."""
-        self._store = store
+        self._reader = reader
         self._scan = scan
         self._made = self._seen = revision
         self._tail: Scan | None = None
 
     @classmethod
-    def open(cls, store: Store, exact: bool = False, threshold: float = -1) -> Ranking:
+    def open(cls, reader: Templates, exact: bool = False, threshold: float = -1) -> FileRanker:
         """Ready to search the gallery.
 
         exact: find what brute force would find, whatever the size; where the gallery is small or
@@ -52,18 +50,18 @@ class Ranking:
         error, could reach the k-th best. threshold: who may reach this cosine must be found; the
         lower it is, the more subjects are looked at where nothing bounds the error.
         """
-        if candidates.wanted(store):
+        if candidates.wanted(reader):
             kind = Kind.EIGHT if exact else Kind.RABITQ
-            return cls(store, *candidates.from_sidecar(store, kind, threshold))
-        with store.snapshot():
-            few = store.blocks(rows=candidates.FLAT_BLOCK)
-            whole = candidates.flat(few, store.subject_count(), store.dimension)
-            return cls(store, whole, store.seal().revision)
+            return cls(reader, *candidates.from_sidecar(reader, kind, threshold))
+        with reader.snapshot():
+            few = reader.blocks(rows=candidates.FLAT_BLOCK)
+            whole = candidates.flat(few, reader.subject_count(), reader.dimension)
+            return cls(reader, whole, reader.seal().revision)
 
     def best(self, probe: Float32, k: int) -> list[Ranked]:
         """The k best subjects, best first; of equal ones the one enrolled first.
 
-        probe: (d,) float32 unit vector. Call it within a snapshot of the store, so that what is
+        probe: (d,) float32 unit vector. Call it within a snapshot of the gallery, so that what is
         read of them next is of the same moment.
         """
         self._follow()
@@ -73,7 +71,7 @@ class Ranking:
             proposed = [p.propose(probe, n) for p, n in zip(parts, counts, strict=True)]
             # Not np.unique: that imports numpy.ma, 20 ms.
             ids = np.array(sorted({i for ids, _ in proposed for i in ids.tolist()}), np.int64)
-            found = _ranked(self._store.subjects_at(ids), probe)[:k]
+            found = _ranked(self._reader.subjects_at(ids), probe)[:k]
             least = found[-1].score if len(found) == k else -np.inf
             short = [
                 i
@@ -88,9 +86,9 @@ class Ranking:
     def candidates(self, probe: Float32, k: int) -> list[Candidate]:
         """The same with which of each one's references is most like the probe."""
         found: list[Candidate] = []
-        with self._store.snapshot():
+        with self._reader.snapshot():
             for subject in self.best(probe, k):
-                ids, vectors = self._store.vectors(subject.id)
+                ids, vectors = self._reader.vectors(subject.id)
                 if ids:  # as in every gallery that is sound
                     nearest = ids[int(np.argmax(vectors @ probe))]
                     found.append(Candidate(len(found) + 1, subject.name, nearest, subject.score))
@@ -98,32 +96,32 @@ class Ranking:
 
     def _follow(self) -> None:
         """Scan what changed since the scan was made, too, where somebody wrote meanwhile."""
-        now = self._store.seal().revision
+        now = self._reader.seal().revision
         if now != self._seen:
-            count = self._store.changed(self._made)
-            blocks = self._store.blocks(after=self._made)
-            self._tail = candidates.flat(blocks, count, self._store.dimension) if count else None
+            count = self._reader.changed(self._made)
+            blocks = self._reader.blocks(after=self._made)
+            self._tail = candidates.flat(blocks, count, self._reader.dimension) if count else None
             self._seen = now
 
 
-def faults(store: Store) -> list[str]:
+def faults(reader: Templates) -> list[str]:
     """What is wrong with the scans, a line each: stored templates that do not find themselves."""
-    if not candidates.wanted(store):
+    if not candidates.wanted(reader):
         fault = "the search index disagrees with the stored templates"
-        return [] if _finds_itself(store, exact=False) else [fault]
-    files = {exact: sidecar.path(store.path, kind)
+        return [] if _finds_itself(reader, exact=False) else [fault]
+    files = {exact: sidecar.path(reader.path, kind)
              for exact, kind in ((False, Kind.RABITQ), (True, Kind.EIGHT))}  # fmt: skip
     return [
         f"{file} disagrees with the stored templates: delete it, the next search makes it anew"
         for exact, file in files.items()
-        if file.exists() and not _finds_itself(store, exact)
+        if file.exists() and not _finds_itself(reader, exact)
     ]
 
 
-def _finds_itself(store: Store, exact: bool) -> bool:
-    ranking = Ranking.open(store, exact)
-    with store.snapshot():
-        best = [ranking.best(template, 1) for template in store.some_templates(candidates.PROBES)]
+def _finds_itself(reader: Templates, exact: bool) -> bool:
+    ranker = FileRanker.open(reader, exact)
+    with reader.snapshot():
+        best = [ranker.best(template, 1) for template in reader.some_templates(candidates.PROBES)]
     return all(found and found[0].score >= 1 - SAME for found in best)
 
 

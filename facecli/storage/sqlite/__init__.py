@@ -1,1 +1,7 @@
-"""The gallery file: the only SQL there is, and what lies beside the file."""
+"""The gallery file: the only SQL there is, and what lies beside the file.
+
+`store.GalleryFile` writes, and holds the `reader`, the journal (`undo`) and the `audit_log`.
+`reference_rows` and `subject_rows` are the tables' columns; `schema` makes the tables and is
+loaded only for that; `deletion` and `leftovers` erase. It may import `search`, which proposes who
+is alike, and `interface`, and must never know Milvus, photos or thresholds.
+"""

@@ -14,11 +14,38 @@ import hmac
 import json
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from facecli.common.enums import LogAction
 from facecli.common.names import key
 from facecli.common.timestamp import now
 from facecli.storage.records import LogEntry
+from facecli.storage.sqlite.connection import Transaction, explained
+
+
+class AuditLog:
+    """The log as its owner sees it. Every method raises GalleryError when SQLite cannot."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, transaction: Transaction) -> None:
+        """transaction: the gallery's, in which the log is turned on or off."""
+        self._path = path
+        self._db = db
+        self._transaction = transaction
+
+    def entries(self) -> tuple[LogEntry, ...]:
+        """The whole log, oldest first."""
+        with explained(self._path):
+            return tuple(_entries(self._db))
+
+    def turn(self, on: bool) -> None:
+        """Turn the log on or off; both leave an entry, and what it holds stays."""
+        with self._transaction() as db:
+            if on != is_on(db):
+                if not on:
+                    append(db, LogAction.OFF)
+                db.execute("UPDATE custody SET logging = ?", (on,))
+                if on:
+                    append(db, LogAction.ON)
 
 
 def append(
@@ -45,26 +72,10 @@ def is_on(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT logging FROM custody").fetchone()[0])
 
 
-def switch(db: sqlite3.Connection, on: bool) -> None:
-    """Turn the log on or off, within a transaction; both leave an entry."""
-    if on != is_on(db):
-        if not on:
-            append(db, LogAction.OFF)
-        db.execute("UPDATE custody SET logging = ?", (on,))
-        if on:
-            append(db, LogAction.ON)
-
-
-def entries(db: sqlite3.Connection) -> tuple[LogEntry, ...]:
-    """The whole log, oldest first."""
-    rows = db.execute("SELECT id, at, action, subject, photo, mac FROM log ORDER BY id")
-    return tuple(LogEntry(*row) for row in rows)
-
-
 def faults(db: sqlite3.Connection) -> Iterator[str]:
     """Where the chain is broken, a line each."""
     secret, before, count = _secret(db), "", 0
-    for entry in entries(db):
+    for entry in _entries(db):
         count += 1
         if entry.id != count:
             yield f"the audit log lacks what was before entry {entry.id}"
@@ -80,6 +91,11 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
 def hashed(db: sqlite3.Connection, text: str) -> str:
     """A name or a photo's sha256 as the log shows it, hex; a name in every spelling of it alike."""
     return hmac.new(_secret(db), key(text).encode(), hashlib.sha256).hexdigest()
+
+
+def _entries(db: sqlite3.Connection) -> Iterator[LogEntry]:
+    rows = db.execute("SELECT id, at, action, subject, photo, mac FROM log ORDER BY id")
+    return (LogEntry(*row) for row in rows)
 
 
 def _mac(secret: bytes, row: tuple[object, ...], before: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from facecli.common.atomic import draft, place
@@ -21,6 +21,9 @@ PAGE_SIZE = 16384  # a 512-d row wastes half of a 4 KB page
 BUSY_SECONDS = 60.0
 _ANY_SIZE = 1 << 62
 _ELSEWHERE = "name another file with --gallery"
+
+Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
+"""A gallery's: all that is written inside, or nothing."""
 
 
 def connect(path: Path, key: Key | None = None) -> sqlite3.Connection:
@@ -80,13 +83,6 @@ def _connect_without_log(path: Path, key: Key | None) -> sqlite3.Connection:
             "they cannot be put in their place: copy these files to a folder where you may write"
         )
     return _connect(path, key, "?immutable=1")
-
-
-def beside(path: Path, what: str) -> Path:
-    """A name beside the gallery, with `what` and the time in it, that nothing has yet."""
-    stem = f"{path.name}.{what}-{now().replace(':', '')}"
-    names = (path.with_name(stem + (f"-{i}" if i else "")) for i in range(1000))
-    return next(name for name in names if not name.exists())
 
 
 def present(path: Path, key: Key | None = None) -> bool:
@@ -150,7 +146,6 @@ def recognise(path: Path, db: sqlite3.Connection) -> None:
 def make(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> None:
     """Write an empty gallery beside `path` and move it there whole, unless one is there by then."""
     with draft(path) as made:
-        made.touch(0o600)
         with closing(connect(made, key)) as db:
             db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             _migrate(db)

@@ -1,6 +1,6 @@
 """Deleting people for good, from the gallery and its journal: SQL within a transaction of `store`.
 
-What is deleted is handed out first, so that `erasure` can look for it in the files afterwards.
+What is deleted is handed out first, so that `leftovers` can look for it in the files afterwards.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import islice
 
 from facecli.common.errors import GalleryError
 from facecli.common.names import key
+from facecli.storage.interface import Called, Deleted, Group, Whom
 from facecli.storage.sqlite.byte_search import Needles
 
 MOST_SOUGHT = 20_000  # faces whose bytes are looked for afterwards: 0.1 GB of memory
@@ -22,63 +23,27 @@ _REMOVED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
-    """Whom to delete. subjects: ids, enrolled or not; changes: ids of the journal's."""
+class _Doomed:
+    """subjects: ids, enrolled or not; changes: ids of the journal's."""
 
     subjects: frozenset[int]
     changes: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """What was deleted. people: keys of their names, enrolled or removed; references: faces.
+def delete(db: sqlite3.Connection, whom: Whom) -> Deleted:
+    """Delete them, and what was observed of the gallery with them in it.
 
-    changes: of the journal. vectors: templates as stored; texts: names and paths, but for the
-    names of those who stay. Of more than MOST_SOUGHT faces, every second, third and so on.
+    Called: everybody who is enrolled so or was removed under that name, and who was merged into
+    them. Raises GalleryError when that is nobody, or somebody who has another name now.
+    Of more than MOST_SOUGHT faces, every second, third and so on is handed out.
     """
-
-    people: frozenset[str]
-    references: int
-    changes: int
-    vectors: frozenset[bytes]
-    texts: frozenset[str]
-
-
-def one(db: sqlite3.Connection, name: str) -> Doomed:
-    """Everybody who is enrolled as `name` or was removed under it, and who was merged into them.
-
-    Raises GalleryError when that is nobody, or somebody who has another name now.
-    """
-    found = {
-        int(row[0])
-        for row in db.execute(
-            "SELECT id FROM subject WHERE key = :key UNION "
-            "SELECT s.id FROM removed_subject s JOIN change c ON c.id = s.change_id "
-            "WHERE s.key = :key AND c.kind <> 'merge'",
-            {"key": key(name)},
-        )
-    }
-    if not found:
-        raise _nobody(db, name)
-    merges = db.execute("SELECT subject_id, other_id FROM change WHERE kind = 'merge'").fetchall()
-    while more := {source for source, target in merges if target in found} - found:
-        found |= more
-    concerned = db.execute("SELECT id, subject_id, other_id FROM change").fetchall()
-    return Doomed(frozenset(found), frozenset(c[0] for c in concerned if {c[1], c[2]} & found))
-
-
-def removed(db: sqlite3.Connection) -> Doomed:
-    """All that could be undone."""
-    return Doomed(frozenset(), _ids(db, "change"))
-
-
-def everybody(db: sqlite3.Connection) -> Doomed:
-    """All people, enrolled or removed."""
-    return Doomed(_ids(db, "subject"), _ids(db, "change"))
-
-
-def delete(db: sqlite3.Connection, doomed: Doomed) -> Deleted:
-    """Delete them, and what was observed of the gallery with them in it."""
+    match whom:
+        case Called(name):
+            doomed = _called(db, name)
+        case Group.REMOVED:
+            doomed = _Doomed(frozenset(), _ids(db, "change"))
+        case Group.EVERYBODY:
+            doomed = _Doomed(_ids(db, "subject"), _ids(db, "change"))
     gone = _contents(db, doomed)
     db.executemany("DELETE FROM subject WHERE id = ?", ((i,) for i in doomed.subjects))
     db.executemany("DELETE FROM change WHERE id = ?", ((i,) for i in doomed.changes))
@@ -97,6 +62,25 @@ def held(db: sqlite3.Connection, pieces: Collection[bytes]) -> set[bytes]:
     needles = Needles(set().union(*alike.values()))
     found = set[bytes]().union(*map(needles.within, _columns(db)))
     return {piece for piece in pieces if alike[piece] & found}
+
+
+def _called(db: sqlite3.Connection, name: str) -> _Doomed:
+    found = {
+        int(row[0])
+        for row in db.execute(
+            "SELECT id FROM subject WHERE key = :key UNION "
+            "SELECT s.id FROM removed_subject s JOIN change c ON c.id = s.change_id "
+            "WHERE s.key = :key AND c.kind <> 'merge'",
+            {"key": key(name)},
+        )
+    }
+    if not found:
+        raise _nobody(db, name)
+    merges = db.execute("SELECT subject_id, other_id FROM change WHERE kind = 'merge'").fetchall()
+    while more := {source for source, target in merges if target in found} - found:
+        found |= more
+    concerned = db.execute("SELECT id, subject_id, other_id FROM change").fetchall()
+    return _Doomed(frozenset(found), frozenset(c[0] for c in concerned if {c[1], c[2]} & found))
 
 
 def _columns(db: sqlite3.Connection) -> Iterator[bytes]:
@@ -133,7 +117,7 @@ def _nobody(db: sqlite3.Connection, name: str) -> GalleryError:
     )
 
 
-def _contents(db: sqlite3.Connection, doomed: Doomed) -> Deleted:
+def _contents(db: sqlite3.Connection, doomed: _Doomed) -> Deleted:
     faces = sum(1 for _ in _faces(db, doomed))
     every = max(1, faces // MOST_SOUGHT)
     vectors, texts, people = set[bytes](), set[str](), set[str]()
@@ -160,7 +144,7 @@ def _contents(db: sqlite3.Connection, doomed: Doomed) -> Deleted:
     )  # fmt: skip
 
 
-def _faces(db: sqlite3.Connection, doomed: Doomed) -> Iterator[tuple[bytes, str]]:
+def _faces(db: sqlite3.Connection, doomed: _Doomed) -> Iterator[tuple[bytes, str]]:
     for i in doomed.subjects:
         yield from db.execute("SELECT vector, path FROM reference WHERE subject_id = ?", (i,))
     for i in doomed.changes:

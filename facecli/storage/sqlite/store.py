@@ -1,46 +1,64 @@
-"""The gallery file in use: each write is a transaction. No faces are found here.
+"""The gallery file in use: one class that writes, and holds what reads. No faces are found here.
 
-The only SQL stands here, in `reader` (answers), `writer` (transactions), `journal` (what can be
-undone), `purge` (what cannot), `adopted` (copies), `mend`, `repair`, `auditlog`, and in `database`
-and `schema`.
+Each write is one transaction: all of it, its audit log and the templates that follow, or nothing.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import closing, contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Self
-
-import numpy as np
 
 from facecli.common import atomic
 from facecli.common.enums import LogAction
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.files import private_folder
-from facecli.common.names import key, require_name
+from facecli.common.names import require_name
 from facecli.common.timestamp import now
 from facecli.metrics.gallery_fit import Observed
+from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
 from facecli.storage.keys import Key
-from facecli.storage.records import (
-    CalibrationRow,
-    Change,
-    LogEntry,
-    NewReference,
-    ReferenceRow,
-    mean_template,
+from facecli.storage.records import CalibrationRow, NewReference, ReferenceRow, SubjectRow
+from facecli.storage.search import candidates
+from facecli.storage.sqlite import (
+    audit_log,
+    beside,
+    consistency,
+    deletion,
+    leftovers,
+    reference_rows,
+    subject_rows,
+    undo,
 )
-from facecli.storage.sqlite import audit_log, consistency, deletion, sidecar, switch, undo
+from facecli.storage.sqlite.audit_log import AuditLog
 from facecli.storage.sqlite.connection import connect, explained, make, present, recognise
 from facecli.storage.sqlite.consistency import Mended
-from facecli.storage.sqlite.writer import Writer
+from facecli.storage.sqlite.reader import CHOICE, OBSERVED, FileReader
+from facecli.storage.sqlite.reference_rows import StoredReference
+from facecli.storage.sqlite.undo import Journal
+
+_ENCRYPTED = "the encrypted gallery, written anew without it, whose bytes show nothing either way"
 
 
-class Store(Writer):
+class GalleryFile:
     """An open gallery file. Use it from one thread; any number of processes may read and write.
 
+    reader: answers; journal: what can be undone; audit_log: who was enrolled, removed, searched.
     Every method raises GalleryError when SQLite cannot do its part.
     """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, key: Key | None = None) -> None:
+        """key: that of an encrypted file; None where it is not encrypted."""
+        self.path = path
+        self.key = key
+        self._db = connection
+        self._rehearsing = False
+        self.reader = FileReader(path, connection, encrypted=key is not None)
+        self.journal = Journal(path, connection, self._transaction)
+        self.audit_log = AuditLog(path, connection, self._transaction)
 
     @classmethod
     def open(cls, path: Path, key: Key | None = None) -> Self:
@@ -53,7 +71,6 @@ class Store(Writer):
                 "or name another with --gallery"
             )
         atomic.sweep(path.parent)
-        sidecar.sweep(path)
         with explained(path):
             connection = connect(path, key)
             try:
@@ -74,13 +91,60 @@ class Store(Writer):
             with explained(path):
                 private_folder(path.parent)
                 make(path, embedder_id, dimension, key)
-        store = cls.open(path, key)
+        opened = cls.open(path, key)
         try:
-            store.require(embedder_id)
+            require_embedder(opened, embedder_id)
         except EmbedderMismatchError:
-            store.close()
+            opened.close()
             raise
-        return store
+        return opened
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    # transactions ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is written inside, or nothing; within a rehearsal a part of it."""
+        begin, undo, commit = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
+        if self._rehearsing:
+            begin, undo, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
+        with explained(self.path):
+            self._db.execute(begin)
+            try:
+                self.reader.require_same_embedder()
+                yield self._db
+            except BaseException:
+                if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
+                    self._db.execute(undo)
+                raise
+            self._db.execute(commit)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Whatever is written inside is taken back at the end: a dry run."""
+        with explained(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+        self._rehearsing = True
+        try:
+            yield
+        finally:
+            self._rehearsing = False
+            self._db.rollback()
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Nothing can be written inside; others may: a dry run that takes long."""
+        with explained(self.path):
+            self._db.execute("PRAGMA query_only = ON")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA query_only = OFF")
+
+    # people ----------------------------------------------------------------------------------
 
     def add(self, new: Sequence[NewReference]) -> int:
         """Enrol faces, all in one transaction; those already there are left as they are.
@@ -89,14 +153,33 @@ class Store(Writer):
         """
         with self._transaction() as db:
             added = 0
-            touched: set[int] = set()
+            touched = set[int]()
             for item in new:
-                subject_id = self._subject_id(item.subject)
-                if self._insert(subject_id, item):
-                    added += 1
-                    audit_log.append(db, LogAction.ENROLLED, item.subject, item.photo_sha256)
+                subject_id = subject_rows.found_or_made(db, item.subject, now())
+                added += _enrol(db, item.subject, StoredReference.new(subject_id, item, now()))
                 touched.add(subject_id)
-            self._refresh(touched)
+            subject_rows.refresh(db, touched)
+        return added
+
+    def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
+        """Take another gallery's references over as they are; returns how many were new.
+
+        people: by name, what their subjects are to be where they are not there. Ids are kept
+        where they are free.
+        """
+        with self._transaction() as db:
+            added = 0
+            touched = set[int]()
+            for row in rows:
+                subject = people[row.subject]
+                subject_id = subject_rows.found_or_made(
+                    db, subject.name, subject.created_at, _free(db, "subject", subject.id)
+                )
+                free = _free(db, "reference", row.id)
+                if _enrol(db, row.subject, StoredReference.taken_over(subject_id, row, free)):
+                    added += 1
+                    touched.add(subject_id)
+            subject_rows.refresh(db, touched)
         return added
 
     def rename(self, old: str, new: str) -> None:
@@ -106,72 +189,40 @@ class Store(Writer):
         """
         require_name(new)
         with self._transaction() as db:
-            subject = self.find(old)
+            subject = self.reader.find(old)
             undo.rename(db, subject, new)
             audit_log.append(db, LogAction.RENAMED, subject.name)
 
     def merge(self, source: str, target: str) -> int:
         """Move all references of `source` to `target`; returns how many. Doubles are dropped."""
         with self._transaction() as db:
-            gone, kept = self.find(source), self.find(target)
+            gone, kept = self.reader.find(source), self.reader.find(target)
             if gone.id == kept.id:
                 raise GalleryError(f"{source!r} and {target!r} are the same subject")
             moved = undo.merge(db, gone, kept)
-            self._refresh({kept.id})
+            subject_rows.refresh(db, {kept.id})
             audit_log.append(db, LogAction.MERGED, gone.name)
         return moved
 
     def remove(self, name: str) -> int:
-        """Take a subject out with all references; returns how many. `undo` brings it back."""
+        """Take a subject out with all references; returns how many. The journal brings it back."""
         with self._transaction() as db:
-            subject = self.find(name)
+            subject = self.reader.find(name)
             undo.remove(db, subject)
-            self._refresh(())
+            subject_rows.refresh(db, ())
             audit_log.append(db, LogAction.REMOVED, subject.name)
         return subject.references
 
     def remove_reference(self, name: str, reference_id: int) -> int:
         """Take out one reference of a subject, and the subject with its last; returns how many
-        stay. `undo` brings it back. Raises GalleryError when the subject has no such reference.
+        stay. The journal brings it back. Raises GalleryError when there is no such reference.
         """
         with self._transaction() as db:
-            subject = self.find(name)
+            subject = self.reader.find(name)
             left = undo.remove_reference(db, subject, reference_id)
-            self._refresh({subject.id} if left else ())
+            subject_rows.refresh(db, {subject.id} if left else ())
             audit_log.append(db, LogAction.REMOVED, subject.name)
         return left
-
-    def changes(self) -> tuple[Change, ...]:
-        """Everything that can be undone, newest first."""
-        with explained(self.path):
-            return undo.changes(self._db)
-
-    def undo(self, change_id: int | None = None) -> Change:
-        """Take a change back, the newest for None. Raises GalleryError where that cannot be."""
-        with self._transaction() as db:
-            change, touched = undo.undo(db, change_id)
-            self._refresh(touched)
-            audit_log.append(db, LogAction.UNDONE, change.name)
-        return change
-
-    def purge(self, whom: Callable[[sqlite3.Connection], deletion.Doomed]) -> deletion.Deleted:
-        """Delete people and changes for good. Their bytes go with `compact`, see `erasure`."""
-        with self._transaction() as db:
-            gone = deletion.delete(db, whom(db))
-            self._refresh(())
-            for name in sorted(gone.people):
-                audit_log.append(db, LogAction.PURGED, name)
-        return gone
-
-    def log(self) -> tuple[LogEntry, ...]:
-        """The audit log, oldest first."""
-        with explained(self.path):
-            return audit_log.entries(self._db)
-
-    def keep_log(self, on: bool) -> None:
-        """Turn the audit log on or off; what it holds stays."""
-        with self._transaction() as db:
-            audit_log.switch(db, on)
 
     def log_search(self, photo: str, subjects: Iterable[str]) -> None:
         """Where the audit log is on, note a search. photo: sha256; subjects: who was identified."""
@@ -181,115 +232,171 @@ class Store(Writer):
                 for name in named or [None]:
                     audit_log.append(db, LogAction.SEARCHED, name, photo)
 
+    # erasing ---------------------------------------------------------------------------------
+
+    def doomed(self, whom: Whom) -> Deleted:
+        """What `erase` would delete. Raises GalleryError where nobody is called so."""
+        with self.rehearsal():
+            return self.purge(whom)
+
+    def purge(self, whom: Whom) -> Deleted:
+        """Delete people and changes for good: the rows. Their bytes go with `compact`."""
+        with self._transaction() as db:
+            gone = deletion.delete(db, whom)
+            subject_rows.refresh(db, ())
+            for name in sorted(gone.people):
+                audit_log.append(db, LogAction.PURGED, name)
+        return gone
+
+    def erase(self, whom: Whom) -> Erasure:
+        """Delete people for good, and every byte of them in the gallery's files.
+
+            delete -> overwrite in place -> write the file anew -> empty its log
+            -> drop derived files -> search the bytes of every file for what was deleted
+
+        Raises GalleryError where nobody is called so.
+        """
+        deleted = self.purge(whom)
+        try:
+            busy = not self.compact()
+        except GalleryError as error:
+            raise GalleryError(
+                f"the people are deleted, but their bytes are not overwritten yet: {error}; then "
+                "`facecli gallery purge --removed` ends it"
+            ) from error
+        beside.discard_derived(self.path)
+        found = leftovers.verify(self.path, deleted, self.reader.held)
+        return Erasure(now(), deleted, busy, found, () if self.key is None else (_ENCRYPTED,))
+
+    def compact(self) -> bool:
+        """Write the file anew without what was deleted, and empty its write-ahead log.
+
+        False where another program's reading keeps the old bytes for now.
+        """
+        with explained(self.path):
+            # First so that pages are overwritten in their place before the file gets shorter.
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute("VACUUM")
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                self._db.execute("UPDATE custody SET erasing = 0")
+        return not busy
+
+    # the threshold, and what is derived ------------------------------------------------------
+
+    def calibrate(self, row: CalibrationRow) -> None:
+        """Put a threshold choice in force; earlier ones stay on record."""
+        with self._transaction() as db:
+            values = astuple(row)
+            marks = ", ".join("?" * len(values))
+            db.execute(f"INSERT INTO calibration ({CHOICE}) VALUES ({marks})", values)
+
+    def keep_observed(self, revision: int, observed: Observed) -> None:
+        """Remember what was observed of the templates at this revision."""
+        with self._transaction() as db:
+            values = (1, revision, *astuple(observed))
+            marks = ", ".join("?" * len(values))
+            db.execute(
+                f"INSERT OR REPLACE INTO fit (id, revision, {OBSERVED}) VALUES ({marks})", values
+            )
+
+    def settle(self) -> None:
+        """After writing: make the sidecar anew where it has fallen behind."""
+        candidates.keep_in_step(self.reader)
+
+    # the file as a whole ---------------------------------------------------------------------
+
     def mend(self, drop_orphans: bool) -> Mended:
-        """Put rows and SQLite's own indices in step again, see `mend`; references without a
+        """Put rows and SQLite's own indices in step again, see `consistency`; references without a
         template go to the journal. Raises GalleryError, all as it was, where pages are damaged.
         """
+        dimension = self.reader.dimension
         with self._transaction() as db:
             db.execute("REINDEX")
             fault = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if fault != "ok":
                 raise sqlite3.DatabaseError(fault)
-            spoilt = tuple(consistency.spoilt(db, self.dimension))
+            spoilt = tuple(consistency.spoilt(db, dimension))
             for reference_id, name in spoilt:
-                undo.remove_reference(db, self.find(name), reference_id)
+                undo.remove_reference(db, self.reader.find(name), reference_id)
             dropped = consistency.drop_orphans(db) if drop_orphans else 0
-            stale = tuple(consistency.stale(db, self.dimension))
-            self._refresh(stale)
-            faults = tuple(self.check())
+            stale = tuple(consistency.stale(db, dimension))
+            subject_rows.refresh(db, stale)
+            faults = tuple(self.reader.check())
         return Mended(spoilt, len(stale), dropped, faults)
 
-    def switch(
+    def switch_embedder(
         self, embedder_id: str, dimension: int, made: Iterable[ReferenceRow], left_out: Set[int]
     ) -> int:
-        """Make the gallery another embedder's, see `switch`; returns how many references it has.
+        """Make the gallery another embedder's; returns how many references it has.
 
-        made: of another gallery, read at one moment. Raises GalleryError, all as it was, where a
-        reference is in neither.
+        made: each one's new face and template, its `subject` the reference's id, of another
+        gallery and read at one moment. left_out: ids of those that are known to get none.
+        What belonged to the old embedder goes: threshold choices, what could be undone.
+        Raises GalleryError, all as it was, where others get none either.
         """
         with self._transaction() as db:
-            count = switch.references(db, made, left_out)
-            gone, kept = switch.gallery(db, embedder_id, dimension)
-            self._refresh(kept)
-            audit_log.append(db, LogAction.RE_EMBEDDED)
-            for name in gone:
-                audit_log.append(db, LogAction.REMOVED, name)
-        self.embedder_id, self.dimension = embedder_id, dimension
-        return count
-
-    def gallery_id(self) -> str:
-        """What names the file in receipts: random, 32 hex digits, the same in its copies."""
-        with explained(self.path):
-            return str(self._db.execute("SELECT gallery_id FROM custody").fetchone()[0])
-
-    def hashed(self, name: str) -> str:
-        """A subject's name as the audit log has it."""
-        with explained(self.path):
-            return audit_log.hashed(self._db, name)
-
-    def holds(self, pieces: Collection[bytes]) -> set[bytes]:
-        """Those of these bytes that stand in some row's template, name or path, see `purge`."""
-        with explained(self.path):
-            return deletion.held(self._db, pieces) if pieces else set()
-
-    def keep_observed(self, revision: int, observed: Observed) -> None:
-        """Remember what was observed of the templates at this revision."""
-        with self._transaction():
-            self._db.execute(
-                'INSERT OR REPLACE INTO fit (id, revision, n, mean, deviation, "references") '
-                "VALUES (1, ?, ?, ?, ?, ?)",
-                (revision, observed.n, observed.mean, observed.deviation, observed.references),
-            )
-
-    def calibrate(self, row: CalibrationRow) -> None:
-        """Put a threshold choice in force; earlier ones stay on record."""
-        with self._transaction():
-            self._db.execute(
-                "INSERT INTO calibration (basis, target, target_rate, threshold, scores, "
-                "made_from, made_at, n) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (row.basis, row.target, row.target_rate, row.threshold, row.scores,
-                 row.made_from, row.made_at, row.n),
-            )  # fmt: skip
-
-    def _subject_id(self, name: str) -> int:
-        row = self._db.execute("SELECT id FROM subject WHERE key = ?", (key(name),)).fetchone()
-        if row is None:
-            row = self._db.execute(
-                "INSERT INTO subject (name, key, created_at) VALUES (?, ?, ?) RETURNING id",
-                (name, key(name), now()),
-            ).fetchone()
-        return int(row[0])
-
-    def _insert(self, subject_id: int, new: NewReference) -> int:
-        face = new.found.face
-        return self._db.execute(
-            "INSERT INTO reference (subject_id, vector, x1, y1, x2, y2, landmarks, "
-            "detection_score, quality, photo_sha256, face, path, enrolled_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (subject_id, photo_sha256, face) DO NOTHING",
-            (subject_id, new.found.template.vector.astype(np.float32).tobytes(), *face.box,
-             face.landmarks.astype(np.float32).tobytes(), face.detection_score, face.quality,
-             new.photo_sha256, new.face_index, _utf8(new.path), now()),
-        ).rowcount  # fmt: skip
-
-    def _refresh(self, subject_ids: Iterable[int]) -> None:
-        """Within a transaction: templates follow their references, and the revision moves on."""
-        self._db.execute("UPDATE gallery SET revision = revision + 1")
-        (revision,) = self._db.execute(
-            "INSERT INTO revision (id, token) SELECT revision, randomblob(16) FROM gallery "
-            "RETURNING id"
-        ).fetchone()
-        for subject_id in sorted(subject_ids):
-            rows = self._db.execute(
-                "SELECT vector FROM reference WHERE subject_id = ? ORDER BY id", (subject_id,)
+            done = {
+                int(row.subject)
+                for row in made
+                if reference_rows.replace_template(db, int(row.subject), row)
+            }
+            _drop_without(db, done, left_out)
+            db.execute("UPDATE gallery SET embedder_id = ?, dimension = ?",
+                       (embedder_id, dimension))  # fmt: skip
+            for table in ("change", "calibration", "fit"):  # a change's rows follow it
+                db.execute(f"DELETE FROM {table}")
+            gone = db.execute(
+                "DELETE FROM subject WHERE id NOT IN (SELECT subject_id FROM reference) "
+                "RETURNING name"
             ).fetchall()
-            mean = mean_template([np.frombuffer(r[0], np.float32) for r in rows]) if rows else None
-            self._db.execute(
-                "UPDATE subject SET template = ?, revision = ? WHERE id = ?",
-                (None if mean is None else mean.tobytes(), revision, subject_id),
-            )
+            kept = [int(row[0]) for row in db.execute("SELECT id FROM subject")]
+            subject_rows.refresh(db, kept)
+            audit_log.append(db, LogAction.RE_EMBEDDED)
+            for (name,) in gone:
+                audit_log.append(db, LogAction.REMOVED, name)
+        self.reader = FileReader(self.path, self._db, self.reader.encrypted)
+        return len(done)
+
+    def copy_to(self, path: Path) -> None:
+        """Copy this moment of the gallery into the empty file `path`; others may go on writing.
+
+        The copy of an encrypted one is encrypted with the same key.
+        """
+        with explained(self.path), closing(connect(path, self.key)) as copy:
+            self._db.backup(copy)
+
+    def copy_beside(self, what: str) -> Path:
+        """The same in a new file beside it, with `what` and the time in its name."""
+        copy = beside.free_name(self.path, what)
+        with explained(copy), atomic.draft(copy) as draft:
+            self.copy_to(draft)
+            atomic.place(draft, copy)
+        return copy
 
 
-def _utf8(path: str) -> str:
-    """A file name may be any bytes; SQLite's text is UTF-8. What is not becomes \\udcXX."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+def _enrol(db: sqlite3.Connection, subject: str, row: StoredReference) -> bool:
+    """Whether it was not there yet."""
+    added = reference_rows.insert(db, row)
+    if added:
+        audit_log.append(db, LogAction.ENROLLED, subject, row.photo_sha256)
+    return added
+
+
+def _free(db: sqlite3.Connection, table: str, number: int) -> int | None:
+    """The id if nothing has it, else None: SQLite then gives another."""
+    taken = db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (number,)).fetchone()
+    return None if taken else number
+
+
+def _drop_without(db: sqlite3.Connection, done: Set[int], left_out: Set[int]) -> None:
+    """Delete the references that got no new template, if none was to get one."""
+    without = {row[0] for row in db.execute("SELECT id FROM reference")} - done
+    if late := without - left_out:
+        raise GalleryError(
+            f"{len(late)} of the references were enrolled while others were re-embedded: run the "
+            "same command again, it goes on"
+        )
+    if not done:
+        raise GalleryError("nothing was changed: no reference could be re-embedded")
+    db.executemany("DELETE FROM reference WHERE id = ?", ((number,) for number in without))

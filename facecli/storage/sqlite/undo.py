@@ -1,4 +1,4 @@
-"""Changes that can be undone: SQL within a transaction of `store`.
+"""Changes that can be undone. `rename` to `remove_reference` work within a transaction of `store`.
 
 Nothing that a rename, merge or removal takes away is lost: it lies in the journal until it is
 undone or purged. Enrolling is not journalled: `remove` undoes it.
@@ -7,31 +7,57 @@ undone or purged. Enrolling is not journalled: `remove` undoes it.
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
-from facecli.common.enums import ChangeKind
+from facecli.common.enums import ChangeKind, LogAction
 from facecli.common.errors import GalleryError
-from facecli.common.names import key
 from facecli.common.timestamp import now
 from facecli.storage.records import Change, SubjectRow
+from facecli.storage.sqlite import audit_log, reference_rows, subject_rows
+from facecli.storage.sqlite.connection import Transaction, explained
 
-_CHANGE = 'id, kind, subject_id, name, other_id, other, "references", at'
-_SUBJECT = "id, name, key, created_at"
-_REFERENCE = (
-    "id, subject_id, vector, x1, y1, x2, y2, landmarks, detection_score, quality, "
-    "photo_sha256, face, path, enrolled_at"
-)
+_RECORDED = 'kind, subject_id, name, other_id, other, "references", at'
+_CHANGE = f"id, {_RECORDED}"
+
+
+class Journal:
+    """What can be undone, and undoing it. Every method raises GalleryError when SQLite cannot."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, transaction: Transaction) -> None:
+        """transaction: the gallery's, in which a change is taken back."""
+        self._path = path
+        self._db = db
+        self._transaction = transaction
+
+    def changes(self) -> tuple[Change, ...]:
+        """Every rename, merge and removal that can be undone, newest first."""
+        with explained(self._path):
+            rows = self._db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC").fetchall()
+        return tuple(_change(row) for row in rows)
+
+    def undo(self, change_id: int | None = None) -> Change:
+        """Take a change back, the newest for None; all is as it was before it.
+
+        Raises GalleryError, and changes nothing, when there is none, when its subjects were
+        changed since, or when their name or photo was enrolled again meanwhile.
+        """
+        with self._transaction() as db:
+            change = _wanted(db, change_id)
+            subject_rows.refresh(db, _take_back(db, change))
+            audit_log.append(db, LogAction.UNDONE, change.name)
+        return change
 
 
 def rename(db: sqlite3.Connection, subject: SubjectRow, new: str) -> None:
     """Give a subject another name. Raises GalleryError when that one is taken."""
-    taken = _named(db, new)
+    taken = subject_rows.named(db, new)
     if taken not in (None, subject.id):
         raise GalleryError(
             f"{new!r} is enrolled already: use `facecli gallery merge` to make them one"
         )
     if new != subject.name:
         _record(db, ChangeKind.RENAME, subject, 0, other=new)
-        _call(db, subject.id, new)
+        subject_rows.rename(db, subject.id, new)
 
 
 def merge(db: sqlite3.Connection, source: SubjectRow, target: SubjectRow) -> int:
@@ -76,37 +102,26 @@ def remove_reference(db: sqlite3.Connection, subject: SubjectRow, reference_id: 
     change = _record(db, ChangeKind.REMOVE_REFERENCE, subject, 1)
     left = subject.references - 1
     if left:
-        _archive(db, change, "id = ?", reference_id)
+        reference_rows.archive(db, change, "id = ?", reference_id)
         db.execute("DELETE FROM reference WHERE id = ?", (reference_id,))
     else:
         _set_aside(db, change, subject.id)
     return left
 
 
-def changes(db: sqlite3.Connection) -> tuple[Change, ...]:
-    """Everything that can be undone, newest first."""
-    rows = db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC").fetchall()
-    return tuple(_change(row) for row in rows)
-
-
-def undo(db: sqlite3.Connection, change_id: int | None) -> tuple[Change, set[int]]:
-    """Take a change back, the newest for None; returns it and whose templates it concerns.
-
-    Raises GalleryError when there is none, when its subjects were changed since, or when their
-    name or photo was enrolled again meanwhile.
-    """
-    change = _wanted(db, change_id)
+def _take_back(db: sqlite3.Connection, change: Change) -> set[int]:
+    """Whose templates it concerns."""
     _last_of_its_subjects(db, change)
     touched = {change.subject_id}
     if change.kind is ChangeKind.RENAME:
         _free(db, change)
-        _call(db, change.subject_id, change.name)
+        subject_rows.rename(db, change.subject_id, change.name)
         touched = set()
     elif change.kind is ChangeKind.MERGE and change.other_id is not None:
         touched |= {change.other_id}
     _bring_back(db, change)
     db.execute("DELETE FROM change WHERE id = ?", (change.id,))
-    return change, touched
+    return touched
 
 
 def _record(
@@ -118,8 +133,7 @@ def _record(
     other: str | None = None,
 ) -> int:
     row = db.execute(
-        'INSERT INTO change (kind, subject_id, name, other_id, other, "references", at) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        f"INSERT INTO change ({_RECORDED}) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (kind, subject.id, subject.name, other_id, other, references, now()),
     ).fetchone()
     return int(row[0])
@@ -127,21 +141,9 @@ def _record(
 
 def _set_aside(db: sqlite3.Connection, change: int, subject_id: int) -> None:
     """The subject, and what references it still has, go to the journal."""
-    db.execute(
-        f"INSERT INTO removed_subject (change_id, {_SUBJECT}) "
-        f"SELECT ?, {_SUBJECT} FROM subject WHERE id = ?",
-        (change, subject_id),
-    )
-    _archive(db, change, "subject_id = ?", subject_id)
+    subject_rows.archive(db, change, subject_id)
+    reference_rows.archive(db, change, "subject_id = ?", subject_id)
     db.execute("DELETE FROM subject WHERE id = ?", (subject_id,))  # its references follow
-
-
-def _archive(db: sqlite3.Connection, change: int, which: str, value: int) -> None:
-    db.execute(
-        f"INSERT INTO removed_reference (change_id, {_REFERENCE}) "
-        f"SELECT ?, {_REFERENCE} FROM reference WHERE {which}",
-        (change, value),
-    )
 
 
 def _wanted(db: sqlite3.Connection, change_id: int | None) -> Change:
@@ -174,11 +176,7 @@ def _bring_back(db: sqlite3.Connection, change: Change) -> None:
     """Put what the change took away where it was."""
     if db.execute("SELECT 1 FROM removed_subject WHERE change_id = ?", (change.id,)).fetchone():
         _free(db, change)
-    db.execute(
-        f"INSERT INTO subject ({_SUBJECT}) SELECT {_SUBJECT} FROM removed_subject "
-        "WHERE change_id = ?",
-        (change.id,),
-    )
+    subject_rows.bring_back(db, change.id)
     db.execute(
         "UPDATE reference SET subject_id = ? "
         "WHERE id IN (SELECT reference_id FROM moved_reference WHERE change_id = ?)",
@@ -194,30 +192,17 @@ def _bring_back(db: sqlite3.Connection, change: Change) -> None:
             f"change {change.id} cannot be undone: that face of {change.name!r} was enrolled "
             f"again meanwhile, as reference {again[0]}"
         )
-    db.execute(
-        f"INSERT INTO reference ({_REFERENCE}) SELECT {_REFERENCE} FROM removed_reference "
-        "WHERE change_id = ?",
-        (change.id,),
-    )
+    reference_rows.bring_back(db, change.id)
 
 
 def _free(db: sqlite3.Connection, change: Change) -> None:
     """Raise GalleryError where somebody else has the subject's name now."""
-    if _named(db, change.name) not in (None, change.subject_id):
+    if subject_rows.named(db, change.name) not in (None, change.subject_id):
         raise GalleryError(
             f"change {change.id} cannot be undone: another {change.name!r} was enrolled "
             "meanwhile; rename or remove that one, then "
             f"`facecli gallery undo {change.id}`"
         )
-
-
-def _named(db: sqlite3.Connection, name: str) -> int | None:
-    row = db.execute("SELECT id FROM subject WHERE key = ?", (key(name),)).fetchone()
-    return None if row is None else int(row[0])
-
-
-def _call(db: sqlite3.Connection, subject_id: int, name: str) -> None:
-    db.execute("UPDATE subject SET name = ?, key = ? WHERE id = ?", (name, key(name), subject_id))
 
 
 def _change(row: tuple[int, str, int, str, int | None, str | None, int, str]) -> Change:

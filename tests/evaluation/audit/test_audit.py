@@ -24,7 +24,7 @@ from facecli.recognition.model_zoo import registry
 from facecli.report.audit import audit_page, audit_row, audit_text, proposals
 from facecli.report.thumbnails import thumbnail
 from facecli.storage.records import ReferenceRow
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 DIMENSION = 192
 MATED = 0.75  # cosine of two photos of one made-up person, about LFW's
@@ -329,24 +329,24 @@ def test_a_reference_is_removed_and_the_template_follows(tmp_path: Path):
     path = tmp_path / "g.facecli"
     store = new_store(path)
     store.add([reference("Ada", 1), reference("Ada", 2), reference("Bob", 3)])
-    gone = next(row for row in store.references() if row.photo_sha256 == f"{1:064x}")
-    revision = store.observed()[0]
+    gone = next(row for row in store.reader.references() if row.photo_sha256 == f"{1:064x}")
+    revision = store.reader.observed()[0]
     assert store.remove_reference("Ada", gone.id) == 1
-    assert store.observed()[0] > revision, "the threshold must be fitted anew"
-    assert [row.photo_sha256 for row in store.references()] == [f"{2:064x}", f"{3:064x}"]
-    assert store.check() == [], "the template follows"
+    assert store.reader.observed()[0] > revision, "the threshold must be fitted anew"
+    assert [row.photo_sha256 for row in store.reader.references()] == [f"{2:064x}", f"{3:064x}"]
+    assert store.reader.check() == [], "the template follows"
     with pytest.raises(GalleryError, match="no reference"):
         store.remove_reference("Ada", 3)  # Bob's
-    assert store.counts() == (2, 2)
+    assert store.reader.counts() == (2, 2)
     store.close()
 
 
 def test_a_subject_goes_with_its_last_reference(tmp_path: Path):
     store = new_store(tmp_path / "g.facecli")
     store.add([reference("Ada", 1), reference("Bob", 2)])
-    assert store.remove_reference("Ada", min(row.id for row in store.references())) == 0
-    assert [s.name for s in store.subjects()] == ["Bob"]
-    assert store.check() == []
+    assert store.remove_reference("Ada", min(row.id for row in store.reader.references())) == 0
+    assert [s.name for s in store.reader.subjects()] == ["Bob"]
+    assert store.reader.check() == []
     store.close()
 
 
@@ -402,7 +402,7 @@ def test_fix_proposes_and_does_not_act(audited: tuple[Command, Path], tmp_path: 
         done = command(*shlex.split(line)[1:])
         assert done.returncode == 0, (line, done.stderr)
     with Gallery.open(path) as gallery:
-        assert len(gallery.storage.subjects()) == 2
+        assert len(gallery.storage.reader.subjects()) == 2
         assert [f for f in gallery.audit().findings if f.kind is not FindingKind.LOW_QUALITY] == []
 
 
@@ -471,7 +471,9 @@ def test_the_page_escapes_names_and_says_where_a_photo_is_gone(
 
 def test_without_a_table_nothing_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "g.facecli"
-    Store.create(path, registry.find_embedder(registry.DEFAULT_EMBEDDER).embedder_id, 192).close()
+    GalleryFile.create(
+        path, registry.find_embedder(registry.DEFAULT_EMBEDDER).embedder_id, 192
+    ).close()
     with Gallery.open(path) as gallery:
         gallery.models.reference_table = None  # an embedder of the user's own ships none
         with pytest.raises(CalibrationError, match="--calibrate"):

@@ -14,7 +14,7 @@ from support.galleries import Command, environment, new_store, reference
 
 from facecli.common.errors import GalleryError
 from facecli.storage.maintenance.backup import backup
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def store(tmp_path: Path):
 
 
 def names(path: Path) -> list[str]:
-    store = Store.open(path)
-    assert store.check() == []
-    found = [subject.name for subject in store.subjects()]
+    store = GalleryFile.open(path)
+    assert store.reader.check() == []
+    found = [subject.name for subject in store.reader.subjects()]
     store.close()
     return found
 
 
-def test_a_backup_is_whole_private_and_can_be_undone_in(store: Store, tmp_path: Path):
+def test_a_backup_is_whole_private_and_can_be_undone_in(store: GalleryFile, tmp_path: Path):
     store.remove("Bob")
     before = os.umask(0)
     try:
@@ -44,13 +44,13 @@ def test_a_backup_is_whole_private_and_can_be_undone_in(store: Store, tmp_path: 
     assert size == copy.stat().st_size and stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert [p.name for p in copy.parent.iterdir()] == ["c"], "no draft, no log beside it"
     assert names(copy) == ["Ada"]
-    opened = Store.open(copy)
-    opened.undo()
+    opened = GalleryFile.open(copy)
+    opened.journal.undo()
     opened.close()
-    assert names(copy) == ["Ada", "Bob"] and store.counts() == (1, 1)
+    assert names(copy) == ["Ada", "Bob"] and store.reader.counts() == (1, 1)
 
 
-def test_an_existing_file_is_not_overwritten_unless_asked(store: Store, tmp_path: Path):
+def test_an_existing_file_is_not_overwritten_unless_asked(store: GalleryFile, tmp_path: Path):
     (tmp_path / "there").write_text("mine")
     with pytest.raises(GalleryError, match="is there already"):
         backup(store, tmp_path / "there")
@@ -61,7 +61,7 @@ def test_an_existing_file_is_not_overwritten_unless_asked(store: Store, tmp_path
         backup(store, store.path, replace=True)
     with pytest.raises(GalleryError, match="No such file"):
         backup(store, tmp_path / "none" / "b")
-    assert store.counts() == (2, 2)
+    assert store.reader.counts() == (2, 2)
 
 
 def test_a_damaged_gallery_gives_no_backup(tmp_path: Path):
@@ -72,7 +72,7 @@ def test_a_damaged_gallery_gives_no_backup(tmp_path: Path):
     with (tmp_path / "g").open("r+b") as file:
         file.seek(-2 * 16384, os.SEEK_END)
         file.write(b"\xff" * 16384)
-    store = Store.open(tmp_path / "g")
+    store = GalleryFile.open(tmp_path / "g")
     with pytest.raises(GalleryError, match="damaged"):
         backup(store, tmp_path / "b")
     store.close()
@@ -90,7 +90,7 @@ for seed in range(100, 100000):
 """
 
 
-def test_backups_while_a_writer_writes_are_each_of_one_moment(store: Store, tmp_path: Path):
+def test_backups_while_a_writer_writes_are_each_of_one_moment(store: GalleryFile, tmp_path: Path):
     variables = environment(tmp_path)
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(store.path)], env=variables, stdout=subprocess.PIPE
@@ -112,7 +112,7 @@ def test_backups_while_a_writer_writes_are_each_of_one_moment(store: Store, tmp_
         writer.communicate()
 
 
-def test_the_command(store: Store, tmp_path: Path):
+def test_the_command(store: GalleryFile, tmp_path: Path):
     command = Command(tmp_path / "home")
     done = command("gallery", "backup", tmp_path / "b", "-g", store.path)
     assert done.stdout.startswith("wrote 0.") and done.stdout.endswith("b, sound\n")

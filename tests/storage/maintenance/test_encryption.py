@@ -34,10 +34,10 @@ from facecli.storage import export, keys
 from facecli.storage.keys import Key
 from facecli.storage.maintenance import backup, encryption, repair
 from facecli.storage.search import candidates
-from facecli.storage.search.ranker import Ranking
+from facecli.storage.search.ranker import FileRanker
 from facecli.storage.sqlite import sqlcipher
 from facecli.storage.sqlite.sqlcipher import PAGE_SIZE
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 pytest.importorskip("sqlcipher3", reason="NOT CHECKED: pip install 'facecli[encrypted]'")
 
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
     """A gallery in the clear: people, a removal that can be undone, a merge, a log."""
     where = tmp_path / "g.facecli"
     with closing(new_store(where)) as store:
-        store.keep_log(True)
+        store.audit_log.turn(True)
         store.add([reference(f"Person {seed:03}", seed) for seed in range(PEOPLE)])
         store.merge("Person 003", "Person 004")
         store.remove("Person 005")
@@ -90,15 +90,15 @@ def test_nothing_readable_is_left_beside_an_encrypted_gallery(path: Path) -> Non
     done = encryption.convert(path, None, KEY)
     assert (done.references, done.readable) == (PEOPLE - 1, ())
     assert done.overwritten >= PEOPLE * 1000
-    with closing(Store.open(path, KEY)) as store:
+    with closing(GalleryFile.open(path, KEY)) as store:
         store.add([reference("Person 999", 999)])
         backup.backup(store, path.with_name("backup"))
         for file in path.parent.iterdir():  # while it is open: the log is there, too
             content = file.read_bytes()
             assert not [trace for trace in traces() if trace in content], file
         assert (path.with_name(path.name + "-wal")).stat().st_size > 0
-    with closing(Store.open(path.with_name("backup"), KEY)) as copy:
-        assert copy.counts() == (PEOPLE - 1, PEOPLE)
+    with closing(GalleryFile.open(path.with_name("backup"), KEY)) as copy:
+        assert copy.reader.counts() == (PEOPLE - 1, PEOPLE)
     assert [file for file in path.parent.iterdir() if file.name.startswith(".")] == []
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -112,9 +112,9 @@ def test_the_old_file_is_overwritten_and_not_only_unlinked(path: Path) -> None:
 
 
 def test_copies_that_stay_readable_are_named(path: Path) -> None:
-    with closing(Store.open(path)) as store:
+    with closing(GalleryFile.open(path)) as store:
         backup.backup(store, path.with_name("backup"))
-        export.export(store, path.with_name("export.jsonl"))
+        export.export(store.reader, path.with_name("export.jsonl"))
     path.with_name("notes.txt").write_bytes(b"nothing of it")
     done = encryption.convert(path, None, KEY)
     assert [file.name for file in done.readable] == ["backup", "export.jsonl"]
@@ -124,8 +124,10 @@ def test_who_has_it_open_is_not_cut_off(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(encryption, "_SECONDS", 0.2)
     before = tables(path)
     code = (
-        "import sys; from pathlib import Path; from facecli.storage.sqlite.store import Store\n"
-        "store = Store.open(Path(sys.argv[1])); store.counts(); print('open', flush=True)\n"
+        "import sys; from pathlib import Path\n"
+        "from facecli.storage.sqlite.store import GalleryFile\n"
+        "store = GalleryFile.open(Path(sys.argv[1])); store.reader.counts()\n"
+        "print('open', flush=True)\n"
         "sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -163,10 +165,13 @@ def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path, kill
             process.send_signal(signal.SIGKILL)
         plain = path.read_bytes()[:6] == b"SQLite"
         seen.add(plain)
-        with closing(Store.open(path, None if plain else KEY)) as store:
-            assert store.counts() == (PEOPLE - 2, PEOPLE - 1)
-            assert store.check() == []
-            assert [change.name for change in store.changes()] == ["Person 005", "Person 003"]
+        with closing(GalleryFile.open(path, None if plain else KEY)) as store:
+            assert store.reader.counts() == (PEOPLE - 2, PEOPLE - 1)
+            assert store.reader.check() == []
+            assert [change.name for change in store.journal.changes()] == [
+                "Person 005",
+                "Person 003",
+            ]
         if not plain:
             encryption.convert(path, KEY, None)
     # A kill in the moment SQLite creates its journal leaves that empty: nothing to recover.
@@ -191,15 +196,15 @@ def test_a_dry_run_tries_the_keys_and_changes_nothing(path: Path) -> None:
 def test_without_its_key_it_says_so(path: Path, given: Key | None, words: str) -> None:
     encryption.convert(path, None, KEY)
     for attempt in (
-        lambda: Store.open(path, given),
-        lambda: Store.create(path, "made-up:0:p", 192, given),
+        lambda: GalleryFile.open(path, given),
+        lambda: GalleryFile.create(path, "made-up:0:p", 192, given),
         lambda: repair.repair(path, key=given),
         lambda: encryption.convert(path, given, None),
     ):
         with pytest.raises(GalleryError, match=words):
             attempt()
-    with closing(Store.open(path, KEY)) as store:
-        assert store.check() == []
+    with closing(GalleryFile.open(path, KEY)) as store:
+        assert store.reader.check() == []
 
 
 def test_done_twice_it_says_that_it_is_done(path: Path) -> None:
@@ -218,17 +223,17 @@ def test_done_twice_it_says_that_it_is_done(path: Path) -> None:
 
 def test_a_key_for_what_is_not_encrypted_is_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="not encrypted, and a key was given"):
-        Store.open(path, KEY)
+        GalleryFile.open(path, KEY)
     foreign = tmp_path / "foreign"
     foreign.write_bytes(random.Random(1).randbytes(3 * PAGE_SIZE))
     with pytest.raises(GalleryError, match="does not open with this key"):
-        Store.open(foreign, KEY)
+        GalleryFile.open(foreign, KEY)
     with pytest.raises(GalleryError, match="or it is an encrypted one"):
-        Store.open(foreign)
+        GalleryFile.open(foreign)
     foreign.write_bytes(b"a diary")
     for key in (None, KEY):
         with pytest.raises(GalleryError, match="not a facecli gallery: name another"):
-            Store.open(foreign, key)
+            GalleryFile.open(foreign, key)
 
 
 def test_another_application_s_encrypted_file_is_not_touched(tmp_path: Path) -> None:
@@ -236,7 +241,7 @@ def test_another_application_s_encrypted_file_is_not_touched(tmp_path: Path) -> 
         db.execute("CREATE TABLE diary (day TEXT)")
     before = (tmp_path / "g").read_bytes()
     with pytest.raises(GalleryError, match="not a facecli gallery"):
-        Store.open(tmp_path / "g", KEY)
+        GalleryFile.open(tmp_path / "g", KEY)
     assert (tmp_path / "g").read_bytes() == before
 
 
@@ -245,21 +250,21 @@ def test_however_large_no_sidecar_lies_beside_it(
 ) -> None:
     monkeypatch.setattr(candidates, "SIDECAR_FROM", 1)
     probe = unit_vector(7)
-    with closing(Store.open(path)) as store, store.snapshot():
-        expected = Ranking.open(store).best(probe, 3)
+    with closing(GalleryFile.open(path)) as store, store.reader.snapshot():
+        expected = FileRanker.open(store.reader).best(probe, 3)
     assert path.with_name("g.facecli.rabitq").exists()
     encryption.convert(path, None, KEY)
-    with closing(Store.open(path, KEY)) as store:
+    with closing(GalleryFile.open(path, KEY)) as store:
         for exact in (False, True):
-            with store.snapshot():
-                assert Ranking.open(store, exact).best(probe, 3) == expected
-        candidates.keep_in_step(store)
+            with store.reader.snapshot():
+                assert FileRanker.open(store.reader, exact).best(probe, 3) == expected
+        candidates.keep_in_step(store.reader)
     assert [file.name for file in path.parent.iterdir()] == ["g.facecli"]
 
 
 def test_what_a_damaged_page_leaves_is_recovered_and_encrypted_again(path: Path) -> None:
     encryption.convert(path, None, KEY)
-    with closing(Store.open(path, KEY)) as store:
+    with closing(GalleryFile.open(path, KEY)) as store:
         store.add([reference(f"More {seed}", seed) for seed in range(1000, 1600)])
     content = bytearray(path.read_bytes())
     content[len(content) // 2 + 5000] ^= 1  # one bit, and the page's HMAC is wrong
@@ -267,19 +272,20 @@ def test_what_a_damaged_page_leaves_is_recovered_and_encrypted_again(path: Path)
     done = repair.repair(path, key=KEY)
     assert done.recovered and done.recovered.references >= 600
     assert done.recovered.references < PEOPLE + 600
-    with closing(Store.open(done.recovered.path, KEY)) as store:
-        assert store.counts()[1] == done.recovered.references
-        assert store.check() == []
+    with closing(GalleryFile.open(done.recovered.path, KEY)) as store:
+        assert store.reader.counts()[1] == done.recovered.references
+        assert store.reader.check() == []
 
 
 def test_two_processes_write_while_one_reads(path: Path) -> None:
     encryption.convert(path, None, KEY)
     code = (
         "import sys; sys.path[:0] = [sys.argv[3]]\n"
-        "from pathlib import Path; from facecli.storage.sqlite.store import Store\n"
+        "from pathlib import Path; from facecli.storage.sqlite.store import GalleryFile\n"
         "from facecli.storage.keys import Key\n"
         "from support.galleries import reference\n"
-        "store, first = Store.open(Path(sys.argv[1]), Key('0123456789abcdef' * 4)), sys.argv[2]\n"
+        "key, first = Key('0123456789abcdef' * 4), sys.argv[2]\n"
+        "store = GalleryFile.open(Path(sys.argv[1]), key)\n"
         "for seed in range(int(first), int(first) + 40):\n"
         "    store.add([reference(f'W{seed}', seed)])"
     )
@@ -289,14 +295,14 @@ def test_two_processes_write_while_one_reads(path: Path) -> None:
                          env=environment(path.parent))
         for first in ("10000", "20000")
     ]  # fmt: skip
-    with closing(Store.open(path, KEY)) as store:
-        counts = [store.counts()[1]]
+    with closing(GalleryFile.open(path, KEY)) as store:
+        counts = [store.reader.counts()[1]]
         while any(writer.poll() is None for writer in writers):
-            counts.append(store.counts()[1])
+            counts.append(store.reader.counts()[1])
         assert [writer.returncode for writer in writers] == [0, 0]
         assert counts == sorted(counts)
-        assert store.counts()[1] == PEOPLE - 1 + 80
-        assert store.check() == []
+        assert store.reader.counts()[1] == PEOPLE - 1 + 80
+        assert store.reader.check() == []
 
 
 # keys ----------------------------------------------------------------------------------------
@@ -370,7 +376,7 @@ def test_the_key_may_be_in_the_system_s_keyring(tmp_path: Path) -> None:
     assert command("gallery", "key", "keyring:second", **has).returncode == 0
     kept = json.loads((tmp_path / "keyring.json").read_text())
     assert sorted(kept) == ["facecli/gallery", "facecli/second"]
-    with closing(Store.create(tmp_path / "g", "a:1:p", 8, Key(kept["facecli/second"]))):
+    with closing(GalleryFile.create(tmp_path / "g", "a:1:p", 8, Key(kept["facecli/second"]))):
         pass
     for name, code in (("keyring:second", 0), ("keyring", 4)):
         done = command("gallery", "list", "-g", tmp_path / "g", "--key-file", name, **has)

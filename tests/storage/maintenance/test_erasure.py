@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,12 @@ from support.galleries import Command, environment, new_store, reference, unit_v
 from support.patience import LAST_RESORT
 
 from facecli.common.errors import GalleryError
-from facecli.storage.maintenance import erasure
+from facecli.storage.interface import Called, Group
 from facecli.storage.records import mean_template
-from facecli.storage.sqlite import deletion, sidecar
+from facecli.storage.search import sidecar
+from facecli.storage.sqlite import leftovers
 from facecli.storage.sqlite.byte_search import Needles
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 GRACE = "Grace Hopper"
 
@@ -61,28 +61,28 @@ TEXTS = [GRACE.encode(), b"photos/Grace", b"Grace", b"Hopper"]
 
 
 def test_a_removal_keeps_the_bytes_and_a_purge_does_not(path: Path):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     store.remove(GRACE)
     assert held(path.parent, bits(1000, 1001)) == bits(1000, 1001), "they can be brought back"
-    done = erasure.one(store, GRACE)
+    done = store.erase(Called(GRACE))
     assert (done.complete, done.verified.files, done.verified.remains) == (True, 3, ())
     assert (len(done.deleted.people), done.deleted.references) == (1, 2)
     while_open = held(path.parent, [*bits(1000, 1001), *TEXTS, MEAN])
     store.close()
     assert while_open == held(path.parent, [*bits(1000, 1001), *TEXTS, MEAN]) == []
     assert held(path.parent, bits(*range(200))) == bits(*range(200)), "the others stay"
-    opened = Store.open(path)
-    assert opened.check() == [] and opened.changes() == ()
+    opened = GalleryFile.open(path)
+    assert opened.reader.check() == [] and opened.journal.changes() == ()
     opened.close()
 
 
 def test_who_is_enrolled_goes_with_former_names_and_whom_was_merged_into_them(path: Path):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     store.add([reference("Amazing Grace", 1001, 1001), reference("Amazing Grace", 1002)])
-    store.remove_reference("Amazing Grace", max(r.id for r in store.references()))
+    store.remove_reference("Amazing Grace", max(r.id for r in store.reader.references()))
     store.merge("Amazing Grace", GRACE)  # a double, which the journal keeps
     store.rename(GRACE, "The Admiral")
-    done = erasure.one(store, "The Admiral")
+    done = store.erase(Called("The Admiral"))
     store.close()
     assert done.complete and done.deleted.references == 4 and done.deleted.changes == 3
     gone = [*bits(1000, 1001, 1002), *TEXTS, MEAN, b"Amazing", b"The Admiral"]
@@ -95,39 +95,39 @@ def test_who_is_enrolled_goes_with_former_names_and_whom_was_merged_into_them(pa
     ("Subject 02", "rename to 'Somebody'"),
 ])  # fmt: skip
 def test_a_name_that_is_no_subject_s_erases_nobody(path: Path, name: str, says: str):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     store.merge("Subject 00", "Subject 01")
     store.rename("Subject 02", "Somebody")
-    counts = store.counts()
+    counts = store.reader.counts()
     with pytest.raises(GalleryError, match=says):
-        erasure.one(store, name)
-    assert store.counts() == counts and len(store.changes()) == 2
+        store.erase(Called(name))
+    assert store.reader.counts() == counts and len(store.journal.changes()) == 2
     store.close()
 
 
 def test_purging_the_removed_leaves_the_enrolled(path: Path):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     store.remove(GRACE)
     store.remove_reference("Subject 03", 4)  # seed 3
     store.rename("Subject 04", "Ada Lovelace")
-    done = erasure.removed(store)
+    done = store.erase(Group.REMOVED)
     assert done.complete and (len(done.deleted.people), done.deleted.references) == (1, 3)
-    assert store.counts() == (40, 199) and store.changes() == ()
+    assert store.reader.counts() == (40, 199) and store.journal.changes() == ()
     store.close()
     assert held(path.parent, [*bits(1000, 1001, 3), *TEXTS, b"Subject 04\0"]) == []
     assert held(path.parent, bits(4, 5, 43)) == bits(4, 5, 43)
 
 
 def test_purging_all_leaves_an_empty_gallery_of_its_embedder(path: Path):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     store.remove(GRACE)
-    embedder = store.embedder_id
-    done = erasure.everybody(store)
+    embedder = store.reader.embedder_id
+    done = store.erase(Group.EVERYBODY)
     assert done.complete and len(done.deleted.people) == 41
-    assert store.counts() == (0, 0) and store.check() == []
+    assert store.reader.counts() == (0, 0) and store.reader.check() == []
     store.close()
     assert held(path.parent, [*bits(*range(200), 1000, 1001), *TEXTS, b"Subject", b".jpg"]) == []
-    again = Store.create(path, embedder, 192)
+    again = GalleryFile.create(path, embedder, 192)
     assert again.add([reference("Ada", 1)]) == 1
     again.close()
 
@@ -135,7 +135,7 @@ def test_purging_all_leaves_an_empty_gallery_of_its_embedder(path: Path):
 def test_a_short_name_is_looked_for_too(tmp_path: Path):
     store = new_store(tmp_path / "g")
     store.add([reference("Bo", 1), reference("Ada", 2)])
-    done = erasure.one(store, "Bo")
+    done = store.erase(Called("Bo"))
     assert done.complete and done.verified.shared == 0
     store.close()
     assert held(tmp_path, [b"BoBo", b"photos/Bo/"]) == []
@@ -146,18 +146,20 @@ def test_a_short_name_is_looked_for_too(tmp_path: Path):
 
 def test_a_reader_in_the_way_is_told_of_and_the_bytes_go_later(path: Path, monkeypatch):
     monkeypatch.setattr("facecli.storage.sqlite.connection.BUSY_SECONDS", 0.2)  # only to wait less
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     reader = sqlite3.connect(path)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM subject").fetchone()
-    done = erasure.one(store, GRACE)
+    done = store.erase(Called(GRACE))
     assert done.busy and not done.complete
     assert path in done.verified.remains and held(path.parent, bits(1000)) == bits(1000)
-    assert [s.name for s in store.subjects() if s.name == GRACE] == [], "nobody finds her any more"
-    assert any("erasure was not finished" in fault for fault in store.check())
+    assert [s.name for s in store.reader.subjects() if s.name == GRACE] == [], (
+        "nobody finds her any more"
+    )
+    assert any("erasure was not finished" in fault for fault in store.reader.check())
     reader.close()
-    assert erasure.removed(store).complete
-    assert store.check() == []
+    assert store.erase(Group.REMOVED).complete
+    assert store.reader.check() == []
     store.close()
     assert held(path.parent, [*bits(1000, 1001), *TEXTS]) == []
 
@@ -190,13 +192,13 @@ def test_the_command_says_what_remains_with_exit_code_4(path: Path, tmp_path: Pa
 
 
 def test_derived_files_and_what_kills_left_go(path: Path):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     kinds = [sidecar.path(path, kind) for kind in sidecar.Kind]
     drafts = [path.with_name(f".{path.name}.{end}") for end in ("sidecar-x1", "x2", "x2-wal")]
     stranger = path.with_name(".h.facecli.x3")
     for file in (*kinds, *drafts, stranger):
         file.write_bytes(b"..." + unit_vector(1000).tobytes())
-    done = erasure.one(store, GRACE)
+    done = store.erase(Called(GRACE))
     store.close()
     assert done.complete
     assert [file for file in (*kinds, *drafts) if file.exists()] == []
@@ -204,21 +206,21 @@ def test_derived_files_and_what_kills_left_go(path: Path):
 
 
 def test_what_remains_in_the_gallery_s_own_files_is_found(path: Path):
-    store = Store.open(path)
-    deleted = store.purge(partial(deletion.one, name=GRACE))  # the rows alone, no byte overwritten
-    seen = erasure.verify(store, deleted)
+    store = GalleryFile.open(path)
+    deleted = store.purge(Called(GRACE))  # the rows alone, no byte overwritten
+    seen = leftovers.verify(path, deleted, store.reader.held)
     assert path in seen.remains and seen.copies == ()
     assert store.compact()
-    assert erasure.verify(store, deleted).remains == ()
+    assert leftovers.verify(path, deleted, store.reader.held).remains == ()
     store.close()
 
 
 def test_copies_in_the_folder_are_named_and_left(path: Path):
-    store = Store.open(path)
+    store = GalleryFile.open(path)
     copy, unrelated = path.with_name("backup.facecli"), path.with_name("notes.txt")
     store.copy_to(copy)
     unrelated.write_text(f"{GRACE} was here")
-    done = erasure.one(store, GRACE)
+    done = store.erase(Called(GRACE))
     store.close()
     assert done.complete and done.verified.copies == (copy,)
     assert copy.exists() and unrelated.exists()
@@ -228,9 +230,9 @@ def test_what_others_share_is_told_apart(tmp_path: Path):
     store = new_store(tmp_path / "g")
     twins = [reference("Ada", 1), reference("Ada Lovelace", 1), reference("Bob Ross", 2)]
     store.add(twins)  # one photo under two names, one of which holds the other
-    done = erasure.one(store, "Ada Lovelace")
+    done = store.erase(Called("Ada Lovelace"))
     assert done.complete and done.verified.shared == 4, "the vector's pieces are Ada's, too"
-    done = erasure.one(store, "Bob Ross")
+    done = store.erase(Called("Bob Ross"))
     assert done.complete and done.verified.shared == 0
     store.close()
 
@@ -238,11 +240,11 @@ def test_what_others_share_is_told_apart(tmp_path: Path):
 ERASER = """
 import sys
 from pathlib import Path
-from facecli.storage.maintenance import erasure
-from facecli.storage.sqlite.store import Store
-store = Store.open(Path(sys.argv[1]))
+from facecli.storage.interface import Called, Group
+from facecli.storage.sqlite.store import GalleryFile
+store = GalleryFile.open(Path(sys.argv[1]))
 print("in", flush=True)
-erasure.one(store, "Grace Hopper")
+store.erase(Called("Grace Hopper"))
 """
 
 
@@ -256,15 +258,15 @@ def test_a_killed_erasure_did_all_or_nothing_and_is_ended_by_the_next(path: Path
     time.sleep(milliseconds / 1000)
     eraser.kill()
     eraser.communicate()
-    store = Store.open(path)
-    there = GRACE in {subject.name for subject in store.subjects()}
-    assert store.counts() == ((41, 202) if there else (40, 200))
-    unfinished = [fault for fault in store.check() if "erasure was not finished" in fault]
-    assert store.check() == unfinished
+    store = GalleryFile.open(path)
+    there = GRACE in {subject.name for subject in store.reader.subjects()}
+    assert store.reader.counts() == ((41, 202) if there else (40, 200))
+    unfinished = [fault for fault in store.reader.check() if "erasure was not finished" in fault]
+    assert store.reader.check() == unfinished
     if there:
-        assert len(store.vectors(store.find(GRACE).id)[0]) == 2 and not unfinished
+        assert len(store.reader.vectors(store.reader.find(GRACE).id)[0]) == 2 and not unfinished
     else:
-        assert erasure.removed(store).complete and store.check() == []
+        assert store.erase(Group.REMOVED).complete and store.reader.check() == []
     store.close()
     assert held(path.parent, bits(1000, 1001)) == (bits(1000, 1001) if there else [])
 
@@ -279,7 +281,7 @@ def test_a_name_that_goes_on_by_chance_is_no_remnant(tmp_path: Path):
     vector = np.frombuffer(bytes(bytes_), np.float32)
     object.__setattr__(chance.found.template, "vector", vector)
     store.add([chance, reference("Ada Bell 15", 2)])
-    done = erasure.one(store, "Ada Bell 15")
+    done = store.erase(Called("Ada Bell 15"))
     assert b"Ada Bell 15" in on_disk(tmp_path), "though nobody is called so"
     assert done.complete and done.verified.shared >= 1
     store.close()
@@ -321,8 +323,11 @@ def test_the_receipt_tells_what_was_done_and_not_to_whom(command, path: Path, tm
     assert "verified: 0 occurrences of" in done.stdout
     assert "backups, exports and copies elsewhere are yours" in done.stdout
     row = json.loads(receipt.read_text())
-    store = Store.open(path)
-    assert row["people"] == [store.hashed(GRACE)] and row["gallery"] == store.gallery_id()
+    store = GalleryFile.open(path)
+    assert (
+        row["people"] == [store.reader.hashed(GRACE)]
+        and row["gallery"] == store.reader.gallery_id()
+    )
     store.close()
     assert (row["references"], row["complete"], row["files_that_still_hold_some"]) == (2, True, 0)
     assert row["facecli"] and row["at"].endswith("Z")
@@ -370,10 +375,10 @@ def answered(command: Command, path: Path, answer: str) -> int:
 
 def test_pages_are_overwritten_in_place_before_the_file_is_written_anew(path: Path) -> None:
     """What VACUUM gives back to the disk must hold nobody: `secure_delete` sees to that."""
-    vector, store = unit_vector(1000).tobytes(), Store.open(path)
+    vector, store = unit_vector(1000).tobytes(), GalleryFile.open(path)
     store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert vector in path.read_bytes()
-    store.purge(partial(deletion.one, name=GRACE))
+    store.purge(Called(GRACE))
     store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()
     assert vector not in path.read_bytes()

@@ -11,8 +11,8 @@ from support.galleries import Command, new_store, reference, unit_vector
 from facecli.common.errors import GalleryError
 from facecli.storage.maintenance.repair import repair
 from facecli.storage.records import CalibrationRow
-from facecli.storage.sqlite import sidecar
-from facecli.storage.sqlite.store import Store
+from facecli.storage.search import sidecar
+from facecli.storage.sqlite.store import GalleryFile
 
 PAGE = 16384
 
@@ -47,16 +47,16 @@ def damage(path: Path, sql: str) -> None:
 
 
 def opened_check(path: Path) -> list[str]:
-    store = Store.open(path)
-    faults = store.check()
+    store = GalleryFile.open(path)
+    faults = store.reader.check()
     store.close()
     return faults
 
 
 def vectors(path: Path) -> dict[str, set[bytes]]:
-    store = Store.open(path)
-    found: dict[str, set[bytes]] = {subject.name: set() for subject in store.subjects()}
-    for row in store.references():
+    store = GalleryFile.open(path)
+    found: dict[str, set[bytes]] = {subject.name: set() for subject in store.reader.subjects()}
+    for row in store.reader.references():
         found[row.subject].add(row.template.vector.tobytes())
     store.close()
     return found
@@ -99,8 +99,8 @@ def test_a_reference_without_a_template_is_set_aside_for_undo(path: Path, spoil:
     assert done.sound and done.mended is not None
     assert done.mended.set_aside == ((2, "Ada"),)
     assert vectors(path) == {"Ada": seeds(1), "Bob": seeds(3), "Cem": seeds(4)}
-    store = Store.open(path)
-    (change,) = store.changes()
+    store = GalleryFile.open(path)
+    (change,) = store.journal.changes()
     assert (change.name, change.references) == ("Ada", 1)
     store.close()
 
@@ -230,8 +230,8 @@ def test_thresholds_are_recovered_and_names_that_are_lost_are_told(path: Path):
         "recovered subject 1": seeds(1, 2), "recovered subject 2": seeds(3),
         "recovered subject 3": seeds(4),
     }  # fmt: skip
-    store = Store.open(done.recovered.path)
-    choice = store.calibration()
+    store = GalleryFile.open(done.recovered.path)
+    choice = store.reader.calibration()
     assert choice is not None and choice.threshold == 0.5
     store.close()
 

@@ -24,8 +24,8 @@ from support.galleries import (
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.metrics.gallery_fit import Observed
 from facecli.storage import copying, opening
-from facecli.storage.interface import Vault
-from facecli.storage.milvus.collections import REFERENCES
+from facecli.storage.interface import Called, Group, Storage
+from facecli.storage.milvus.layout import REFERENCES
 from facecli.storage.records import CalibrationRow
 
 pytestmark = pytest.mark.milvus
@@ -38,17 +38,17 @@ CHOICES = tuple(
 )
 
 
-def create(path: Path) -> Vault:
-    return opening.of(path).create(path, EMBEDDER, DIMENSION, None)
+def create(path: Path) -> Storage:
+    return opening.create_storage(path, EMBEDDER, DIMENSION)
 
 
-def fill(vault: Vault, people: int = 30) -> None:
+def fill(storage: Storage, people: int = 30) -> None:
     """People with one to three references each, two threshold choices, what was observed."""
     for start in (0, 100, 200):
-        vault.add([reference(f"p{i}", start + i) for i in range(people - start // 10)])
+        storage.add([reference(f"p{i}", start + i) for i in range(people - start // 10)])
     for choice in CHOICES:
-        vault.calibrate(choice)
-    vault.keep_observed(vault.observed()[0], Observed(30, 0.3, 0.05, 60))
+        storage.calibrate(choice)
+    storage.keep_observed(storage.reader.observed()[0], Observed(30, 0.3, 0.05, 60))
 
 
 def without_ids(value: Any) -> Any:
@@ -79,34 +79,34 @@ def test_every_command_answers_as_with_a_gallery_file(place: Callable[[], Path],
 
 
 def test_people_are_renamed_merged_and_removed(place: Callable[[], Path]):
-    with closing(create(place())) as vault:
-        vault.add([reference("Ada", 1), reference("Ada", 2), reference("Bob", 3)])
-        assert vault.add([reference("Ada", 1), reference(ODD, 4), reference(ODD, 4)]) == 1
-        assert [(s.name, s.references) for s in vault.subjects()] == [
+    with closing(create(place())) as storage:
+        storage.add([reference("Ada", 1), reference("Ada", 2), reference("Bob", 3)])
+        assert storage.add([reference("Ada", 1), reference(ODD, 4), reference(ODD, 4)]) == 1
+        assert [(s.name, s.references) for s in storage.reader.subjects()] == [
             ("Ada", 2),
             ("Bob", 1),
             (ODD, 1),
         ]
-        with vault.rehearsal():
-            vault.rename(ODD, "Zoe")
-            vault.remove("Bob")
-        vault.rename(ODD, ODD + "!")
-        assert vault.find(ODD + "!").references == 1
+        with storage.rehearsal():
+            storage.rename(ODD, "Zoe")
+            storage.remove("Bob")
+        storage.rename(ODD, ODD + "!")
+        assert storage.reader.find(ODD + "!").references == 1
         with pytest.raises(GalleryError, match="already"):
-            vault.rename("Ada", "Bob")
-        vault.add([reference("Bob", 9, photo=1)])  # a face that Ada has, too
-        assert vault.merge("Bob", "Ada") == 1
-        ids = [r.id for r in vault.references(vault.find("Ada").id)]
+            storage.rename("Ada", "Bob")
+        storage.add([reference("Bob", 9, photo=1)])  # a face that Ada has, too
+        assert storage.merge("Bob", "Ada") == 1
+        ids = [r.id for r in storage.reader.references(storage.reader.find("Ada").id)]
         assert len(ids) == 3
-        assert vault.remove_reference("Ada", ids[0]) == 2
-        assert vault.counts() == (2, 3)
-        assert vault.subject_count() == 2
-        assert vault.faults() == []
+        assert storage.remove_reference("Ada", ids[0]) == 2
+        assert storage.reader.counts() == (2, 3)
+        assert storage.reader.subject_count() == 2
+        assert storage.reader.faults() == []
         mean = unit_vector(2) + unit_vector(3)
-        best = vault.ranker(False, 0.5).candidates(mean / np.linalg.norm(mean), 5)
+        best = storage.reader.ranker(False, 0.5).candidates(mean / np.linalg.norm(mean), 5)
         assert (best[0].subject, round(best[0].score, 5)) == ("Ada", 1)
         with pytest.raises(GalleryError, match="nobody called 'Bob'"):
-            vault.remove("Bob")
+            storage.remove("Bob")
 
 
 def test_a_copy_is_the_same_either_way_and_gives_the_same_answers(
@@ -120,16 +120,18 @@ def test_a_copy_is_the_same_either_way_and_gives_the_same_answers(
         fill(file)
         first = copying.copy(file, milvus)
         assert first.added == first.contents.references == 60
-        assert first.contents == copying.contents(file)
+        assert first.contents == copying.contents(file.reader)
         assert copying.copy(file, milvus).added == 0
         assert copying.copy(milvus, back).contents == first.contents
-        assert milvus.calibrations() == back.calibrations() == CHOICES
-        assert milvus.observed()[1] == file.observed()[1]
+        assert milvus.reader.calibrations() == back.reader.calibrations() == CHOICES
+        assert milvus.reader.observed()[1] == file.reader.observed()[1]
         probes = [unit_vector(seed) * 0.6 + unit_vector(seed + 7) * 0.8 for seed in range(40)]
         probes = [(p / np.linalg.norm(p)).astype(np.float32) for p in probes]
-        wanted = [file.ranker(False, 0.5).candidates(probe, 5) for probe in probes]
-        for vault in (milvus, back):
-            assert [vault.ranker(False, 0.5).candidates(probe, 5) for probe in probes] == wanted
+        wanted = [file.reader.ranker(False, 0.5).candidates(probe, 5) for probe in probes]
+        for storage in (milvus, back):
+            assert [
+                storage.reader.ranker(False, 0.5).candidates(probe, 5) for probe in probes
+            ] == wanted
         milvus.add([reference("another", 999)])
         with pytest.raises(GalleryError, match="'another'"):
             copying.copy(file, milvus)
@@ -145,46 +147,48 @@ def test_a_copy_that_was_interrupted_goes_on(place: Callable[[], Path], tmp_path
         fill(file)
         with pytest.raises(KeyboardInterrupt):
             copying.copy(file, milvus, interrupt)
-        assert milvus.counts()[1] == 16
+        assert milvus.reader.counts()[1] == 16
         assert copying.copy(file, milvus).added == 44
 
 
 def test_another_model_is_refused_and_so_is_what_only_files_have(place: Callable[[], Path]):
     path = place()
     create(path).close()
-    engine = opening.of(path)
     with pytest.raises(EmbedderMismatchError, match="other:1"):
-        engine.create(path, "other:1:p", DIMENSION, None)
-    with closing(engine.open(path, None)) as vault:
-        for ask in (lambda: vault.file("undo"), lambda: vault.ranker(True, 0.5)):
+        opening.create_storage(path, "other:1:p", DIMENSION)
+    with closing(opening.open_storage(path)) as storage:
+        for ask in (
+            lambda: opening.file_of(storage, "undo"),
+            lambda: storage.reader.ranker(True, 0.5),
+        ):
             with pytest.raises(GalleryError, match="gallery copy"):
                 ask()
     with pytest.raises(GalleryError, match="no gallery"):
-        engine.open(place(), None)
+        opening.open_storage(place())
 
 
 def test_purge_deletes_what_nobody_lists_and_says_what_it_cannot_prove(place: Callable[[], Path]):
-    with closing(create(place())) as vault:
-        fill(vault, people=21)
-        ids = {r.id for r in vault.references(vault.find("p3").id)}
-        stray = reference_row(vault, 17)
-        vault.client.insert(REFERENCES, [stray])  # as a killed enrolment leaves it
-        assert any("no subject lists" in fault for fault in vault.faults())
-        assert vault.doomed("p3", enrolled=False).references == len(ids) == 2
-        done = vault.erase("p3", enrolled=False)
+    with closing(create(place())) as storage:
+        fill(storage, people=21)
+        ids = {r.id for r in storage.reader.references(storage.reader.find("p3").id)}
+        stray = reference_row(storage, 17)
+        storage.client.insert(REFERENCES, [stray])  # as a killed enrolment leaves it
+        assert any("no subject lists" in fault for fault in storage.reader.faults())
+        assert storage.doomed(Called("p3")).references == len(ids) == 2
+        done = storage.erase(Called("p3"))
         assert not done.failed
         assert not done.complete
         assert done.unproven
-        assert vault.client.get(REFERENCES, tuple(ids), ["id"]) == []
-        assert vault.counts()[0] == 20
-        others = vault.erase(None, enrolled=True).deleted
+        assert storage.client.get(REFERENCES, tuple(ids), ["id"]) == []
+        assert storage.reader.counts()[0] == 20
+        others = storage.erase(Group.EVERYBODY).deleted
         assert others.people == {f"p{i}" for i in range(21)} - {"p3"}
-        assert vault.client.get(REFERENCES, [stray["id"]], ["id"]) == []
-        assert vault.faults() == []
-        assert vault.counts() == (0, 0)
+        assert storage.client.get(REFERENCES, [stray["id"]], ["id"]) == []
+        assert storage.reader.faults() == []
+        assert storage.reader.counts() == (0, 0)
 
 
-def reference_row(vault: Vault, number: int) -> dict[str, Any]:
+def reference_row(storage: Storage, number: int) -> dict[str, Any]:
     """A reference's row with a low id, which makes it an old one."""
-    row = next(iter(vault.client.pages(REFERENCES, ["*"])))[0]
+    row = next(iter(storage.client.pages(REFERENCES, ["*"])))[0]
     return {**row, "id": number, "photo": "f" * 64}

@@ -52,32 +52,31 @@ def test_killed_amid_an_enrolment_it_loses_nothing_acknowledged(server: Server, 
     assert waited < LAST_RESORT / 2, "it is told in bounded time"
     assert len(told) == 32
     with Gallery.open(server.address("killed")) as gallery:
-        there = {r.path for r in gallery.storage.references()}
+        there = {r.path for r in gallery.storage.reader.references()}
         assert {item.path for item in told} <= there
         again = gallery.enroll(photos)
         assert again.count(EnrollStatus.SKIPPED) == 0
         assert again.count(EnrollStatus.ALREADY) >= 32
-        assert [(s.name, s.references) for s in gallery.storage.subjects()] == [
+        assert [(s.name, s.references) for s in gallery.storage.reader.subjects()] == [
             ("Eileen", 40),
             ("Grace", 40),
         ]
-        assert gallery.storage.faults() == []
+        assert gallery.storage.reader.faults() == []
 
 
 def test_a_removal_is_never_answered_from_again(server: Server):
     address = server.address("removals")
-    engine = opening.of(address)
     with (
-        closing(engine.create(address, EMBEDDER, DIMENSION, None)) as writer,
-        closing(engine.open(address, None)) as reader,
+        closing(opening.create_storage(address, EMBEDDER, DIMENSION)) as writer,
+        closing(opening.open_storage(address)) as searcher,
     ):
         writer.add([reference(f"p{i}", i) for i in range(5)])
-        ranker = reader.ranker(False, 0.5)
+        ranker = searcher.reader.ranker(False, 0.5)
         for i in range(3):
             assert ranker.candidates(unit_vector(i), 1)[0].subject == f"p{i}"
             writer.remove(f"p{i}")
             assert ranker.candidates(unit_vector(i), 1)[0].subject != f"p{i}"
-        info = reader.index(0.5)
+        info = searcher.reader.index(0.5)
         assert (info.agreed, info.asked) == (2, 2)
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.galleries import Command, collins, hopper, new_store, reference
 
 from facecli.storage.records import LogEntry
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 
 @pytest.fixture
@@ -20,45 +20,47 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def actions(store: Store) -> list[str]:
-    return [entry.action for entry in store.log()]
+def actions(store: GalleryFile) -> list[str]:
+    return [entry.action for entry in store.audit_log.entries()]
 
 
-def test_it_is_off_until_asked_for(store: Store):
+def test_it_is_off_until_asked_for(store: GalleryFile):
     store.add([reference("Ada", 1)])
     store.log_search("0" * 64, ["Ada"])
     store.remove("Ada")
-    assert store.log() == ()
+    assert store.audit_log.entries() == ()
 
 
-def test_what_happens_to_people_is_told_by_hashes(store: Store, tmp_path: Path):
-    store.keep_log(True)
+def test_what_happens_to_people_is_told_by_hashes(store: GalleryFile, tmp_path: Path):
+    store.audit_log.turn(True)
     store.add([reference("Ada Lovelace", 1)])
     store.add([reference("Ada Lovelace", 1)])  # there already: nothing happened
     store.rename("Ada Lovelace", "Countess")
     store.log_search("f" * 64, ["Countess"])
     store.log_search("e" * 64, [])
     store.remove("Countess")
-    store.undo()
-    store.keep_log(False)
+    store.journal.undo()
+    store.audit_log.turn(False)
     store.remove("Countess")
     assert actions(store) == [
         "log on", "enrolled", "renamed", "searched", "searched", "removed", "undone", "log off",
     ]  # fmt: skip
-    on, enrolled, renamed, found, unknown, *_ = store.log()
-    assert enrolled.subject == renamed.subject == store.hashed("Ada Lovelace")
-    assert found.subject == store.hashed("Countess") and unknown.subject is None
-    assert found.photo == store.hashed("f" * 64) != "f" * 64
+    on, enrolled, renamed, found, unknown, *_ = store.audit_log.entries()
+    assert enrolled.subject == renamed.subject == store.reader.hashed("Ada Lovelace")
+    assert found.subject == store.reader.hashed("Countess") and unknown.subject is None
+    assert found.photo == store.reader.hashed("f" * 64) != "f" * 64
     assert on.subject is None and on.photo is None
-    text = repr(store.log())
+    text = repr(store.audit_log.entries())
     assert "Ada" not in text and "Countess" not in text
     other = new_store(tmp_path / "other")
-    assert other.hashed("Countess") != store.hashed("Countess"), "each gallery has its own key"
+    assert other.reader.hashed("Countess") != store.reader.hashed("Countess"), (
+        "each gallery has its own key"
+    )
     other.close()
 
 
-def test_entries_can_only_be_added(store: Store):
-    store.keep_log(True)
+def test_entries_can_only_be_added(store: GalleryFile):
+    store.audit_log.turn(True)
     with sqlite3.connect(store.path) as db:
         for tampering in ("DELETE FROM log", "UPDATE log SET action = 'x'"):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -73,25 +75,25 @@ def test_entries_can_only_be_added(store: Store):
     ("DELETE FROM log WHERE id = 3", "lacks its last entries, after 2"),
     ("DELETE FROM log", "lacks its last entries, after 0"),
 ])  # fmt: skip
-def test_check_sees_what_was_tampered_with(store: Store, tampering: str, says: str):
-    store.keep_log(True)
+def test_check_sees_what_was_tampered_with(store: GalleryFile, tampering: str, says: str):
+    store.audit_log.turn(True)
     store.add([reference("Ada", 1), reference("Bob", 2)])
-    assert store.check() == []
+    assert store.reader.check() == []
     with sqlite3.connect(store.path) as db:
         db.execute("DROP TRIGGER log_no_update")
         db.execute("DROP TRIGGER log_no_delete")
         db.execute(tampering)
-    assert any(says in fault for fault in store.check()), store.check()
+    assert any(says in fault for fault in store.reader.check()), store.reader.check()
 
 
-def test_a_failed_change_leaves_no_entry(store: Store):
-    store.keep_log(True)
+def test_a_failed_change_leaves_no_entry(store: GalleryFile):
+    store.audit_log.turn(True)
     store.add([reference("Ada", 1)])
-    before = store.log()
+    before = store.audit_log.entries()
     with store.rehearsal():
         store.remove("Ada")
-        assert len(store.log()) == len(before) + 1
-    assert store.log() == before and store.check() == []
+        assert len(store.audit_log.entries()) == len(before) + 1
+    assert store.audit_log.entries() == before and store.reader.check() == []
     assert isinstance(before[0], LogEntry)
 
 

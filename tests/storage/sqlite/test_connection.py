@@ -23,7 +23,7 @@ from support.patience import LAST_RESORT
 
 from facecli.common.errors import GalleryError
 from facecli.storage.sqlite import connection
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 
 def mode(path: Path) -> int:
@@ -114,11 +114,11 @@ def test_what_is_no_sound_gallery_is_one_line_and_stays_as_it_was(tmp_path: Path
     before = path.read_bytes()
 
     def use() -> None:
-        store = Store.open(path)
+        store = GalleryFile.open(path)
         try:
-            faults = store.check()
-            list(store.references())
-            store.templates()
+            faults = store.reader.check()
+            list(store.reader.references())
+            store.reader.templates()
         finally:
             store.close()
         raise AssertionError(f"opened and read, check said {faults}")
@@ -136,7 +136,7 @@ def test_a_newer_gallery_names_both_versions(tmp_path: Path):
     newer_gallery(tmp_path / "g")
     knows = connection.SCHEMA_VERSION
     with pytest.raises(GalleryError, match=f"schema {knows + 1}; this one knows {knows}"):
-        Store.open(tmp_path / "g")
+        GalleryFile.open(tmp_path / "g")
 
 
 @pytest.mark.parametrize(("path", "says"), [
@@ -144,25 +144,25 @@ def test_a_newer_gallery_names_both_versions(tmp_path: Path):
 ])  # fmt: skip
 def test_places_where_no_gallery_can_be(tmp_path: Path, path: str, says: str):
     (tmp_path / "file.txt").write_text("")
-    for attempt in (Store.open, new_store):
+    for attempt in (GalleryFile.open, new_store):
         with pytest.raises(GalleryError, match=says):
             attempt(tmp_path / path)
 
 
 def test_a_gallery_that_is_not_there_says_how_to_make_one(tmp_path: Path):
     with pytest.raises(GalleryError, match="facecli enroll"):
-        Store.open(tmp_path / "g.facecli")
+        GalleryFile.open(tmp_path / "g.facecli")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_older_gallery_is_brought_up_to_date_with_its_people(tmp_path: Path):
     old_gallery(tmp_path / "g")
-    store = Store.open(tmp_path / "g")
-    assert store.calibration() is None
-    assert [s.name for s in store.subjects()] == ["Ada"]
-    assert store.check() == []
+    store = GalleryFile.open(tmp_path / "g")
+    assert store.reader.calibration() is None
+    assert [s.name for s in store.reader.subjects()] == ["Ada"]
+    assert store.reader.check() == []
     assert store.add([reference("Ada", 2), reference("Bob", 3)]) == 2
-    assert store.check() == []
+    assert store.reader.check() == []
     store.close()
     with sqlite3.connect(tmp_path / "g") as db:
         assert db.execute("PRAGMA user_version").fetchone() == (connection.SCHEMA_VERSION,)
@@ -171,9 +171,10 @@ def test_an_older_gallery_is_brought_up_to_date_with_its_people(tmp_path: Path):
 def test_two_programs_may_bring_it_up_to_date_at_once(tmp_path: Path):
     old_gallery(tmp_path / "g")
     code = (
-        "import sys; from pathlib import Path; from facecli.storage.sqlite.store import Store; "
+        "import sys; from pathlib import Path; "
+        "from facecli.storage.sqlite.store import GalleryFile; "
         "import facecli.storage.sqlite.schema; sys.stdin.readline(); "
-        "print(Store.open(Path(sys.argv[1])).calibration())"
+        "print(GalleryFile.open(Path(sys.argv[1])).reader.calibration())"
     )
     openers = [
         subprocess.Popen(

@@ -22,8 +22,9 @@ from support.galleries import (
 from support.patience import LAST_RESORT
 
 from facecli.common.errors import EmbedderMismatchError, GalleryError
+from facecli.storage.interface import require_embedder
 from facecli.storage.records import CalibrationRow, mean_template
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 NFC, NFD = (unicodedata.normalize(form, "Nguyễn Văn Đức") for form in ("NFC", "NFD"))
 
@@ -51,18 +52,18 @@ def stored_means(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return means
 
 
-def assert_means_kept(store: Store, subjects: int) -> None:
+def assert_means_kept(store: GalleryFile, subjects: int) -> None:
     means = stored_means(store.path)
-    assert len(means) == subjects == len(store.templates().ids)
+    assert len(means) == subjects == len(store.reader.templates().ids)
     for stored, expected in means.values():
         np.testing.assert_allclose(stored, expected, atol=1e-6)
-    assert store.check() == []
+    assert store.reader.check() == []
 
 
-def test_what_was_enrolled_comes_back_to_the_bit(store: Store):
+def test_what_was_enrolled_comes_back_to_the_bit(store: GalleryFile):
     given = reference("Ada", 3)
     assert store.add([given]) == 1
-    (found,) = store.references()
+    (found,) = store.reader.references()
     assert found.subject == "Ada"
     assert found.template.embedder_id == EMBEDDER
     assert found.template.vector.tobytes() == given.found.template.vector.tobytes()
@@ -74,7 +75,7 @@ def test_what_was_enrolled_comes_back_to_the_bit(store: Store):
     )  # fmt: skip
 
 
-def test_every_write_keeps_the_mean_template(store: Store):
+def test_every_write_keeps_the_mean_template(store: GalleryFile):
     store.add([reference("Ada", 1), reference("Ada", 2), reference("Bob", 3)])
     assert_means_kept(store, 2)
     store.add([reference("Ada", 4), reference("Cem", 5)])
@@ -85,7 +86,7 @@ def test_every_write_keeps_the_mean_template(store: Store):
     assert_means_kept(store, 1)
     store.rename("Ada", "Ada Lovelace")
     assert_means_kept(store, 1)
-    assert store.counts() == (1, 4)
+    assert store.reader.counts() == (1, 4)
 
 
 def test_the_mean_of_opposite_vectors_is_still_a_unit_vector():
@@ -93,83 +94,83 @@ def test_the_mean_of_opposite_vectors_is_still_a_unit_vector():
     assert np.linalg.norm(mean_template([vector, -vector])) == pytest.approx(1, abs=1e-6)
 
 
-def test_the_same_face_twice_is_one_reference(store: Store):
+def test_the_same_face_twice_is_one_reference(store: GalleryFile):
     assert store.add([reference("Ada", 1), reference("Ada", 1)]) == 1
     assert store.add([reference("Ada", 1)]) == 0
-    assert store.counts() == (1, 1)
+    assert store.reader.counts() == (1, 1)
 
 
-def test_names_are_one_in_nfc_and_nfd_and_shown_as_first_given(store: Store):
+def test_names_are_one_in_nfc_and_nfd_and_shown_as_first_given(store: GalleryFile):
     assert NFC != NFD
     store.add([reference(NFD, 1), reference(NFC, 2)])
-    assert [(s.name, s.references) for s in store.subjects()] == [(NFD, 2)]
-    assert store.find(NFC).id == store.find(NFD).id
+    assert [(s.name, s.references) for s in store.reader.subjects()] == [(NFD, 2)]
+    assert store.reader.find(NFC).id == store.reader.find(NFD).id
     store.rename(NFC, NFC)  # its own twin does not count as taken
-    assert store.subjects()[0].name == NFC
+    assert store.reader.subjects()[0].name == NFC
     with pytest.raises(GalleryError, match="same subject"):
         store.merge(NFC, NFD)
-    assert store.counts() == (1, 2)
+    assert store.reader.counts() == (1, 2)
 
 
-def test_a_name_that_is_taken_in_another_spelling_is_refused(store: Store):
+def test_a_name_that_is_taken_in_another_spelling_is_refused(store: GalleryFile):
     store.add([reference("Ada", 1), reference(NFC, 2)])
     with pytest.raises(GalleryError, match="merge"):
         store.rename("Ada", NFD)
-    assert {s.name for s in store.subjects()} == {"Ada", NFC}
+    assert {s.name for s in store.reader.subjects()} == {"Ada", NFC}
 
 
-def test_merge_moves_references_and_drops_doubles(store: Store):
+def test_merge_moves_references_and_drops_doubles(store: GalleryFile):
     store.add(
         [reference("Ada", 1), reference("Ada", 2), reference("A. L.", 2), reference("A. L.", 3)]
     )
     assert store.merge("A. L.", "Ada") == 1
-    assert store.counts() == (1, 3)
-    assert sorted(r.path for r in store.references()) == [
+    assert store.reader.counts() == (1, 3)
+    assert sorted(r.path for r in store.reader.references()) == [
         "photos/A. L./3.jpg", "photos/Ada/1.jpg", "photos/Ada/2.jpg",
     ]  # fmt: skip
     assert_means_kept(store, 1)
 
 
 @pytest.mark.parametrize("call", [
-    lambda s: s.find("Eve"), lambda s: s.rename("Eve", "Eva"), lambda s: s.remove("Eve"),
+    lambda s: s.reader.find("Eve"), lambda s: s.rename("Eve", "Eva"), lambda s: s.remove("Eve"),
     lambda s: s.merge("Eve", "Ada"), lambda s: s.merge("Ada", "Eve"),
 ])  # fmt: skip
-def test_nobody_of_that_name_is_an_error_and_changes_nothing(store: Store, call):
+def test_nobody_of_that_name_is_an_error_and_changes_nothing(store: GalleryFile, call):
     store.add([reference("Ada", 1)])
     with pytest.raises(GalleryError, match="nobody called 'Eve'"):
         call(store)
-    assert store.counts() == (1, 1)
+    assert store.reader.counts() == (1, 1)
     store.add([reference("Ada", 2)])  # no transaction was left open
-    assert store.counts() == (1, 2)
+    assert store.reader.counts() == (1, 2)
 
 
-def test_a_failed_batch_leaves_nothing_behind(store: Store):
+def test_a_failed_batch_leaves_nothing_behind(store: GalleryFile):
     bad = reference("Bob", 2)
     object.__setattr__(bad, "photo_sha256", None)  # the table says NOT NULL
     with pytest.raises(GalleryError):
         store.add([reference("Ada", 1), bad])
-    assert store.counts() == (0, 0)
+    assert store.reader.counts() == (0, 0)
     assert store.add([reference("Ada", 1)]) == 1
 
 
-def test_another_embedder_is_refused(store: Store):
+def test_another_embedder_is_refused(store: GalleryFile):
     with pytest.raises(EmbedderMismatchError, match="cannot be compared"):
-        Store.create(store.path, "other:ffff:p1-0", 128)
+        GalleryFile.create(store.path, "other:ffff:p1-0", 128)
     with pytest.raises(EmbedderMismatchError):
-        store.require("other:ffff:p1-0")
-    store.require(EMBEDDER)
+        require_embedder(store, "other:ffff:p1-0")
+    require_embedder(store, EMBEDDER)
 
 
-def test_the_newest_calibration_is_in_force_and_the_older_stay_on_record(store: Store):
-    assert store.calibration() is None
+def test_the_newest_calibration_is_in_force_and_the_older_stay_on_record(store: GalleryFile):
+    assert store.reader.calibration() is None
     first = CalibrationRow(
         "your pairs", "FMR", 0.001, None, '{"a": 1}', "x", "2026-01-01T00:00:00Z"
     )
     second = CalibrationRow("set by hand", "none", None, 0.5, None, "y", "2026-01-02T00:00:00Z")
     store.calibrate(first)
-    assert store.calibration() == first
+    assert store.reader.calibration() == first
     store.calibrate(second)
-    assert store.calibration() == second
+    assert store.reader.calibration() == second
     with sqlite3.connect(store.path) as db:
         assert db.execute("SELECT count(*) FROM calibration").fetchone() == (2,)
 
@@ -184,31 +185,31 @@ def test_the_newest_calibration_is_in_force_and_the_older_stay_on_record(store: 
     ("DELETE FROM reference WHERE subject_id = 2", "no reference"),
     ("UPDATE reference SET subject_id = 99 WHERE id = 3", "points at no subject"),
 ])  # fmt: skip
-def test_check_finds_what_was_damaged(store: Store, damage: str, says: str):
+def test_check_finds_what_was_damaged(store: GalleryFile, damage: str, says: str):
     store.add([reference("Ada", 1), reference("Ada", 2), reference("Bob", 3)])
-    assert store.check() == []
+    assert store.reader.check() == []
     with sqlite3.connect(store.path) as db:
         db.execute("PRAGMA foreign_keys = OFF")
         db.execute(damage)
-    faults = store.check()
+    faults = store.reader.check()
     assert any(says in fault for fault in faults), faults
 
 
-def test_a_template_of_the_wrong_length_is_one_clear_error(store: Store):
+def test_a_template_of_the_wrong_length_is_one_clear_error(store: GalleryFile):
     store.add([reference("Ada", 1)])
     with sqlite3.connect(store.path) as db:
         db.execute("UPDATE subject SET template = x'0011'")
         db.execute("UPDATE reference SET vector = x'0011'")
-    for read in (store.templates, lambda: store.vectors(1)):
+    for read in (store.reader.templates, lambda: store.reader.vectors(1)):
         with pytest.raises(GalleryError, match="gallery check"):
             read()
 
 
-def test_a_file_name_of_any_bytes_is_kept_readable(store: Store):
+def test_a_file_name_of_any_bytes_is_kept_readable(store: GalleryFile):
     odd = reference("Ada", 1)
     object.__setattr__(odd, "path", b"photos/\xff\xfe.jpg".decode("utf-8", "surrogateescape"))
     store.add([odd])
-    assert [r.path for r in store.references()] == [r"photos/\udcff\udcfe.jpg"]
+    assert [r.path for r in store.reader.references()] == [r"photos/\udcff\udcfe.jpg"]
 
 
 # company and crashes -------------------------------------------------------------------------
@@ -225,16 +226,16 @@ for seed in range(int(sys.argv[2]), int(sys.argv[3])):
 READER = """
 import sys
 from pathlib import Path
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 from support.galleries import new_store
 seen, path = 0, Path(sys.argv[1])
 new_store(path).close()
 while seen < int(sys.argv[2]):
-    store = Store.open(path)
-    found = store.counts()[1]
+    store = GalleryFile.open(path)
+    found = store.reader.counts()[1]
     assert found >= seen, "a committed reference is gone"
-    assert store.check() == []
-    assert len(store.templates().ids) <= len(store.subjects())
+    assert store.reader.check() == []
+    assert len(store.reader.templates().ids) <= len(store.reader.subjects())
     seen = found
     store.close()
 """
@@ -257,8 +258,8 @@ def test_two_writers_and_two_readers_at_once_lose_nothing(tmp_path: Path):
     for process in processes:
         _, errors = process.communicate(timeout=LAST_RESORT)
         assert (process.returncode, errors) == (0, "")
-    store = Store.open(path)
-    assert store.counts() == (7, 120)
+    store = GalleryFile.open(path)
+    assert store.reader.counts() == (7, 120)
     assert_means_kept(store, 7)
     assert [p.name for p in path.parent.iterdir() if p.name.startswith(".")] == []
     store.close()
@@ -278,29 +279,29 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path):
         assert writer.stderr is not None
         writer.stdout.close()
         writer.stderr.close()
-        store = Store.open(path)
-        assert store.check() == []
-        there = {int(r.photo_sha256, 16) for r in store.references()}
+        store = GalleryFile.open(path)
+        assert store.reader.check() == []
+        there = {int(r.photo_sha256, 16) for r in store.reader.references()}
         store.close()
         assert acknowledged <= there
         # At most one write per run was under way, done but not yet acknowledged.
         assert len(there) <= len(acknowledged) + first // 1000 + 1
 
 
-def test_an_export_s_snapshot_does_not_see_later_writes(store: Store):
+def test_an_export_s_snapshot_does_not_see_later_writes(store: GalleryFile):
     store.add([reference("Ada", 1)])
-    other = Store.open(store.path)
-    with other.snapshot():
-        assert other.counts() == (1, 1)
+    other = GalleryFile.open(store.path)
+    with other.reader.snapshot():
+        assert other.reader.counts() == (1, 1)
         store.add([reference("Bob", 2)])
-        assert other.counts() == (1, 1)
-        assert [r.subject for r in other.references()] == ["Ada"]
-    assert other.counts() == (2, 2)
+        assert other.reader.counts() == (1, 1)
+        assert [r.subject for r in other.reader.references()] == ["Ada"]
+    assert other.reader.counts() == (2, 2)
     other.close()
 
 
 def test_the_dimension_is_the_embedder_s(tmp_path: Path):
-    store = Store.create(tmp_path / "g", "other:1:p", 8)
-    assert (store.dimension, store.templates().templates.shape) == (8, (0, 8))
+    store = GalleryFile.create(tmp_path / "g", "other:1:p", 8)
+    assert (store.reader.dimension, store.reader.templates().templates.shape) == (8, (0, 8))
     store.close()
     assert DIMENSION != 8

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,9 @@ from support.galleries import Command, new_store, reference
 from facecli.common.enums import ChangeKind
 from facecli.common.errors import GalleryError
 from facecli.common.names import key
+from facecli.storage.interface import Called, Group
 from facecli.storage.records import mean_template
-from facecli.storage.sqlite import deletion
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 
 NFC, NFD = (unicodedata.normalize(form, "Đức") for form in ("NFC", "NFD"))
 Face = tuple[int, str, bytes]
@@ -31,24 +30,26 @@ def store(tmp_path: Path):
     opened.close()
 
 
-def contents(store: Store) -> dict[str, list[tuple[int, bytes, str, str]]]:
+def contents(store: GalleryFile) -> dict[str, list[tuple[int, bytes, str, str]]]:
     """By name: every reference's id, vector, photo and path."""
-    found: dict[str, list[tuple[int, bytes, str, str]]] = {s.name: [] for s in store.subjects()}
-    for row in store.references():
+    found: dict[str, list[tuple[int, bytes, str, str]]] = {
+        s.name: [] for s in store.reader.subjects()
+    }
+    for row in store.reader.references():
         vector = row.template.vector.tobytes()
         found[row.subject].append((row.id, vector, row.photo_sha256, row.path))
     return found
 
 
-def assert_templates_follow(store: Store) -> None:
-    assert store.check() == []
-    subjects = store.templates()
+def assert_templates_follow(store: GalleryFile) -> None:
+    assert store.reader.check() == []
+    subjects = store.reader.templates()
     for i, template in zip(subjects.ids, subjects.templates, strict=True):
-        vectors = list(store.vectors(i)[1])
+        vectors = list(store.reader.vectors(i)[1])
         assert template.tobytes() == mean_template(vectors).tobytes()
 
 
-def test_each_change_comes_back_to_the_bit(store: Store):
+def test_each_change_comes_back_to_the_bit(store: GalleryFile):
     store.add([reference("Ada", 1), reference("Ada", 2), reference("A. L.", 2), reference("B", 3)])
     states = [contents(store)]
     store.rename("Ada", "Ada Lovelace")
@@ -58,80 +59,80 @@ def test_each_change_comes_back_to_the_bit(store: Store):
     store.remove_reference("Ada Lovelace", 1)
     states.append(contents(store))
     store.remove("B")
-    assert [change.kind for change in store.changes()] == [
+    assert [change.kind for change in store.journal.changes()] == [
         ChangeKind.REMOVE, ChangeKind.REMOVE_REFERENCE, ChangeKind.MERGE, ChangeKind.RENAME,
     ]  # fmt: skip
     while states:
         assert contents(store) != states[-1]
-        store.undo()
+        store.journal.undo()
         assert contents(store) == states.pop()
         assert_templates_follow(store)
-    assert store.changes() == ()
+    assert store.journal.changes() == ()
     with pytest.raises(GalleryError, match="nothing to undo"):
-        store.undo()
+        store.journal.undo()
 
 
-def test_a_subject_comes_back_with_its_last_reference(store: Store):
+def test_a_subject_comes_back_with_its_last_reference(store: GalleryFile):
     store.add([reference("Ada", 1)])
     before = contents(store)
     assert store.remove_reference("Ada", 1) == 0
-    assert store.counts() == (0, 0)
-    store.undo()
+    assert store.reader.counts() == (0, 0)
+    store.journal.undo()
     assert contents(store) == before
 
 
-def test_a_removed_photo_can_be_enrolled_again_and_the_old_one_waits(store: Store):
+def test_a_removed_photo_can_be_enrolled_again_and_the_old_one_waits(store: GalleryFile):
     store.add([reference("Ada", 1), reference("Ada", 2)])
     store.remove("Ada")
-    assert store.enrolled_photos(["Ada"]) == set(), "so that enrolling takes it for new"
+    assert store.reader.enrolled_photos(["Ada"]) == set(), "so that enrolling takes it for new"
     assert store.add([reference("Ada", 1)]) == 1
     state = contents(store)
     with pytest.raises(GalleryError, match="another 'Ada' was enrolled meanwhile"):
-        store.undo()
-    assert contents(store) == state and len(store.changes()) == 1
+        store.journal.undo()
+    assert contents(store) == state and len(store.journal.changes()) == 1
     store.rename("Ada", "Ada the second")
-    store.undo(1)
+    store.journal.undo(1)
     assert {name: len(rows) for name, rows in contents(store).items()} == {
         "Ada": 2, "Ada the second": 1,
     }  # fmt: skip
 
 
-def test_a_face_enrolled_again_is_not_enrolled_twice(store: Store):
+def test_a_face_enrolled_again_is_not_enrolled_twice(store: GalleryFile):
     store.add([reference("Ada", 1), reference("Ada", 2)])
     store.remove_reference("Ada", 1)
     store.add([reference("Ada", 1)])
     state = contents(store)
     with pytest.raises(GalleryError, match="enrolled again meanwhile, as reference 3"):
-        store.undo()
+        store.journal.undo()
     assert contents(store) == state
     store.add([reference("Bob", 4)])  # no transaction was left open
 
 
-def test_an_older_change_waits_for_the_newer_of_the_same_subject(store: Store):
+def test_an_older_change_waits_for_the_newer_of_the_same_subject(store: GalleryFile):
     store.add([reference("Ada", 1), reference("Bob", 2)])
     store.rename("Ada", "Eva")
     store.rename("Bob", "Rob")
     store.remove("Eva")
     with pytest.raises(GalleryError, match="undo change 3 first"):
-        store.undo(1)
-    assert store.undo(2).other == "Rob"  # another's may go first
-    store.undo(3)
-    store.undo(1)
+        store.journal.undo(1)
+    assert store.journal.undo(2).other == "Rob"  # another's may go first
+    store.journal.undo(3)
+    store.journal.undo(1)
     assert sorted(contents(store)) == ["Ada", "Bob"]
     with pytest.raises(GalleryError, match="no change 9"):
-        store.undo(9)
+        store.journal.undo(9)
 
 
-def test_renaming_to_the_same_name_is_no_change(store: Store):
+def test_renaming_to_the_same_name_is_no_change(store: GalleryFile):
     store.add([reference(NFD, 1)])
     store.rename(NFD, NFD)
-    assert store.changes() == ()
+    assert store.journal.changes() == ()
     store.rename(NFD, NFC)
-    store.undo()
-    assert [s.name for s in store.subjects()] == [NFD]
+    store.journal.undo()
+    assert [s.name for s in store.reader.subjects()] == [NFD]
 
 
-def test_the_journal_keeps_every_column_of_a_reference(store: Store):
+def test_the_journal_keeps_every_column_of_a_reference(store: GalleryFile):
     with sqlite3.connect(store.path) as db:
         columns = {
             table: {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
@@ -288,16 +289,18 @@ STEPS = st.one_of(
 )
 
 
-def carry_out(store: Store, step: tuple) -> None:
+def carry_out(store: GalleryFile, step: tuple) -> None:
     match step:
         case ("enroll", name, seed):
             store.add([reference(name, seed)])
         case ("purge", name):
-            store.purge(partial(deletion.one, name=name))
+            store.purge(Called(name))
             assert store.compact()
         case ("purge_removed",):
-            store.purge(deletion.removed)
+            store.purge(Group.REMOVED)
             assert store.compact()
+        case ("undo", number):
+            store.journal.undo(number)
         case (verb, *arguments):
             getattr(store, verb)(*arguments)
 
@@ -325,13 +328,13 @@ def test_any_sequence_is_what_a_model_in_plain_python_says(steps, empty: Path, t
     for old in tmp_path.iterdir():
         old.unlink()
     (tmp_path / "g").write_bytes(empty.read_bytes())
-    store, model = Store.open(tmp_path / "g"), Model()
+    store, model = GalleryFile.open(tmp_path / "g"), Model()
     try:
         for step in steps:
             verb, *arguments = step
             expected = refused(lambda: getattr(model, verb)(*arguments))  # noqa: B023
             assert refused(lambda: carry_out(store, step)) == expected, step  # noqa: B023
-            assert {change.id for change in store.changes()} == set(model.changes), step
+            assert {change.id for change in store.journal.changes()} == set(model.changes), step
             found = contents(store)
             assert found.keys() == model.state().keys(), step
             for name, rows in found.items():
@@ -364,6 +367,6 @@ def test_undo_from_the_command_line(tmp_path: Path):
     assert command("gallery", "undo", "-g", path).stdout == "undone: rename of Ada to Eva\n"
     again = command("gallery", "undo", "-g", path)
     assert (again.returncode, again.stdout) == (4, "") and "nothing to undo" in again.stderr
-    store = Store.open(path)
-    assert np.array_equal([s.name for s in store.subjects()], ["Ada", "Bob"])
+    store = GalleryFile.open(path)
+    assert np.array_equal([s.name for s in store.reader.subjects()], ["Ada", "Bob"])
     store.close()

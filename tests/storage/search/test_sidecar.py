@@ -27,18 +27,17 @@ from support.galleries import (
 from support.patience import LAST_RESORT
 
 from facecli import Gallery
+from facecli.common import atomic
 from facecli.common.enums import IndexKind
 from facecli.common.types import Face, FaceTemplate, Float32, Template
 from facecli.datasets.labels import LabelledPhoto
 from facecli.report import people
 from facecli.storage.records import NewReference, Seal
-from facecli.storage.search import candidates, ranker
+from facecli.storage.search import candidates, ranker, sidecar
 from facecli.storage.search.quantised import Quantised, ranges
-from facecli.storage.search.ranker import Ranking
-from facecli.storage.sqlite import sidecar
-from facecli.storage.sqlite.local import LocalVault
-from facecli.storage.sqlite.sidecar import Kind, Sidecar
-from facecli.storage.sqlite.store import Store
+from facecli.storage.search.ranker import FileRanker
+from facecli.storage.search.sidecar import Kind, Sidecar
+from facecli.storage.sqlite.store import GalleryFile
 from facecli.threshold import operating_point
 
 EMBEDDER = "made-up:0123456789abcdef:p1-00000000"
@@ -63,14 +62,14 @@ def person(name: str, vector: Float32) -> NewReference:
     return NewReference(name, found, f"{hash(name) & 2**64 - 1:064x}", 0, f"{name}.jpg")
 
 
-def gallery(path: Path, templates: Float32) -> Store:
-    store = Store.create(path, EMBEDDER, templates.shape[1])
+def gallery(path: Path, templates: Float32) -> GalleryFile:
+    store = GalleryFile.create(path, EMBEDDER, templates.shape[1])
     store.add([person(f"S{i:05}", vector) for i, vector in enumerate(templates)])
     return store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[GalleryFile]:
     """600 made-up people, the i-th called S0000i with `unit_vector(i)`."""
     opened = new_store(tmp_path / "g.facecli")
     opened.add([reference(f"S{i:05}", i) for i in range(600)])
@@ -78,21 +77,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def brute_force(store: Store, probe: Float32, k: int) -> list[tuple[int, float]]:
+def brute_force(store: GalleryFile, probe: Float32, k: int) -> list[tuple[int, float]]:
     """Ids and scores of everybody from the stored templates, the best k."""
-    everybody = store.templates()
+    everybody = store.reader.templates()
     scores = (everybody.templates.astype(float) @ probe.astype(float)).astype(np.float32)
     order = sorted(range(len(scores)), key=lambda i: (-scores[i], everybody.ids[i]))
     return [(everybody.ids[i], float(scores[i])) for i in order[:k]]
 
 
-def best(store: Store, found: Ranking, probe: Float32, k: int) -> list[tuple[int, float]]:
-    with store.snapshot():
+def best(store: GalleryFile, found: FileRanker, probe: Float32, k: int) -> list[tuple[int, float]]:
+    with store.reader.snapshot():
         return [(r.id, r.score) for r in found.best(probe, k)]
 
 
-def names(store: Store, found: Ranking, probe: Float32, k: int = 3) -> list[str]:
-    with store.snapshot():
+def names(store: GalleryFile, found: FileRanker, probe: Float32, k: int = 3) -> list[str]:
+    with store.reader.snapshot():
         return [r.name for r in found.best(probe, k)]
 
 
@@ -114,19 +113,22 @@ def test_exact_is_brute_force_on_crowds_clusters_and_doubles(
     opened = gallery(tmp_path_factory.mktemp("g") / "g.facecli", templates)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "PROPOSED_BOUNDED", 2)  # so that the bound has work to do
-        found = Ranking.open(opened, exact=True)
+        found = FileRanker.open(opened.reader, exact=True)
         for probe in (*units(3, dimension, seed + 2), templates[0], three[1]):
             assert best(opened, found, probe, k) == brute_force(opened, probe, k)
     opened.close()
 
 
-def test_small_galleries_are_searched_without_faiss_and_exactly(store: Store, tmp_path) -> None:
+def test_small_galleries_are_searched_without_faiss_and_exactly(
+    store: GalleryFile, tmp_path
+) -> None:
     code = (
-        "import sys; from pathlib import Path; from facecli.storage.sqlite.store import Store\n"
-        "from facecli.storage.search.ranker import Ranking\n"
+        "import sys; from pathlib import Path\n"
+        "from facecli.storage.sqlite.store import GalleryFile\n"
+        "from facecli.storage.search.ranker import FileRanker\n"
         "from support.galleries import unit_vector\n"
-        "store = Store.open(Path(sys.argv[1])); ranking = Ranking.open(store)\n"
-        "with store.snapshot():\n"
+        "store = GalleryFile.open(Path(sys.argv[1])); ranking = FileRanker.open(store.reader)\n"
+        "with store.reader.snapshot():\n"
         "    print([(r.id, r.score) for r in ranking.best(unit_vector(9000), 5)])\n"
         "print([m for m in ('faiss', 'scipy', 'sqlite_utils') if m in sys.modules])"
     )
@@ -135,18 +137,21 @@ def test_small_galleries_are_searched_without_faiss_and_exactly(store: Store, tm
     assert not any(sidecar.path(store.path, kind).exists() for kind in Kind)
 
 
-def test_rabitq_finds_the_mated_and_scores_them_truly(store: Store) -> None:
-    found = Ranking.open(store)
+def test_rabitq_finds_the_mated_and_scores_them_truly(store: GalleryFile) -> None:
+    found = FileRanker.open(store.reader)
     for i in range(0, 600, 20):
         probe = unit_vector(i) + 1.2 * unit_vector(7000 + i)
         probe = (probe / np.linalg.norm(probe)).astype(np.float32)
         assert best(store, found, probe, 1) == brute_force(store, probe, 1)
 
 
-def test_rabitq_proposes_more_where_the_threshold_is_loose(store: Store, monkeypatch) -> None:
+def test_rabitq_proposes_more_where_the_threshold_is_loose(store: GalleryFile, monkeypatch) -> None:
     monkeypatch.setattr(candidates, "PROPOSED_LEAST", 5)
     probes = [unit_vector(20_000 + i) for i in range(20)]
-    few, all_ = Ranking.open(store, threshold=0.9), Ranking.open(store, threshold=-1)
+    few, all_ = (
+        FileRanker.open(store.reader, threshold=0.9),
+        FileRanker.open(store.reader, threshold=-1),
+    )
     assert all(best(store, all_, p, 5) == brute_force(store, p, 5) for p in probes)
     assert any(best(store, few, p, 5) != brute_force(store, p, 5) for p in probes)
 
@@ -172,7 +177,7 @@ def test_rabitq_s_error_is_as_stated() -> None:
 def test_equal_subjects_come_in_the_order_they_were_enrolled(tmp_path: Path, exact: bool) -> None:
     twins = np.repeat(units(40, 16, 0), 5, axis=0)
     opened = gallery(tmp_path / "g.facecli", twins)
-    found = Ranking.open(opened, exact)
+    found = FileRanker.open(opened.reader, exact)
     assert names(opened, found, twins[5], 5) == [f"S{i:05}" for i in range(5, 10)]
     opened.close()
 
@@ -180,7 +185,7 @@ def test_equal_subjects_come_in_the_order_they_were_enrolled(tmp_path: Path, exa
 @pytest.mark.parametrize("exact", [False, True])
 def test_more_candidates_than_subjects(tmp_path: Path, exact: bool) -> None:
     opened = gallery(tmp_path / "g.facecli", units(3, 16, 0))
-    assert len(best(opened, Ranking.open(opened, exact), units(1, 16, 1)[0], 50)) == 3
+    assert len(best(opened, FileRanker.open(opened.reader, exact), units(1, 16, 1)[0], 50)) == 3
     opened.close()
 
 
@@ -208,10 +213,10 @@ def test_the_8_bit_bound_holds_for_every_row(shape: str) -> None:
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_who_comes_changes_and_goes_is_followed_by_an_open_search(
-    store: Store, exact: bool
+    store: GalleryFile, exact: bool
 ) -> None:
-    found = Ranking.open(store, exact)
-    other = Store.open(store.path)
+    found = FileRanker.open(store.reader, exact)
+    other = GalleryFile.open(store.path)
     other.add([reference("new", 5000)])
     assert names(store, found, unit_vector(5000), 1) == ["new"]
     other.add([reference("S00007", 5001)])  # a second reference moves its template
@@ -232,75 +237,75 @@ def test_who_comes_changes_and_goes_is_followed_by_an_open_search(
 
 
 @KINDS
-def test_a_tail_is_scanned_until_it_is_long(store: Store, kind: Kind) -> None:
+def test_a_tail_is_scanned_until_it_is_long(store: GalleryFile, kind: Kind) -> None:
     exact = kind is Kind.EIGHT
-    Ranking.open(store, exact)
+    FileRanker.open(store.reader, exact)
     made = sidecar.peek(store.path, kind)
     for i in range(3):
         store.add([reference(f"new {i}", 5000 + i)])
-    assert names(store, Ranking.open(store, exact), unit_vector(5001), 1) == ["new 1"]
+    assert names(store, FileRanker.open(store.reader, exact), unit_vector(5001), 1) == ["new 1"]
     assert sidecar.peek(store.path, kind) == made, "a short tail asks for no new sidecar"
     for i in range(3, 20):
         store.add([reference(f"new {i}", 5000 + i)])
-    assert names(store, Ranking.open(store, exact), unit_vector(5013), 1) == ["new 13"]
+    assert names(store, FileRanker.open(store.reader, exact), unit_vector(5013), 1) == ["new 13"]
     anew = sidecar.peek(store.path, kind)
     assert made is not None and anew is not None
-    assert (anew.count, anew.seal) == (620, store.seal())
+    assert (anew.count, anew.seal) == (620, store.reader.seal())
 
 
-def test_enrolment_leaves_no_search_to_wait(store: Store) -> None:
-    assert candidates.info(store).kind is IndexKind.MISSING
-    candidates.keep_in_step(store)
-    info = candidates.info(store)
+def test_enrolment_leaves_no_search_to_wait(store: GalleryFile) -> None:
+    assert candidates.info(store.reader).kind is IndexKind.MISSING
+    candidates.keep_in_step(store.reader)
+    info = candidates.info(store.reader)
     assert (info.kind, info.tail) == (IndexKind.SIDECAR, 0)
     assert info.path is not None and info.bytes == info.path.stat().st_size
     assert 0.9 * info.asked <= info.agreed <= info.asked == candidates.PROBES
     store.add([reference("new", 5000)])
-    candidates.keep_in_step(store)
-    assert candidates.info(store).tail == 1
+    candidates.keep_in_step(store.reader)
+    assert candidates.info(store.reader).tail == 1
 
 
-def test_many_removals_ask_for_a_new_sidecar(store: Store) -> None:
-    Ranking.open(store)
+def test_many_removals_ask_for_a_new_sidecar(store: GalleryFile) -> None:
+    FileRanker.open(store.reader)
     for i in range(30):
         store.remove(f"S{i:05}")
-    assert candidates.info(store).kind is IndexKind.MISSING
-    assert names(store, Ranking.open(store), unit_vector(40), 1) == ["S00040"]
+    assert candidates.info(store.reader).kind is IndexKind.MISSING
+    assert names(store, FileRanker.open(store.reader), unit_vector(40), 1) == ["S00040"]
 
 
 @KINDS
 def test_a_restored_older_gallery_does_not_trust_a_newer_sidecar(
-    store: Store, tmp_path: Path, kind: Kind
+    store: GalleryFile, tmp_path: Path, kind: Kind
 ) -> None:
     exact = kind is Kind.EIGHT
-    backup = Store.create(tmp_path / "backup", EMBEDDER, DIMENSION)
+    backup = GalleryFile.create(tmp_path / "backup", EMBEDDER, DIMENSION)
     store._db.backup(backup._db)
     backup.close()
     store.add([reference("later", 5000)])
-    Ranking.open(store, exact)
+    FileRanker.open(store.reader, exact)
     store.close()
     for log in ("-wal", "-shm"):
         (tmp_path / f"g.facecli{log}").unlink(missing_ok=True)
     shutil.copy(tmp_path / "backup", tmp_path / "g.facecli")
-    restored = Store.open(tmp_path / "g.facecli")
+    restored = GalleryFile.open(tmp_path / "g.facecli")
     header = sidecar.peek(restored.path, kind)
-    assert header is not None and not restored.has_seal(header.seal)
+    assert header is not None and not restored.reader.has_seal(header.seal)
     restored.add([reference("instead", 6000)])  # the same revision, another token
-    assert restored.seal().revision == header.seal.revision
-    assert not restored.has_seal(header.seal)
-    found = Ranking.open(restored, exact)
+    assert restored.reader.seal().revision == header.seal.revision
+    assert not restored.reader.has_seal(header.seal)
+    found = FileRanker.open(restored.reader, exact)
     assert names(restored, found, unit_vector(6000), 1) == ["instead"]
     assert "later" not in names(restored, found, unit_vector(5000), 601)
     restored.close()
 
 
-def test_a_gallery_from_before_there_were_sidecars_gets_one(store: Store) -> None:
+def test_a_gallery_from_before_there_were_sidecars_gets_one(store: GalleryFile) -> None:
     """Its subjects carry the revision 0, its log begins with the revision it had."""
     store._db.execute("UPDATE subject SET revision = 0")
-    Ranking.open(store)
-    assert candidates.info(store).kind is IndexKind.SIDECAR
+    FileRanker.open(store.reader)
+    assert candidates.info(store.reader).kind is IndexKind.SIDECAR
     store.add([reference("new", 5000)])
-    assert names(store, Ranking.open(store), unit_vector(5000), 1) == ["new"]
+    assert names(store, FileRanker.open(store.reader), unit_vector(5000), 1) == ["new"]
 
 
 # damage --------------------------------------------------------------------------------------
@@ -319,68 +324,74 @@ def damaged(whole: bytes, seed: int) -> bytes:
 
 
 @KINDS
-def test_a_broken_sidecar_is_made_anew_without_a_word(store: Store, kind: Kind, capfd) -> None:
+def test_a_broken_sidecar_is_made_anew_without_a_word(
+    store: GalleryFile, kind: Kind, capfd
+) -> None:
     exact = kind is Kind.EIGHT
-    Ranking.open(store, exact)
+    FileRanker.open(store.reader, exact)
     file = sidecar.path(store.path, kind)
-    whole, seal = file.read_bytes(), store.seal()
+    whole, seal = file.read_bytes(), store.reader.seal()
     for seed in range(60):
         file.write_bytes(damaged(whole, seed))
         assert sidecar.read(store.path, kind, seal) is None, seed
         if seed % 10 == 0:
-            found = Ranking.open(store, exact)
+            found = FileRanker.open(store.reader, exact)
             assert names(store, found, unit_vector(seed), 1) == [f"S{seed:05}"]
             assert sidecar.read(store.path, kind, seal) is not None, "it was not made anew"
     assert capfd.readouterr() == ("", "")
 
 
 @KINDS
-def test_another_gallery_s_sidecar_is_not_used(store: Store, tmp_path: Path, kind: Kind) -> None:
+def test_another_gallery_s_sidecar_is_not_used(
+    store: GalleryFile, tmp_path: Path, kind: Kind
+) -> None:
     exact = kind is Kind.EIGHT
     other = gallery(tmp_path / "other", units(600, DIMENSION, 4))
-    Ranking.open(other, exact)
+    FileRanker.open(other.reader, exact)
     shutil.copy(sidecar.path(other.path, kind), sidecar.path(store.path, kind))
-    assert names(store, Ranking.open(store, exact), unit_vector(3), 1) == ["S00003"]
+    assert names(store, FileRanker.open(store.reader, exact), unit_vector(3), 1) == ["S00003"]
     another = next(k for k in Kind if k is not kind)
     shutil.copy(sidecar.path(store.path, kind), sidecar.path(store.path, another))
     assert sidecar.peek(store.path, another) is None
     other.close()
 
 
-def test_bytes_that_faiss_cannot_read_are_made_anew(store: Store) -> None:
+def test_bytes_that_faiss_cannot_read_are_made_anew(store: GalleryFile) -> None:
     """A sound seal around what another FAISS wrote."""
     rubbish = np.frombuffer(b"IxZZ" + bytes(400), np.uint8)
     sidecar.write(
         store.path,
-        Sidecar(Kind.RABITQ, DIMENSION, store.seal(), np.arange(1, 601), rubbish, 0, 0),
+        Sidecar(Kind.RABITQ, DIMENSION, store.reader.seal(), np.arange(1, 601), rubbish, 0, 0),
     )
-    assert names(store, Ranking.open(store), unit_vector(3), 1) == ["S00003"]
+    assert names(store, FileRanker.open(store.reader), unit_vector(3), 1) == ["S00003"]
 
 
-def test_where_nothing_can_be_written_it_does_without(store: Store) -> None:
+def test_where_nothing_can_be_written_it_does_without(store: GalleryFile) -> None:
     for kind in Kind:
         (sidecar.path(store.path, kind) / "in the way").mkdir(parents=True)
     for exact in (False, True):
-        found = Ranking.open(store, exact)
+        found = FileRanker.open(store.reader, exact)
         assert names(store, found, unit_vector(3), 1) == ["S00003"]
-    candidates.keep_in_step(store)
-    assert candidates.info(store).kind is IndexKind.MISSING
+    candidates.keep_in_step(store.reader)
+    assert candidates.info(store.reader).kind is IndexKind.MISSING
     assert [p for p in store.path.parent.iterdir() if ".sidecar-" in p.name] == []
 
 
 @KINDS
-def test_the_check_finds_a_sidecar_that_lies(store: Store, kind: Kind) -> None:
-    assert ranker.faults(store) == []
+def test_the_check_finds_a_sidecar_that_lies(store: GalleryFile, kind: Kind) -> None:
+    assert ranker.faults(store.reader) == []
     assert not sidecar.path(store.path, kind).exists(), "looking is not making"
-    Ranking.open(store, exact=kind is Kind.EIGHT)
-    assert ranker.faults(store) == []
+    FileRanker.open(store.reader, exact=kind is Kind.EIGHT)
+    assert ranker.faults(store.reader) == []
     others = units(600, DIMENSION, 5)
     bits, bytes_ = Quantised.rabitq(others), Quantised.eight_bit(*ranges([others]))
     lie = bits if kind is Kind.RABITQ else bytes_
     lie.add(others)
     ids = np.arange(1, 601) if kind is Kind.EIGHT else np.full(600, 1)
-    sidecar.write(store.path, Sidecar(kind, DIMENSION, store.seal(), ids, lie.to_bytes(), 0, 0))
-    (fault,) = ranker.faults(store)
+    sidecar.write(
+        store.path, Sidecar(kind, DIMENSION, store.reader.seal(), ids, lie.to_bytes(), 0, 0)
+    )
+    (fault,) = ranker.faults(store.reader)
     assert fault.startswith(f"{sidecar.path(store.path, kind)} disagrees")
 
 
@@ -404,14 +415,14 @@ def test_a_photo_is_identified_through_the_sidecar_and_info_says_so(tmp_path, ex
         opened.storage.add([reference("one more", 5000)])
         said = people.info_text(opened.info())
         assert "1 subject behind" in said and f"{index['agreed']} of 100 probes" in said
-        assert opened.storage.faults() == []
+        assert opened.storage.reader.faults() == []
 
 
 @pytest.mark.parametrize(("changed", "again"), [(10, False), (11, True)])
 def test_the_fit_stands_among_very_many_until_some_have_changed(
-    store: Store, changed: int, again: bool
+    store: GalleryFile, changed: int, again: bool
 ) -> None:
-    with closing(LocalVault.open(store.path)) as vault:
+    with closing(GalleryFile.open(store.path)) as vault:
         first = operating_point.own_nonmated_scores(vault)
         assert first is not None and first.n == 600
         vault.add([reference(f"new {i}", 5000 + i) for i in range(changed)])
@@ -446,20 +457,23 @@ def test_what_is_swept_and_what_is_discarded(tmp_path: Path, name: str) -> None:
     index = np.zeros(9, np.uint8)
     for kind in Kind:
         sidecar.write(path, Sidecar(kind, 4, Seal(1, bytes(16)), np.arange(2), index, 0, 0))
-    left = tmp_path / f".{name}.sidecar-abandoned"
-    bystanders = [tmp_path / f".other{name}.sidecar-x", path, tmp_path / f"{name}.export"]
-    for file in (left, *bystanders):
+    target = sidecar.path(path, Kind.RABITQ)
+    left = tmp_path / f".{target.name}.facecli-abandond"
+    bystanders = [path, tmp_path / f"{name}.export", tmp_path / f".other{left.name}"]
+    for file in bystanders:
         file.write_bytes(b"x")
-    with left.open("rb") as busy:
-        sidecar._claim(busy)
-        sidecar.sweep(path)
-        assert left.exists(), "somebody is writing it"
-    sidecar.sweep(path)
-    assert not left.exists()
-    left.write_bytes(b"x")
-    sidecar.discard(path)
-    assert sorted(tmp_path.iterdir()) == sorted(bystanders)
+    left.mkdir()
+    with atomic.draft(target) as busy:
+        atomic.sweep(tmp_path)
+        assert busy.exists(), "somebody is writing it"
+        assert not left.exists()
+        left.mkdir()
+        sidecar.discard(path)
+        assert sorted(tmp_path.iterdir()) == sorted(bystanders)
+        with pytest.raises(FileNotFoundError):
+            atomic.place(busy, target)
     sidecar.discard(path)  # nothing there is fine, too
+    assert sorted(tmp_path.iterdir()) == sorted(bystanders)
 
 
 def start(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
@@ -473,21 +487,21 @@ def start(code: str, home: Path, *arguments: object) -> subprocess.Popen[str]:
 BUILDER = """
 import sys
 from pathlib import Path
-from facecli.storage.search import candidates; from facecli.storage.sqlite import sidecar
-from facecli.storage.sqlite.store import Store
-from facecli.storage.search.ranker import Ranking
+from facecli.storage.search import candidates; from facecli.storage.search import sidecar
+from facecli.storage.sqlite.store import GalleryFile
+from facecli.storage.search.ranker import FileRanker
 candidates.SIDECAR_FROM = 1
-store = Store.open(Path(sys.argv[1]))
+store = GalleryFile.open(Path(sys.argv[1]))
 while True:
     sidecar.path(store.path, sidecar.Kind.RABITQ).unlink(missing_ok=True)
     print("make", flush=True)
-    Ranking.open(store)
+    FileRanker.open(store.reader)
 """
 
 
 @pytest.mark.slow
 def test_killed_while_making_it_nothing_is_lost_and_nothing_is_left(
-    store: Store, tmp_path: Path
+    store: GalleryFile, tmp_path: Path
 ) -> None:
     builder = start(BUILDER, tmp_path, store.path)
     for attempt in range(4):
@@ -497,45 +511,45 @@ def test_killed_while_making_it_nothing_is_lost_and_nothing_is_left(
         time.sleep(random.Random(attempt).random() / 20)
         builder.send_signal(signal.SIGKILL)
         builder.communicate()
-        found = Ranking.open(store)
+        found = FileRanker.open(store.reader)
         assert names(store, found, unit_vector(attempt), 1) == [f"S{attempt:05}"]
         header = sidecar.peek(store.path, Kind.RABITQ)
-        assert header is not None and header.seal == store.seal()
-        assert [p.name for p in tmp_path.iterdir() if ".sidecar-" in p.name] == []
+        assert header is not None and header.seal == store.reader.seal()
+        assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
         builder = start(BUILDER, tmp_path, store.path)
     builder.kill()
     builder.communicate()
-    assert store.check() == []
+    assert store.reader.check() == []
 
 
 WRITER = """
 import sys
 from pathlib import Path
 from facecli.storage.search import candidates
-from facecli.storage.sqlite.store import Store
+from facecli.storage.sqlite.store import GalleryFile
 from support.galleries import reference
 candidates.SIDECAR_FROM, candidates.tail_limit = 1, lambda count: 5
-store, first = Store.open(Path(sys.argv[1])), int(sys.argv[2])
+store, first = GalleryFile.open(Path(sys.argv[1])), int(sys.argv[2])
 for i in range(first, first + 20):
     store.add([reference(f"W{i}", i)])
     if i % 3:
         store.remove(f"W{i}")
     print(i, flush=True)
-    candidates.keep_in_step(store)
+    candidates.keep_in_step(store.reader)
 """
 READER = """
 import sys
 from pathlib import Path
 from facecli.storage.search import candidates
-from facecli.storage.sqlite.store import Store
-from facecli.storage.search.ranker import Ranking
+from facecli.storage.sqlite.store import GalleryFile
+from facecli.storage.search.ranker import FileRanker
 from support.galleries import unit_vector
 candidates.SIDECAR_FROM, candidates.tail_limit = 1, lambda count: 5
-store = Store.open(Path(sys.argv[1]))
+store = GalleryFile.open(Path(sys.argv[1]))
 for turn in range(6):
-    ranking = Ranking.open(store, exact=turn % 2 == 1)
+    ranking = FileRanker.open(store.reader, exact=turn % 2 == 1)
     for i in [*range(3000, 3020), *range(4000, 4020)]:
-        with store.snapshot():
+        with store.reader.snapshot():
             best = ranking.best(unit_vector(i), 1)[0]
             there = store._db.execute("SELECT id FROM subject WHERE name = ?", (f"W{i}",))
             row = there.fetchone()
@@ -546,7 +560,7 @@ for turn in range(6):
 
 @pytest.mark.slow
 def test_two_writers_and_two_readers_never_see_what_is_not_there(
-    store: Store, tmp_path: Path
+    store: GalleryFile, tmp_path: Path
 ) -> None:
     processes = [
         start(WRITER, tmp_path, store.path, 3000), start(WRITER, tmp_path, store.path, 4000),
@@ -555,7 +569,7 @@ def test_two_writers_and_two_readers_never_see_what_is_not_there(
     for process in processes:
         _, errors = process.communicate(timeout=LAST_RESORT)
         assert (process.returncode, errors) == (0, "")
-    found = Ranking.open(store, exact=True)
+    found = FileRanker.open(store.reader, exact=True)
     for i in (*range(3000, 3020), *range(4000, 4020)):
         assert (names(store, found, unit_vector(i), 1) == [f"W{i}"]) == (i % 3 == 0)
-    assert [p.name for p in tmp_path.iterdir() if ".sidecar-" in p.name] == []
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []

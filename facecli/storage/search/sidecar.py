@@ -20,10 +20,7 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
-import tempfile
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -32,10 +29,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from facecli.common import atomic
 from facecli.storage.records import Seal
-
-if sys.platform != "win32":
-    import fcntl
 
 MAGIC = b"facecli\0"
 VERSION = 1
@@ -126,43 +121,17 @@ def write(gallery: Path, sidecar: Sidecar) -> None:
         sidecar.seal.token, len(sidecar.ids), len(ids) + len(sidecar.index),
         sidecar.agreed, sidecar.asked, zlib.crc32(sidecar.index.data, zlib.crc32(ids)),
     )  # fmt: skip
-    handle, name = tempfile.mkstemp(prefix=_draft(gallery), dir=gallery.parent)  # 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _claim(file)
-            for part in (fields, _CRC.pack(zlib.crc32(fields)), ids, sidecar.index.data):
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-            if sys.platform != "win32":
-                Path(name).replace(path(gallery, sidecar.kind))
-        if sys.platform == "win32":  # where an open file cannot be moved
-            Path(name).replace(path(gallery, sidecar.kind))
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync(gallery.parent)
-
-
-def sweep(gallery: Path) -> None:
-    """Remove what killed writers left: drafts of sidecars that nobody is writing any more."""
-    with suppress(OSError):
-        for draft in gallery.parent.glob(f"{_escaped(_draft(gallery))}*"):
-            with suppress(OSError), draft.open("rb") as file:
-                _claim(file)
-                draft.unlink()
+    crc = _CRC.pack(zlib.crc32(fields))
+    atomic.write(path(gallery, sidecar.kind), fields, crc, ids, sidecar.index.data)
 
 
 def discard(gallery: Path) -> None:
-    """Delete the gallery's sidecars and what killed writers left of them, for an erasure.
+    """Delete the gallery's sidecars, also one that is being written, for an erasure.
 
     They hold templates, coarsely. Raises OSError where one cannot be deleted.
     """
     for kind in Kind:
-        path(gallery, kind).unlink(missing_ok=True)
-    for draft in gallery.parent.glob(f"{_escaped(_draft(gallery))}*"):
-        draft.unlink(missing_ok=True)
-    _sync(gallery.parent)
+        atomic.discard(path(gallery, kind))
 
 
 def _header(file: BinaryIO) -> tuple[Header, int] | None:
@@ -180,30 +149,3 @@ def _header(file: BinaryIO) -> tuple[Header, int] | None:
         return None
     seal = Seal(revision, token)
     return Header(Kind(kind), dimension, seal, count, whole, agreed, asked), crc
-
-
-def _draft(gallery: Path) -> str:
-    return f".{gallery.name}.sidecar-"
-
-
-def _escaped(prefix: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in prefix)
-
-
-def _claim(file: BinaryIO) -> None:
-    """Hold the file until it is closed, or raise OSError where another process does.
-
-    Windows needs no lock for it: there an open file cannot be deleted.
-    """
-    if sys.platform != "win32":
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename or a deletion last, where the system lets a folder be synchronised."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -1,0 +1,133 @@
+"""The table of references: its columns, spelled here alone, and what they hold of a record."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from facecli.common.types import Face, Template
+from facecli.storage.records import NewReference, ReferenceRow
+
+
+class StoredReference(NamedTuple):
+    """A row, column by column. A damaged page may give a value of any type.
+
+    vector, landmarks: float32 as bytes, (d,) and (5, 2). face: counts the faces of its photo.
+    """
+
+    id: int | None
+    subject_id: int
+    vector: bytes
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    landmarks: bytes
+    detection_score: float
+    quality: float
+    photo_sha256: str
+    face: int
+    path: str
+    enrolled_at: str
+
+    @classmethod
+    def new(cls, subject_id: int, new: NewReference, enrolled_at: str) -> StoredReference:
+        """Of a face about to be enrolled; SQLite gives it an id."""
+        values = _face_values(new.found.face, new.found.template)
+        return cls(
+            None, subject_id, *values, new.photo_sha256, new.face_index, _utf8(new.path),
+            enrolled_at,
+        )  # fmt: skip
+
+    @classmethod
+    def taken_over(cls, subject_id: int, row: ReferenceRow, id: int | None) -> StoredReference:
+        """Of another gallery's, as it is. id: here; None where SQLite shall give one."""
+        values = _face_values(row.face, row.template)
+        return cls(
+            id, subject_id, *values, row.photo_sha256, row.face_index, row.path, row.enrolled_at
+        )
+
+    def found(self, embedder_id: str) -> tuple[Face, Template]:
+        """The face and its template. Raises TypeError or ValueError where a value is damaged."""
+        x1, y1, x2, y2, score, quality = (float(value) for value in (
+            self.x1, self.y1, self.x2, self.y2, self.detection_score, self.quality))  # fmt: skip
+        landmarks = np.frombuffer(self.landmarks, np.float32).reshape(5, 2)
+        face = Face((x1, y1, x2, y2), landmarks, score, quality)
+        return face, Template(np.frombuffer(self.vector, np.float32), embedder_id)
+
+
+_COLUMNS = StoredReference._fields
+_MADE = _COLUMNS[_COLUMNS.index("vector") : _COLUMNS.index("photo_sha256")]  # by the models
+COLUMNS = ", ".join(_COLUMNS)
+SELECTED = ", ".join(f"r.{column}" for column in _COLUMNS)  # of `reference r`
+
+
+def record(row: Sequence[object], embedder_id: str) -> ReferenceRow:
+    """row: SELECTED, then the subject's name. Raises as `StoredReference.found`."""
+    *columns, subject = row
+    stored = StoredReference(*columns)  # type: ignore[arg-type]
+    face, template = stored.found(embedder_id)
+    return ReferenceRow(
+        stored.id, subject, face, template, stored.photo_sha256, stored.face, stored.path,  # type: ignore[arg-type]
+        stored.enrolled_at,
+    )  # fmt: skip
+
+
+def insert(db: sqlite3.Connection, row: StoredReference) -> bool:
+    """Whether it was added: a subject's face of a photo is there once."""
+    return bool(
+        db.execute(
+            f"INSERT INTO reference ({COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+            "ON CONFLICT (subject_id, photo_sha256, face) DO NOTHING",
+            row,
+        ).rowcount
+    )
+
+
+def replace_template(db: sqlite3.Connection, id: int, made: ReferenceRow) -> bool:
+    """Give a reference another embedder's template and the face it is of.
+
+    Whether there is such a reference, of the same photo.
+    """
+    return bool(
+        db.execute(
+            f"UPDATE reference SET {', '.join(f'{column} = ?' for column in _MADE)} "
+            "WHERE id = ? AND photo_sha256 = ?",
+            (*_face_values(made.face, made.template), id, made.photo_sha256),
+        ).rowcount
+    )
+
+
+def archive(db: sqlite3.Connection, change: int, which: str, value: int) -> None:
+    """Copy references to the journal. which: a condition, with ? for the value."""
+    db.execute(
+        f"INSERT INTO removed_reference (change_id, {COLUMNS}) "
+        f"SELECT ?, {COLUMNS} FROM reference WHERE {which}",
+        (change, value),
+    )
+
+
+def bring_back(db: sqlite3.Connection, change: int) -> None:
+    """Copy what a change took away from the journal."""
+    db.execute(
+        f"INSERT INTO reference ({COLUMNS}) SELECT {COLUMNS} FROM removed_reference "
+        "WHERE change_id = ?",
+        (change,),
+    )
+
+
+def _face_values(
+    face: Face, template: Template
+) -> tuple[bytes, float, float, float, float, bytes, float, float]:
+    return (
+        template.vector.astype(np.float32).tobytes(), *face.box,
+        face.landmarks.astype(np.float32).tobytes(), face.detection_score, face.quality,
+    )  # fmt: skip
+
+
+def _utf8(path: str) -> str:
+    """A file name may be any bytes; SQLite's text is UTF-8. What is not becomes \\udcXX."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
