@@ -103,7 +103,7 @@ def _of_one(path: Path, size: int, dimension: int, probes: int) -> list[Row]:
     asked = made_probes(everybody, probes)
     found += [
         row
-        for exact in ((False, True) if candidates.wanted(store) else (False,))
+        for exact in ((False, True) if candidates.wanted(store.reader) else (False,))
         for row in search(store, name, everybody, asked, exact)
     ]
     del everybody
@@ -226,7 +226,9 @@ sys.exit(status != 0)
 def memory(path: Path, name: str, dimension: int) -> list[Row]:
     """The peak of a cold process that opens the gallery and searches once, without models."""
     seconds, peak = process([sys.executable, "-c", SEARCHER, str(path)])
-    matrix = path.stat().st_size and GalleryFile.open(path).subject_count() * dimension * 4 / 1e6
+    matrix = (
+        path.stat().st_size and GalleryFile.open(path).reader.subject_count() * dimension * 4 / 1e6
+    )
     return [
         (f"{name}: cold search without models", f"{seconds:.2f} s", "", "a new process", ""),
         (f"{name}: its peak memory", f"{peak:.0f} MB", f"{matrix:.0f} MB", "the templates", ""),

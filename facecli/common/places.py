@@ -28,7 +28,7 @@ def cache_home() -> Path:
     return platformdirs.user_cache_path("facecli", appauthor=False)
 
 
-def private_folder(path: Path) -> Path:
+def own_folder(path: Path) -> Path:
     """Make `path` and what is missing above it, for this user only (0700), and give it back.
 
     Raises ModelError where it cannot be made.

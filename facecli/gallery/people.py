@@ -91,7 +91,7 @@ class People:
         return backup.backup(opening.file_of(self._store, "backups"), path, replace=replace)
 
     def log(self) -> tuple[LogEntry, ...]:
-        """The audit log, oldest first; see `auditlog`."""
+        """The audit log, oldest first; see `audit_log`."""
         return opening.file_of(self._store, LOG).audit_log.entries()
 
     def keep_log(self, on: bool) -> None:

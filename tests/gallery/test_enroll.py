@@ -135,18 +135,18 @@ def test_only_one_takes_a_photo_with_one_face(store, extractor):
 def test_a_photo_is_reported_only_once_it_is_committed(store, extractor, tmp_path: Path):
     write_variants(tmp_path / "in", hopper(), 40, width=160)
     photos = [LabelledPhoto(p, "Grace Hopper") for p in sorted((tmp_path / "in").iterdir())]
-    reader, reported, seen = GalleryFile.open(store.path), [], []
+    other, reported, seen = GalleryFile.open(store.path), [], []
 
     def progress(item) -> None:
         reported.append(item)
-        seen.append(reader.counts()[1])
+        seen.append(other.reader.counts()[1])
 
     report = enrol(store, extractor.on(2), photos, FacesRule.LARGEST, progress)
     assert reported == list(report.items)
     assert [i.path for i in report.items] == [str(p.path) for p in photos]
     assert all(count >= number for number, count in enumerate(seen, start=1))
     assert seen[0] < 40  # in groups: some are committed before the last was read
-    reader.close()
+    other.close()
 
 
 def test_an_interrupted_run_keeps_what_it_reported_and_goes_on(store, counting, tmp_path: Path):

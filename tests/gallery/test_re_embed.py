@@ -30,7 +30,7 @@ from facecli.recognition.pipeline import Extractor
 from facecli.storage.interface import Called
 from facecli.storage.keys import Key
 from facecli.storage.records import NewReference
-from facecli.storage.sqlite import switch
+from facecli.storage.sqlite.beside import work_path
 from facecli.storage.sqlite.store import GalleryFile
 
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip")
@@ -216,7 +216,7 @@ def test_killed_it_goes_on_where_it_was(command: Command, path: Path, grid: Extr
     worker.kill()
     worker.communicate()
     assert told == ["done\n"] * 2
-    if (work := switch.work_path(path, "grid")).exists():  # else it was quicker than the kill
+    if (work := work_path(path, "grid")).exists():  # else it was quicker than the kill
         assert rows(path) == before
         kept = len(rows(work))
         assert kept >= 2
@@ -280,7 +280,7 @@ def test_an_erasure_takes_unfinished_work_with_it(path: Path, grid: Extractor):
     store = GalleryFile.open(path)
     with pytest.raises(ZeroDivisionError):
         re_embed(store, grid, None, pytest.fail, 1, lambda: 1 // 0)
-    work = switch.work_path(path, "grid")
+    work = work_path(path, "grid")
     assert work.exists()
     assert store.erase(Called("Grace")).complete
     assert not work.exists()

@@ -148,7 +148,7 @@ def test_a_reference_table(table: dict[str, object], data: st.DataObject) -> Non
 def export(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     store = new_store(tmp_path_factory.mktemp("export") / "g")
     store.add([reference("Ada", 1), reference("Bob", 2)])
-    portable.export(store, store.path.with_name("out"))
+    portable.export(store.reader, store.path.with_name("out"))
     store.close()
     return store.path.with_name("out").read_bytes()
 

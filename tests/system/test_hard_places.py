@@ -267,7 +267,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(tmp_path: Path, room: int):
     assert (left, old.reader.check()) == ([], [])
     if room == 0:
         assert len(failed) == 11
-        assert (after.reader.counts(), after.changes()) == ((7, 7), before)
+        assert (after.reader.counts(), after.journal.changes()) == ((7, 7), before)
     assert list(tmp_path.glob(".*")) == [] and (tmp_path / "b").exists() == ("backup" not in failed)
     after.close()
     old.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from facecli.common import atomic
 from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
-from facecli.common.places import home, private_folder
+from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
 from facecli.recognition.model_zoo.registry import (
     SHIPPED,
@@ -93,7 +93,7 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
         spec = replace(spec, rewritten=folder / "rewritten.onnx", rewritten_sha256=sha256)
     _refuse_another(folder / "model.toml", spec)
     try:
-        private_folder(folder)
+        own_folder(folder)
         atomic.write(spec.path, content)
         if spec.rewritten is not None and faster is not None:
             atomic.write(spec.rewritten, faster)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from facecli.common.errors import ModelError, UsageError
-from facecli.common.places import home, private_folder
+from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.add import facts_by_sha256, install, require_consent
 from facecli.recognition.model_zoo.download import Progress, fetch
 from facecli.recognition.model_zoo.registry import EmbedderSpec, described, find_known, verify
@@ -37,7 +37,7 @@ def pull(
         return there
     _require_network()
     pinned = _pinned(sha256 or known.url_sha256)
-    part = private_folder(home() / "models") / f".{pinned}.part"
+    part = own_folder(home() / "models") / f".{pinned}.part"
     fetch(url or known.url, part, progress)
     _require_sha256(part, pinned, url or known.url)
     try:

@@ -22,7 +22,7 @@ import onnxruntime as ort
 from facecli.common import atomic
 from facecli.common.enums import Device
 from facecli.common.errors import DeviceError, ModelError
-from facecli.common.places import cache_home, private_folder
+from facecli.common.places import cache_home, own_folder
 
 PROVIDERS = {
     Device.CUDA: "CUDAExecutionProvider",
@@ -131,7 +131,7 @@ def _on_cpu(weights: bytes, threads: int) -> Any:
 
 def _optimised(weights: bytes, file: Path, key: bytes, threads: int) -> Any:
     """The session of a network whose optimised graph is put into the cache, whole or not at all."""
-    private_folder(file.parent)
+    own_folder(file.parent)
     with atomic.draft(file) as draft:
         options = _options(threads)
         options.optimized_model_filepath = str(draft)

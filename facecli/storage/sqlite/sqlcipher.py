@@ -35,7 +35,9 @@ def connect(path: Path, options: str, key: Key | None, seconds: float) -> sqlite
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except db.DatabaseError as error:
         if error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-            return cast(sqlite3.Connection, db)  # no place for the log: `database` knows what to do
+            return cast(
+                sqlite3.Connection, db
+            )  # no place for the log: `connection` knows what to do
         db.close()
         if error.sqlite_errorname != "SQLITE_NOTADB":
             raise

@@ -141,7 +141,7 @@ def test_a_download_that_was_complete_but_not_installed_is_not_fetched_again(
     serve: Callable[..., Site], own_home: Path
 ) -> None:
     site = serve(network())
-    part = places.private_folder(own_home / "models") / f".{sha(site.content)}.part"
+    part = places.own_folder(own_home / "models") / f".{sha(site.content)}.part"
     part.write_bytes(site.content)
     assert registry.read_verified(pull(site)) == site.content
 
@@ -159,7 +159,7 @@ def test_a_resumed_download_of_a_file_that_changed_is_deleted(
     serve: Callable[..., Site], own_home: Path
 ) -> None:
     site = serve(network())
-    part = places.private_folder(own_home / "models") / f".{sha(site.content)}.part"
+    part = places.own_folder(own_home / "models") / f".{sha(site.content)}.part"
     part.write_bytes(b"\0" * 100)
     with pytest.raises(ModelError, match="not the file that was expected"):
         pull(site)

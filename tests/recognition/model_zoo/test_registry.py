@@ -172,7 +172,7 @@ def test_known_models_are_pinned_and_restricted_ones_say_so() -> None:
 def test_home_is_only_made_when_something_is_written(own_home: Path) -> None:
     registry.embedders()
     assert not places.home().exists()
-    made = places.private_folder(places.home() / "models")
+    made = places.own_folder(places.home() / "models")
     assert made == own_home / "facecli" / "models"
     assert {path.stat().st_mode & 0o777 for path in (made, made.parent)} == {0o700}
 

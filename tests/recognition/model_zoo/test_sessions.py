@@ -135,7 +135,7 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from facecli.recognition.model_zoo import sessions\n"
         "for _ in range(5):\n"
         "    sessions.session(Path(sys.argv[1]).read_bytes())\n"
-        "    [f.unlink(missing_ok=True) for f in sessions.cache_folder().iterdir()]\n"
+        "    [f.unlink(missing_ok=True) for f in sessions.cache_folder().glob('*.ort')]\n"
         "sessions.session(Path(sys.argv[1]).read_bytes())"
     )
     running = [

@@ -120,7 +120,7 @@ def test_a_copy_is_the_same_either_way_and_gives_the_same_answers(
         fill(file)
         first = copying.copy(file, milvus)
         assert first.added == first.contents.references == 60
-        assert first.contents == copying.contents(file)
+        assert first.contents == copying.contents(file.reader)
         assert copying.copy(file, milvus).added == 0
         assert copying.copy(milvus, back).contents == first.contents
         assert milvus.reader.calibrations() == back.reader.calibrations() == CHOICES
