@@ -17,13 +17,13 @@ from facecli.common import enums, errors
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 
-QUICK = "choosing-a-threshold.md"  # the page whose commands a plain `pytest` runs
+LONG = ("README.md", "commands.md", "encryption.md")  # pages with many commands
 RUN_BY_CI = "`.ci/run` runs it"
 
 
 @pytest.mark.parametrize(
     "page",
-    [p if p.name == QUICK else pytest.param(p, marks=pytest.mark.slow) for p in pages()],
+    [pytest.param(p, marks=pytest.mark.slow) if p.name in LONG else p for p in pages()],
     ids=lambda page: page.name,
 )
 def test_every_command_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
