@@ -107,9 +107,9 @@ class GalleryFile:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All that is written inside, or nothing; within a rehearsal a part of it."""
-        begin, undo, commit = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
+        begin, back, commit = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
         if self._rehearsing:
-            begin, undo, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
+            begin, back, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
         with explained(self.path):
             self._db.execute(begin)
             try:
@@ -117,7 +117,7 @@ class GalleryFile:
                 yield self._db
             except BaseException:
                 if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
-                    self._db.execute(undo)
+                    self._db.execute(back)
                 raise
             self._db.execute(commit)
 
