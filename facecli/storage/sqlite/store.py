@@ -33,7 +33,7 @@ from facecli.storage.sqlite import (
     undo,
 )
 from facecli.storage.sqlite.audit_log import AuditLog
-from facecli.storage.sqlite.connection import connect, explained, make, present, recognise
+from facecli.storage.sqlite.connection import connect, explained, make_file, present, recognise
 from facecli.storage.sqlite.consistency import Mended
 from facecli.storage.sqlite.reader import CHOICE, OBSERVED, FileReader
 from facecli.storage.sqlite.reference_rows import StoredReference
@@ -89,7 +89,7 @@ class GalleryFile:
         if not present(path, key):
             with explained(path):
                 private_folder(path.parent)
-                make(path, embedder_id, dimension, key)
+                make_file(path, embedder_id, dimension, key)
         opened = cls.open(path, key)
         try:
             require_embedder(opened, embedder_id)
@@ -260,7 +260,7 @@ class GalleryFile:
                 "`facecli gallery purge --removed` ends it"
             ) from error
         beside.discard_derived(self.path)
-        found = leftovers.verify(self.path, deleted, self.reader.held)
+        found = leftovers.find(self.path, deleted, self.reader.held)
         return Erasure(now(), deleted, busy, found, () if self.key is None else (_ENCRYPTED,))
 
     def compact(self) -> bool:
