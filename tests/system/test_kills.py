@@ -60,6 +60,6 @@ def test_a_sidecar_under_way_while_somebody_is_erased_is_not_left(
     candidates.keep_in_step(store.reader)
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".rabitq"] == []
     FileRanker.open(store.reader)
-    header = sidecar.peek(store.path, sidecar.Kind.RABITQ)
+    header = sidecar.peek(store.path, sidecar.ScanKind.RABITQ)
     assert header is not None and header.count == 19
     store.close()

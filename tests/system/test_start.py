@@ -69,7 +69,7 @@ def test_what_concerns_people_loads_no_model(home: Path, words: tuple[str, ...])
     found = loaded(home, "gallery", *words)
     rooms = {name.split(".")[1] for name in found if name.startswith("facecli.")}
     assert rooms == {"cli", "common", "metrics", "report", "storage"}
-    assert found & HEAVY <= {"numpy", "platformdirs", "sqlite3"}
+    assert found & HEAVY <= {"numpy", "platformdirs", "pydantic", "sqlite3"}
 
 
 def test_identify_looks_for_no_plugins_that_nobody_named(home: Path) -> None:

@@ -60,7 +60,7 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
         return Sealed(references, 0, ())
     with explained(path):
         with atomic.draft(path) as draft, closing(_alone(path, old)) as db:
-            sqlcipher.copy(db, draft, new)
+            sqlcipher.copy_under(db, draft, new)
             count = _check(db, draft, new)
             overwritten = _swap(db, draft, path)
         sidecar.discard(path)
@@ -140,5 +140,5 @@ def _readable(gallery: GalleryFile) -> tuple[Path, ...]:
     for row in islice(gallery.reader.references(), _SOUGHT):
         sought.update(pieces(row.template.vector.tobytes()))
         sought.add(row.path.encode())
-    found = leftovers.search(gallery.path, Needles(sought))
+    found = leftovers.search_files(gallery.path, Needles(sought))
     return tuple(file for file in found if found[file] and not is_own(file, gallery.path))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from facecli.common.errors import GalleryError
 from facecli.storage.milvus.address import Address
-from facecli.storage.milvus.layout import FACTS, SUBJECTS, Row, Table
+from facecli.storage.milvus.layout import FACTS, SUBJECTS, Collection, Row
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -47,31 +47,33 @@ class Client:
         with self.milvus() as milvus:
             milvus.close()
 
-    def name(self, table: Table) -> str:
+    def name(self, collection: Collection) -> str:
         """The collection that holds it."""
-        return self.address.collection + table.ending
+        return self.address.collection + collection.ending
 
-    def count(self, table: Table, where: str = "") -> int:
+    def count(self, collection: Collection, where: str = "") -> int:
         """How many rows there are, or those `where`."""
-        rows = self._query(table, filter=where, output_fields=["count(*)"])
+        rows = self._query(collection, filter=where, output_fields=["count(*)"])
         return int(rows[0]["count(*)"])
 
     def get(
-        self, table: Table, ids: Sequence[int], fields: Sequence[str], level: str = STRONG
+        self, collection: Collection, ids: Sequence[int], fields: Sequence[str], level: str = STRONG
     ) -> list[Row]:
         """The rows with these ids that are there, in the order of their ids."""
         found: list[Row] = []
         for some in _parts(sorted(set(ids))):
-            found += self._query(table, level, ids=list(some), output_fields=[*fields])
+            found += self._query(collection, level, ids=list(some), output_fields=[*fields])
         return sorted(found, key=lambda row: row["id"])
 
-    def never_changed(self, table: Table, ids: Sequence[int], fields: Sequence[str]) -> list[Row]:
+    def never_changed(
+        self, collection: Collection, ids: Sequence[int], fields: Sequence[str]
+    ) -> list[Row]:
         """`get` for rows known to be there that never change: an eventual read will do, 5 ms.
 
         Those written a moment ago it may not see yet: then a strong one.
         """
-        found = self.get(table, ids, fields, level="Eventually")
-        return found if len(found) == len(set(ids)) else self.get(table, ids, fields)
+        found = self.get(collection, ids, fields, level="Eventually")
+        return found if len(found) == len(set(ids)) else self.get(collection, ids, fields)
 
     def facts(self) -> dict[str, Any]:
         """What is known of the gallery as a whole, by key."""
@@ -84,22 +86,26 @@ class Client:
         self.upsert(FACTS, [{"id": fact, "value": text, "vector": [0.0, 0.0]}])
 
     def matching(
-        self, table: Table, field: str, values: Sequence[str], fields: Sequence[str]
+        self, collection: Collection, field: str, values: Sequence[str], fields: Sequence[str]
     ) -> list[Row]:
         """The rows whose `field` is one of these hexadecimal values."""
         found: list[Row] = []
         for some in _parts(sorted(set(values))):
             listed = ", ".join(f'"{value}"' for value in some)
-            found += self._query(table, filter=f"{field} in [{listed}]", output_fields=[*fields])
+            found += self._query(
+                collection, filter=f"{field} in [{listed}]", output_fields=[*fields]
+            )
         return found
 
-    def pages(self, table: Table, fields: Sequence[str], where: str = "") -> Iterator[list[Row]]:
+    def pages(
+        self, collection: Collection, fields: Sequence[str], where: str = ""
+    ) -> Iterator[list[Row]]:
         """All rows, or those `where`, in the order of their ids, some thousand at a time."""
         last = -1
         condition = f" and {where}" if where else ""
         while True:
             page = self._query(
-                table, filter=f"id > {last}{condition}", limit=PAGE, output_fields=[*fields],
+                collection, filter=f"id > {last}{condition}", limit=PAGE, output_fields=[*fields],
                 iterator="True",  # the first ones by id, not any
             )  # fmt: skip
             if not page:
@@ -123,28 +129,28 @@ class Client:
             )  # fmt: skip
         return [[{"id": hit["id"], **hit["entity"]} for hit in hits] for hits in found]
 
-    def insert(self, table: Table, rows: Sequence[Row]) -> None:
+    def insert(self, collection: Collection, rows: Sequence[Row]) -> None:
         """Add rows. They are kept once this returns."""
         for some in _parts(rows):
             with self.milvus() as milvus:
-                milvus.insert(self.name(table), data=list(some), timeout=ANSWER_WITHIN)
+                milvus.insert(self.name(collection), data=list(some), timeout=ANSWER_WITHIN)
 
-    def upsert(self, table: Table, rows: Sequence[Row]) -> None:
+    def upsert(self, collection: Collection, rows: Sequence[Row]) -> None:
         """Add rows, or put them in the place of those with the same id."""
         for some in _parts(rows):
             with self.milvus() as milvus:
-                milvus.upsert(self.name(table), data=list(some), timeout=ANSWER_WITHIN)
+                milvus.upsert(self.name(collection), data=list(some), timeout=ANSWER_WITHIN)
 
-    def delete(self, table: Table, ids: Sequence[Any]) -> None:
+    def delete(self, collection: Collection, ids: Sequence[Any]) -> None:
         """No strong read finds them any more once this returns."""
         for some in _parts(ids):
             with self.milvus() as milvus:
-                milvus.delete(self.name(table), ids=list(some), timeout=ANSWER_WITHIN)
+                milvus.delete(self.name(collection), ids=list(some), timeout=ANSWER_WITHIN)
 
-    def _query(self, table: Table, level: str = STRONG, **how: Any) -> list[Row]:
+    def _query(self, collection: Collection, level: str = STRONG, **how: Any) -> list[Row]:
         with self.milvus() as milvus:
             rows = milvus.query(
-                self.name(table), consistency_level=level, timeout=ANSWER_WITHIN, **how
+                self.name(collection), consistency_level=level, timeout=ANSWER_WITHIN, **how
             )
         return [dict(row) for row in rows]
 

@@ -56,11 +56,11 @@ def doomed(reader: MilvusReader, whom: Whom) -> Doomed:
 
 def end(client: Client, gone: Doomed) -> Erasure:
     """After the rows were deleted: have them compacted, and look again."""
-    tables = [client.name(table) for table in (SUBJECTS, REFERENCES)]
+    collections = [client.name(collection) for collection in (SUBJECTS, REFERENCES)]
     with client.milvus() as milvus:
-        for table in tables:
-            milvus.flush(table, timeout=READY_WITHIN)
-        jobs = [milvus.compact(table, timeout=ANSWER_WITHIN) for table in tables]
+        for collection in collections:
+            milvus.flush(collection, timeout=READY_WITHIN)
+        jobs = [milvus.compact(collection, timeout=ANSWER_WITHIN) for collection in collections]
     done = _wait(client, jobs)
     left = len(client.get(SUBJECTS, gone.subjects, ["id"]))
     left += len(client.get(REFERENCES, gone.references, ["id"]))

@@ -35,7 +35,7 @@ MOST_TEXT = 65_535  # bytes: Milvus's own limit for a text
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Collection:
     """ending: of the collection's name. texts: names and bytes of its texts. numbers: 64 bit.
 
     keyed: by a text, not a number.
@@ -47,13 +47,13 @@ class Table:
     keyed: bool = False
 
 
-REFERENCES = Table("", (("photo", 64), ("details", MOST_TEXT)), ("subject", "face"))
-SUBJECTS = Table(
+REFERENCES = Collection("", (("photo", 64), ("details", MOST_TEXT)), ("subject", "face"))
+SUBJECTS = Collection(
     "_subjects",
     (("hash", 64), ("name", 4096), ("members", MOST_TEXT), ("created_at", 32)),
     ("revision",),
 )
-FACTS = Table("_facts", (("value", MOST_TEXT),), (), keyed=True)
+FACTS = Collection("_facts", (("value", MOST_TEXT),), (), keyed=True)
 ALL = (REFERENCES, SUBJECTS, FACTS)
 
 
@@ -94,20 +94,20 @@ class Stamps:
         return self._last * 4096 + self._writer
 
 
-def schema(client: MilvusClient, table: Table, dimension: int) -> tuple[Any, Any]:
+def schema(client: MilvusClient, collection: Collection, dimension: int) -> tuple[Any, Any]:
     """The collection's fields and its index, as pymilvus wants them."""
     from pymilvus import DataType
 
     fields = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    if table.keyed:
+    if collection.keyed:
         fields.add_field("id", DataType.VARCHAR, max_length=64, is_primary=True)
     else:
         fields.add_field("id", DataType.INT64, is_primary=True)
-    for name, size in table.texts:
+    for name, size in collection.texts:
         fields.add_field(name, DataType.VARCHAR, max_length=size)
-    for name in table.numbers:
+    for name in collection.numbers:
         fields.add_field(name, DataType.INT64)
-    size = 2 if table.keyed else dimension  # a collection without a vector is none
+    size = 2 if collection.keyed else dimension  # a collection without a vector is none
     fields.add_field("vector", DataType.FLOAT_VECTOR, dim=size)
     index = client.prepare_index_params()
     # Every template is compared: what a graph misses are mates (docs/milvus.md has the figures).
@@ -115,7 +115,7 @@ def schema(client: MilvusClient, table: Table, dimension: int) -> tuple[Any, Any
     return fields, index
 
 
-def hashed(name: str) -> str:
+def name_hash(name: str) -> str:
     """What a subject is looked up by: sha256 of its name's key, so that no name is in a query."""
     return hashlib.sha256(key(name).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -139,7 +139,7 @@ def subject_to_row(subject: Subject) -> Row:
             "gallery in Milvus can list for one subject: enrol fewer photos of each person"
         )
     return {
-        "id": subject.id, "hash": hashed(subject.name), "name": subject.name, "members": members,
+        "id": subject.id, "hash": name_hash(subject.name), "name": subject.name, "members": members,
         "created_at": subject.created_at, "revision": subject.revision, "vector": subject.template,
     }  # fmt: skip
 

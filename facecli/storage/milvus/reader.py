@@ -215,8 +215,8 @@ class MilvusReader:
             yield from map(layout.subject_from, page)
 
     def called(self, names: Iterable[str], fields: Sequence[str] = WHOLE) -> dict[str, Subject]:
-        """Those of these subjects that are enrolled, by `layout.hashed`."""
-        hashes = [layout.hashed(name) for name in names]
+        """Those of these subjects that are enrolled, by `layout.name_hash`."""
+        hashes = [layout.name_hash(name) for name in names]
         rows: list[Any] = self._client.matching(SUBJECTS, "hash", hashes, [*fields, "hash"])
         return {row["hash"]: layout.subject_from(row) for row in rows}
 

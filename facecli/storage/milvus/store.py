@@ -23,7 +23,7 @@ from facecli.metrics.gallery_fit import Observed
 from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
 from facecli.storage.milvus import address, erasure, layout
 from facecli.storage.milvus.client import ANSWER_WITHIN, READY_WITHIN, STRONG, Client
-from facecli.storage.milvus.layout import FACTS, REFERENCES, SUBJECTS, Subject, Table
+from facecli.storage.milvus.layout import FACTS, REFERENCES, SUBJECTS, Collection, Subject
 from facecli.storage.milvus.reader import CHOICE, SCHEMA, MilvusReader
 from facecli.storage.records import (
     CalibrationRow,
@@ -113,7 +113,7 @@ class MilvusStore:
         """Enrol faces; those already there are left as they are. Returns how many were added."""
         people = {
             item.subject: SubjectRow(self._stamps.next(), item.subject, 0, now())
-            for item in {layout.hashed(item.subject): item for item in new}.values()
+            for item in {layout.name_hash(item.subject): item for item in new}.values()
         }
         return self.adopt(people, [self._numbered(item) for item in new])
 
@@ -220,8 +220,8 @@ class MilvusStore:
     def _adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
         faces: dict[str, list[ReferenceRow]] = {}
         for row in rows:
-            faces.setdefault(layout.hashed(row.subject), []).append(row)
-        wanted = {layout.hashed(name): row for name, row in people.items()}
+            faces.setdefault(layout.name_hash(row.subject), []).append(row)
+        wanted = {layout.name_hash(name): row for name, row in people.items()}
         known = self.reader.called([own[0].subject for own in faces.values()])
         members = [i for subject in known.values() for i in subject.members]
         fields = ["photo", "face", "vector"]
@@ -274,13 +274,13 @@ class MilvusStore:
             function(*what)
 
 
-def _is_there(client: Client, table: Table) -> bool:
+def _is_there(client: Client, collection: Collection) -> bool:
     with client.milvus() as milvus:
-        return bool(milvus.has_collection(client.name(table), timeout=ANSWER_WITHIN))
+        return bool(milvus.has_collection(client.name(collection), timeout=ANSWER_WITHIN))
 
 
 def _is_gallery(client: Client) -> bool:
-    there = [_is_there(client, table) for table in layout.ALL]
+    there = [_is_there(client, collection) for collection in layout.ALL]
     if not any(there):
         return False
     if not there[-1]:
@@ -295,18 +295,18 @@ def _is_gallery(client: Client) -> bool:
 
 def _make(client: Client, dimension: int) -> None:
     """Make the collections that are not there yet, with their indexes."""
-    for table in layout.ALL:
-        if not _is_there(client, table):
+    for collection in layout.ALL:
+        if not _is_there(client, collection):
             with client.milvus() as milvus:
-                fields, index = layout.schema(milvus, table, dimension)
+                fields, index = layout.schema(milvus, collection, dimension)
                 milvus.create_collection(
-                    client.name(table), schema=fields, index_params=index,
+                    client.name(collection), schema=fields, index_params=index,
                     consistency_level=STRONG, timeout=ANSWER_WITHIN,
                 )  # fmt: skip
 
 
-def _load(client: Client, tables: Sequence[Table]) -> None:
+def _load(client: Client, collections: Sequence[Collection]) -> None:
     """Have them in memory, where they can be searched; at once where they are."""
     with client.milvus() as milvus:
-        for table in tables:
-            milvus.load_collection(client.name(table), timeout=READY_WITHIN)
+        for collection in collections:
+            milvus.load_collection(client.name(collection), timeout=READY_WITHIN)

@@ -22,7 +22,7 @@ from facecli.common.types import Float32
 from facecli.storage.interface import Reader
 from facecli.storage.records import IndexInfo, Seal, Subjects
 from facecli.storage.search import sidecar
-from facecli.storage.search.sidecar import Kind, Sidecar
+from facecli.storage.search.sidecar import ScanKind, Sidecar
 
 SIDECAR_FROM = 100_000  # subjects: below, reading all costs less than loading FAISS
 PROPOSED_LEAST, PROPOSED_MOST = 200, 1000  # by RaBitQ, as many as can reach the threshold
@@ -92,7 +92,7 @@ def wanted(reader: Templates) -> bool:
     return not reader.encrypted and reader.subject_count() >= SIDECAR_FROM
 
 
-def from_sidecar(reader: Templates, kind: Kind, threshold: float) -> tuple[Scan, int]:
+def from_sidecar(reader: Templates, kind: ScanKind, threshold: float) -> tuple[Scan, int]:
     """The scan, and the revision it is of; the file is made anew where it cannot serve.
 
     threshold: RaBitQ proposes those who may reach this cosine, at most PROPOSED_MOST.
@@ -112,7 +112,7 @@ def from_sidecar(reader: Templates, kind: Kind, threshold: float) -> tuple[Scan,
         found = _make(reader, kind)
         index = Quantised.from_bytes(found.index)
         assert index is not None, "FAISS reads what it has just written"
-    if kind is Kind.EIGHT:
+    if kind is ScanKind.EIGHT:
         return Scan(found.ids, index, index.slack, PROPOSED_BOUNDED), found.seal.revision
     floor = threshold - ERRORS * error(threshold, reader.dimension)
     return Scan(found.ids, index, None, PROPOSED_MOST, floor), found.seal.revision
@@ -131,20 +131,20 @@ def keep_in_step(reader: Templates) -> None:
     """After writing: make the sidecar anew where it has fallen behind, so that no search waits."""
     if wanted(reader):
         atomic.sweep(reader.path.parent)
-        header = sidecar.peek(reader.path, Kind.RABITQ)
+        header = sidecar.peek(reader.path, ScanKind.RABITQ)
         if header is None or not _serves(reader, header):
-            _make(reader, Kind.RABITQ)
+            _make(reader, ScanKind.RABITQ)
 
 
 def info(reader: Templates) -> IndexInfo:
     """What the next search starts from."""
     if not wanted(reader):
         return IndexInfo(IndexKind.FLAT)
-    header = sidecar.peek(reader.path, Kind.RABITQ)
+    header = sidecar.peek(reader.path, ScanKind.RABITQ)
     if header is None or not _serves(reader, header):
         return IndexInfo(IndexKind.MISSING)
     return IndexInfo(
-        IndexKind.SIDECAR, sidecar.path(reader.path, Kind.RABITQ), header.bytes,
+        IndexKind.SIDECAR, sidecar.path(reader.path, ScanKind.RABITQ), header.bytes,
         drift(reader, header.seal.revision, header.count), header.agreed, header.asked,
     )  # fmt: skip
 
@@ -169,14 +169,14 @@ def _serves(reader: Templates, header: sidecar.Header) -> bool:
     )
 
 
-def _make(reader: Templates, kind: Kind) -> Sidecar:
+def _make(reader: Templates, kind: ScanKind) -> Sidecar:
     """Compress the templates of now, some thousand at a time, and leave the result beside them."""
     from facecli.storage.search.quantised import Quantised, ranges
 
     with reader.snapshot():
         seal, agreement = reader.seal(), _Agreement(_probes(reader))
         blocks = reader.blocks()
-        if kind is Kind.EIGHT:
+        if kind is ScanKind.EIGHT:
             index = Quantised.eight_bit(*ranges(templates for _, templates in reader.blocks()))
         else:
             first = next(blocks)
@@ -189,7 +189,7 @@ def _make(reader: Templates, kind: Kind) -> Sidecar:
             every.append(ids)
         ids = np.concatenate(every)
         floor = PROBE_SCORE - ERRORS * error(PROBE_SCORE, reader.dimension)
-        scan = Scan(ids, index, None, PROPOSED_MOST, floor if kind is Kind.RABITQ else -np.inf)
+        scan = Scan(ids, index, None, PROPOSED_MOST, floor if kind is ScanKind.RABITQ else -np.inf)
         asked, agreed = agreement.asked, agreement.count(reader, scan)
     made = Sidecar(kind, reader.dimension, seal, ids, index.to_bytes(), agreed, asked)
     with suppress(OSError):

@@ -14,7 +14,7 @@ from facecli.common.types import Candidate, Float32
 from facecli.storage.records import Subjects
 from facecli.storage.search import candidates, sidecar
 from facecli.storage.search.candidates import Scan, Templates
-from facecli.storage.search.sidecar import Kind
+from facecli.storage.search.sidecar import ScanKind
 
 GROWTH = 4  # as many times more are proposed while a scan's bound asks for it
 SAME = 1e-5  # a template's cosine to itself may be so far from 1
@@ -51,7 +51,7 @@ class FileRanker:
         lower it is, the more subjects are looked at where nothing bounds the error.
         """
         if candidates.wanted(reader):
-            kind = Kind.EIGHT if exact else Kind.RABITQ
+            kind = ScanKind.EIGHT if exact else ScanKind.RABITQ
             return cls(reader, *candidates.from_sidecar(reader, kind, threshold))
         with reader.snapshot():
             few = reader.blocks(rows=candidates.FLAT_BLOCK)
@@ -110,7 +110,7 @@ def faults(reader: Templates) -> list[str]:
         fault = "the search index disagrees with the stored templates"
         return [] if _finds_itself(reader, exact=False) else [fault]
     files = {exact: sidecar.path(reader.path, kind)
-             for exact, kind in ((False, Kind.RABITQ), (True, Kind.EIGHT))}  # fmt: skip
+             for exact, kind in ((False, ScanKind.RABITQ), (True, ScanKind.EIGHT))}  # fmt: skip
     return [
         f"{file} disagrees with the stored templates: delete it, the next search makes it anew"
         for exact, file in files.items()

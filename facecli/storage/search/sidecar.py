@@ -39,7 +39,7 @@ _CRC = struct.Struct("<I")
 _HEADER = _FIELDS.size + _CRC.size
 
 
-class Kind(IntEnum):
+class ScanKind(IntEnum):
     """RABITQ: a bit a dimension, fast. EIGHT: a byte a dimension, with a bound on its error."""
 
     RABITQ = 1
@@ -53,7 +53,7 @@ class Header:
     agreed, asked: for how many probes of how many it was seen to propose brute force's best.
     """
 
-    kind: Kind
+    kind: ScanKind
     dimension: int
     seal: Seal
     count: int
@@ -66,7 +66,7 @@ class Header:
 class Sidecar:
     """ids: (n,) int64 subject ids, ascending. index: FAISS's own bytes, row i for ids[i]."""
 
-    kind: Kind
+    kind: ScanKind
     dimension: int
     seal: Seal
     ids: NDArray[np.int64]
@@ -75,12 +75,12 @@ class Sidecar:
     asked: int
 
 
-def path(gallery: Path, kind: Kind) -> Path:
+def path(gallery: Path, kind: ScanKind) -> Path:
     """Where the gallery's sidecar of this kind lies."""
     return gallery.with_name(f"{gallery.name}.{kind.name.lower()}")
 
 
-def peek(gallery: Path, kind: Kind) -> Header | None:
+def peek(gallery: Path, kind: ScanKind) -> Header | None:
     """What the sidecar says of itself; None where there is none that can be read."""
     try:
         with path(gallery, kind).open("rb") as file:
@@ -90,7 +90,7 @@ def peek(gallery: Path, kind: Kind) -> Header | None:
     return found[0] if found and found[0].kind is kind else None
 
 
-def read(gallery: Path, kind: Kind, seal: Seal) -> Sidecar | None:
+def read(gallery: Path, kind: ScanKind, seal: Seal) -> Sidecar | None:
     """The sidecar with this seal; None where there is none, or it is not sound to the last bit."""
     try:
         with path(gallery, kind).open("rb") as file:
@@ -130,7 +130,7 @@ def discard(gallery: Path) -> None:
 
     They hold templates, coarsely. Raises OSError where one cannot be deleted.
     """
-    for kind in Kind:
+    for kind in ScanKind:
         atomic.discard(path(gallery, kind))
 
 
@@ -145,7 +145,7 @@ def _header(file: BinaryIO) -> tuple[Header, int] | None:
     whole = _HEADER + size
     if (magic, version) != (MAGIC, VERSION) or os.fstat(file.fileno()).st_size != whole:
         return None
-    if kind not in list(Kind) or count * 8 > size:
+    if kind not in list(ScanKind) or count * 8 > size:
         return None
     seal = Seal(revision, token)
-    return Header(Kind(kind), dimension, seal, count, whole, agreed, asked), crc
+    return Header(ScanKind(kind), dimension, seal, count, whole, agreed, asked), crc

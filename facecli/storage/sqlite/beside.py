@@ -31,7 +31,7 @@ def is_own(file: Path, gallery: Path) -> bool:
         file == gallery
         or file.name.startswith(f".{gallery.name}.")
         or file.name in {gallery.name + end for end in ("-wal", "-shm", "-journal")}
-        or file in {sidecar.path(gallery, kind) for kind in sidecar.Kind}
+        or file in {sidecar.path(gallery, kind) for kind in sidecar.ScanKind}
     )
 
 

@@ -143,7 +143,7 @@ def recognise(path: Path, db: sqlite3.Connection) -> None:
             ) from error
 
 
-def make(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> None:
+def make_file(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> None:
     """Write an empty gallery beside `path` and move it there whole, unless one is there by then."""
     with draft(path) as made:
         with closing(connect(made, key)) as db:

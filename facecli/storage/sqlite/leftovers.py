@@ -19,14 +19,14 @@ _SHORT = 5  # bytes: a shorter name stands in a large file by chance
 _STARTS = (b"SQLite format 3\0", b'{"format": "facecli-gallery"')
 
 
-def verify(gallery: Path, deleted: Deleted, held: Callable[[set[bytes]], set[bytes]]) -> ByteSearch:
+def find(gallery: Path, deleted: Deleted, held: Callable[[set[bytes]], set[bytes]]) -> ByteSearch:
     """Search the gallery's files, and galleries and exports beside it, for what was deleted.
 
     held: those of some bytes that stand in the gallery's rows, for somebody who stays.
     """
     sought = {p for vector in deleted.vectors for p in pieces(vector)}
     sought |= {_needle(text) for text in deleted.texts}
-    found = search(gallery, Needles(sought))
+    found = search_files(gallery, Needles(sought))
     shared = held(set().union(*found.values()))
     holding = [file for file in found if found[file] - shared]
     own = tuple(file for file in holding if is_own(file, gallery))
@@ -34,7 +34,7 @@ def verify(gallery: Path, deleted: Deleted, held: Callable[[set[bytes]], set[byt
     return ByteSearch(len(found), len(sought), own, copies, len(shared))
 
 
-def search(gallery: Path, needles: Needles) -> dict[Path, set[bytes]]:
+def search_files(gallery: Path, needles: Needles) -> dict[Path, set[bytes]]:
     """What each of the gallery's files, and of galleries and exports beside it, holds of these."""
     found = dict[Path, set[bytes]]()
     with explained(gallery):

@@ -48,7 +48,7 @@ def connect(path: Path, options: str, key: Key | None, seconds: float) -> sqlite
     return cast(sqlite3.Connection, db)  # the same interface, not the same class
 
 
-def copy(db: sqlite3.Connection, draft: Path, key: Key | None) -> None:
+def copy_under(db: sqlite3.Connection, draft: Path, key: Key | None) -> None:
     """Copy all of a database that `connect` opened into the empty file `draft`, under `key`."""
     name = os.fsencode(draft.absolute())
     db.execute("ATTACH CAST(? AS TEXT) AS copy KEY ?", (name, _literal(key) if key else ""))

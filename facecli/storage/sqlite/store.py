@@ -34,7 +34,7 @@ from facecli.storage.sqlite import (
     undo,
 )
 from facecli.storage.sqlite.audit_log import AuditLog
-from facecli.storage.sqlite.connection import connect, explained, make, present, recognise
+from facecli.storage.sqlite.connection import connect, explained, make_file, present, recognise
 from facecli.storage.sqlite.consistency import Mended
 from facecli.storage.sqlite.reader import CHOICE, OBSERVED, FileReader
 from facecli.storage.sqlite.reference_rows import StoredReference
@@ -90,7 +90,7 @@ class GalleryFile:
         if not present(path, key):
             with explained(path):
                 private_folder(path.parent)
-                make(path, embedder_id, dimension, key)
+                make_file(path, embedder_id, dimension, key)
         opened = cls.open(path, key)
         try:
             require_embedder(opened, embedder_id)
@@ -108,9 +108,9 @@ class GalleryFile:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All that is written inside, or nothing; within a rehearsal a part of it."""
-        begin, undo, commit = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
+        begin, back, commit = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
         if self._rehearsing:
-            begin, undo, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
+            begin, back, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
         with explained(self.path):
             self._db.execute(begin)
             try:
@@ -118,7 +118,7 @@ class GalleryFile:
                 yield self._db
             except BaseException:
                 if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
-                    self._db.execute(undo)
+                    self._db.execute(back)
                 raise
             self._db.execute(commit)
 
@@ -265,7 +265,7 @@ class GalleryFile:
                 "`facecli gallery purge --removed` ends it"
             ) from error
         beside.discard_derived(self.path)
-        found = leftovers.verify(self.path, deleted, self.reader.held)
+        found = leftovers.find(self.path, deleted, self.reader.held)
         return Erasure(now(), deleted, busy, found, () if self.key is None else (_ENCRYPTED,))
 
     def compact(self) -> bool:

@@ -36,12 +36,12 @@ from facecli.storage.records import NewReference, Seal
 from facecli.storage.search import candidates, ranker, sidecar
 from facecli.storage.search.quantised import Quantised, ranges
 from facecli.storage.search.ranker import FileRanker
-from facecli.storage.search.sidecar import Kind, Sidecar
+from facecli.storage.search.sidecar import ScanKind, Sidecar
 from facecli.storage.sqlite.store import GalleryFile
 from facecli.threshold import operating_point
 
 EMBEDDER = "made-up:0123456789abcdef:p1-00000000"
-KINDS = pytest.mark.parametrize("kind", list(Kind))
+KINDS = pytest.mark.parametrize("kind", list(ScanKind))
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ def test_small_galleries_are_searched_without_faiss_and_exactly(
     )
     printed = start(code, tmp_path, store.path).communicate(timeout=LAST_RESORT)[0].splitlines()
     assert printed == [str(brute_force(store, unit_vector(9000), 5)), "[]"]
-    assert not any(sidecar.path(store.path, kind).exists() for kind in Kind)
+    assert not any(sidecar.path(store.path, kind).exists() for kind in ScanKind)
 
 
 def test_rabitq_finds_the_mated_and_scores_them_truly(store: GalleryFile) -> None:
@@ -237,8 +237,8 @@ def test_who_comes_changes_and_goes_is_followed_by_an_open_search(
 
 
 @KINDS
-def test_a_tail_is_scanned_until_it_is_long(store: GalleryFile, kind: Kind) -> None:
-    exact = kind is Kind.EIGHT
+def test_a_tail_is_scanned_until_it_is_long(store: GalleryFile, kind: ScanKind) -> None:
+    exact = kind is ScanKind.EIGHT
     FileRanker.open(store.reader, exact)
     made = sidecar.peek(store.path, kind)
     for i in range(3):
@@ -275,9 +275,9 @@ def test_many_removals_ask_for_a_new_sidecar(store: GalleryFile) -> None:
 
 @KINDS
 def test_a_restored_older_gallery_does_not_trust_a_newer_sidecar(
-    store: GalleryFile, tmp_path: Path, kind: Kind
+    store: GalleryFile, tmp_path: Path, kind: ScanKind
 ) -> None:
-    exact = kind is Kind.EIGHT
+    exact = kind is ScanKind.EIGHT
     backup = GalleryFile.create(tmp_path / "backup", EMBEDDER, DIMENSION)
     store._db.backup(backup._db)
     backup.close()
@@ -325,9 +325,9 @@ def damaged(whole: bytes, seed: int) -> bytes:
 
 @KINDS
 def test_a_broken_sidecar_is_made_anew_without_a_word(
-    store: GalleryFile, kind: Kind, capfd
+    store: GalleryFile, kind: ScanKind, capfd
 ) -> None:
-    exact = kind is Kind.EIGHT
+    exact = kind is ScanKind.EIGHT
     FileRanker.open(store.reader, exact)
     file = sidecar.path(store.path, kind)
     whole, seal = file.read_bytes(), store.reader.seal()
@@ -343,14 +343,14 @@ def test_a_broken_sidecar_is_made_anew_without_a_word(
 
 @KINDS
 def test_another_gallery_s_sidecar_is_not_used(
-    store: GalleryFile, tmp_path: Path, kind: Kind
+    store: GalleryFile, tmp_path: Path, kind: ScanKind
 ) -> None:
-    exact = kind is Kind.EIGHT
+    exact = kind is ScanKind.EIGHT
     other = gallery(tmp_path / "other", units(600, DIMENSION, 4))
     FileRanker.open(other.reader, exact)
     shutil.copy(sidecar.path(other.path, kind), sidecar.path(store.path, kind))
     assert names(store, FileRanker.open(store.reader, exact), unit_vector(3), 1) == ["S00003"]
-    another = next(k for k in Kind if k is not kind)
+    another = next(k for k in ScanKind if k is not kind)
     shutil.copy(sidecar.path(store.path, kind), sidecar.path(store.path, another))
     assert sidecar.peek(store.path, another) is None
     other.close()
@@ -361,13 +361,13 @@ def test_bytes_that_faiss_cannot_read_are_made_anew(store: GalleryFile) -> None:
     rubbish = np.frombuffer(b"IxZZ" + bytes(400), np.uint8)
     sidecar.write(
         store.path,
-        Sidecar(Kind.RABITQ, DIMENSION, store.reader.seal(), np.arange(1, 601), rubbish, 0, 0),
+        Sidecar(ScanKind.RABITQ, DIMENSION, store.reader.seal(), np.arange(1, 601), rubbish, 0, 0),
     )
     assert names(store, FileRanker.open(store.reader), unit_vector(3), 1) == ["S00003"]
 
 
 def test_where_nothing_can_be_written_it_does_without(store: GalleryFile) -> None:
-    for kind in Kind:
+    for kind in ScanKind:
         (sidecar.path(store.path, kind) / "in the way").mkdir(parents=True)
     for exact in (False, True):
         found = FileRanker.open(store.reader, exact)
@@ -378,16 +378,16 @@ def test_where_nothing_can_be_written_it_does_without(store: GalleryFile) -> Non
 
 
 @KINDS
-def test_the_check_finds_a_sidecar_that_lies(store: GalleryFile, kind: Kind) -> None:
+def test_the_check_finds_a_sidecar_that_lies(store: GalleryFile, kind: ScanKind) -> None:
     assert ranker.faults(store.reader) == []
     assert not sidecar.path(store.path, kind).exists(), "looking is not making"
-    FileRanker.open(store.reader, exact=kind is Kind.EIGHT)
+    FileRanker.open(store.reader, exact=kind is ScanKind.EIGHT)
     assert ranker.faults(store.reader) == []
     others = units(600, DIMENSION, 5)
     bits, bytes_ = Quantised.rabitq(others), Quantised.eight_bit(*ranges([others]))
-    lie = bits if kind is Kind.RABITQ else bytes_
+    lie = bits if kind is ScanKind.RABITQ else bytes_
     lie.add(others)
-    ids = np.arange(1, 601) if kind is Kind.EIGHT else np.full(600, 1)
+    ids = np.arange(1, 601) if kind is ScanKind.EIGHT else np.full(600, 1)
     sidecar.write(
         store.path, Sidecar(kind, DIMENSION, store.reader.seal(), ids, lie.to_bytes(), 0, 0)
     )
@@ -408,9 +408,9 @@ def test_a_photo_is_identified_through_the_sidecar_and_info_says_so(tmp_path, ex
         assert (index["kind"], index["tail"]) == ("sidecar", 0)
         assert Path(index["path"]).stat().st_size == index["bytes"]
         (usual,) = opened.identify([hopper()])
-        assert not sidecar.path(opened.storage.path, Kind.EIGHT).exists()
+        assert not sidecar.path(opened.storage.path, ScanKind.EIGHT).exists()
         (exact,) = opened.identify([hopper()], exact=True)
-        assert sidecar.path(opened.storage.path, Kind.EIGHT).exists()
+        assert sidecar.path(opened.storage.path, ScanKind.EIGHT).exists()
         assert (usual.subject, usual.candidates) == ("Grace Hopper", exact.candidates)
         opened.storage.add([reference("one more", 5000)])
         said = people.info_text(opened.info())
@@ -434,7 +434,7 @@ def test_the_fit_stands_among_very_many_until_some_have_changed(
 
 
 @KINDS
-def test_it_is_its_owner_s_alone_and_comes_back_as_written(tmp_path: Path, kind: Kind) -> None:
+def test_it_is_its_owner_s_alone_and_comes_back_as_written(tmp_path: Path, kind: ScanKind) -> None:
     index = np.frombuffer(random.Random(0).randbytes(999), np.uint8)
     made = Sidecar(kind, 64, Seal(7, bytes(range(16))), np.array([3, 2**40]), index, 9, 10)
     sidecar.write(tmp_path / "g", made)
@@ -455,9 +455,9 @@ def test_it_is_its_owner_s_alone_and_comes_back_as_written(tmp_path: Path, kind:
 def test_what_is_swept_and_what_is_discarded(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     index = np.zeros(9, np.uint8)
-    for kind in Kind:
+    for kind in ScanKind:
         sidecar.write(path, Sidecar(kind, 4, Seal(1, bytes(16)), np.arange(2), index, 0, 0))
-    target = sidecar.path(path, Kind.RABITQ)
+    target = sidecar.path(path, ScanKind.RABITQ)
     left = tmp_path / f".{target.name}.facecli-abandond"
     bystanders = [path, tmp_path / f"{name}.export", tmp_path / f".other{left.name}"]
     for file in bystanders:
@@ -493,7 +493,7 @@ from facecli.storage.search.ranker import FileRanker
 candidates.SIDECAR_FROM = 1
 store = GalleryFile.open(Path(sys.argv[1]))
 while True:
-    sidecar.path(store.path, sidecar.Kind.RABITQ).unlink(missing_ok=True)
+    sidecar.path(store.path, sidecar.ScanKind.RABITQ).unlink(missing_ok=True)
     print("make", flush=True)
     FileRanker.open(store.reader)
 """
@@ -513,7 +513,7 @@ def test_killed_while_making_it_nothing_is_lost_and_nothing_is_left(
         builder.communicate()
         found = FileRanker.open(store.reader)
         assert names(store, found, unit_vector(attempt), 1) == [f"S{attempt:05}"]
-        header = sidecar.peek(store.path, Kind.RABITQ)
+        header = sidecar.peek(store.path, ScanKind.RABITQ)
         assert header is not None and header.seal == store.reader.seal()
         assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
         builder = start(BUILDER, tmp_path, store.path)

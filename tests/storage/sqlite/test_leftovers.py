@@ -193,7 +193,7 @@ def test_the_command_says_what_remains_with_exit_code_4(path: Path, tmp_path: Pa
 
 def test_derived_files_and_what_kills_left_go(path: Path):
     store = GalleryFile.open(path)
-    kinds = [sidecar.path(path, kind) for kind in sidecar.Kind]
+    kinds = [sidecar.path(path, kind) for kind in sidecar.ScanKind]
     drafts = [path.with_name(f".{path.name}.{end}") for end in ("sidecar-x1", "x2", "x2-wal")]
     stranger = path.with_name(".h.facecli.x3")
     for file in (*kinds, *drafts, stranger):
@@ -208,10 +208,10 @@ def test_derived_files_and_what_kills_left_go(path: Path):
 def test_what_remains_in_the_gallery_s_own_files_is_found(path: Path):
     store = GalleryFile.open(path)
     deleted = store.purge(Called(GRACE))  # the rows alone, no byte overwritten
-    seen = leftovers.verify(path, deleted, store.reader.held)
+    seen = leftovers.find(path, deleted, store.reader.held)
     assert path in seen.remains and seen.copies == ()
     assert store.compact()
-    assert leftovers.verify(path, deleted, store.reader.held).remains == ()
+    assert leftovers.find(path, deleted, store.reader.held).remains == ()
     store.close()
 
 
