@@ -10,12 +10,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
+from support.commands import all_commands
 from support.galleries import (
     Command,
     blank,
@@ -27,11 +26,8 @@ from support.galleries import (
     write_variants,
 )
 from support.patience import LAST_RESORT
-from typer.core import TyperGroup
-from typer.main import get_command
 
 from facecli import Gallery
-from facecli.cli.app import app
 from facecli.report import decisions, formats
 
 HANGUL, VIETNAMESE, QUOTED = "홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"'
@@ -90,15 +86,7 @@ main()
 """
 
 
-def all_commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The words of every command there is, groups included."""
-    yield path
-    if isinstance(command, TyperGroup):
-        for name in command.list_commands(None):
-            yield from all_commands(command.get_command(None, name), (*path, name))
-
-
-EVERY = list(all_commands(get_command(app)))
+EVERY = [words for words, _ in all_commands()]
 
 
 def test_every_command_is_found() -> None:

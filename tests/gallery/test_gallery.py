@@ -116,7 +116,7 @@ def test_an_empty_gallery_knows_nobody(tmp_path: Path, photos: Path, extractor):
         assert (decision.outcome, decision.candidates) == (Outcome.UNKNOWN, ())
         assert math.isnan(decision.false_alarm)
         assert empty.info().subjects == 0
-        assert empty.storage.faults() == []
+        assert empty.storage.reader.faults() == []
         assert math.isnan(empty.operating_point().expected_fpir)
 
 
@@ -279,7 +279,7 @@ def test_people_can_be_kept_in_order_without_the_embedder(foreign: Path, tmp_pat
         info = opened.info()
         assert (info.subjects, info.embedder, info.operating_point) == (2, EMBEDDER, None)
         opened.storage.rename("Ada", "Ada Lovelace")
-        assert export.export(opened.storage, tmp_path / "out.jsonl") == 2
+        assert export.export(opened.storage.reader, tmp_path / "out.jsonl") == 2
         assert opened.storage.remove("Ada Lovelace") == 1
         assert [s.name for s in opened.storage.reader.subjects()] == ["Bob"]
         assert opened.storage.reader.faults() == []

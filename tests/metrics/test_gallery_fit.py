@@ -202,12 +202,11 @@ def test_every_change_of_the_people_is_followed(gallery: Gallery, tmp_path: Path
 
 
 def test_an_import_is_followed(gallery: Gallery, tmp_path: Path) -> None:
-    export.export(gallery.storage, tmp_path / "people.jsonl")
+    export.export(gallery.storage.reader, tmp_path / "people.jsonl")
     with Gallery.open(tmp_path / "other.facecli", create=True) as other:
         other.storage.add([reference(f"visitor {seed}", seed) for seed in (10, 11)])
         check_fit(other)
         export.import_(other.storage, tmp_path / "people.jsonl")
-        other.storage.settle()
         check_fit(other)
         assert other.operating_point().n == 7
 

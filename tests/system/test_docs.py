@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
+from support.commands import all_commands
 from support.pages import agrees, blocks, pages, run, scratch, steps
 from support.places import ROOT
 
-from facecli import cli
 from facecli.common import enums, errors
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
@@ -58,13 +55,7 @@ def test_no_command_hides_in_a_block_that_is_not_run(page: Path) -> None:
 
 def test_every_command_has_its_help_in_the_docs() -> None:
     shown = {step.shown for step in steps(ROOT / "docs" / "commands.md")}
-    assert shown == {f"facecli{name} --help" for name in _commands(typer.main.get_command(cli.app))}
-
-
-def _commands(command: Any, name: str = "") -> Iterator[str]:
-    yield name
-    for child, below in getattr(command, "commands", {}).items():
-        yield from _commands(below, f"{name} {child}")
+    assert shown == {" ".join(["facecli", *words, "--help"]) for words, _ in all_commands()}
 
 
 def test_every_exit_code_is_in_the_readme() -> None:

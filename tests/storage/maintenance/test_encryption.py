@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
+from support.commands import all_commands
 from support.galleries import (
     Command,
     collins,
@@ -28,7 +28,6 @@ from support.galleries import (
 from support.places import ROOT, TESTS
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
-from facecli import cli
 from facecli.common.errors import GalleryError
 from facecli.storage import export, keys
 from facecli.storage.keys import Key
@@ -390,18 +389,12 @@ def test_the_key_may_be_in_the_system_s_keyring(tmp_path: Path) -> None:
 
 
 def test_every_command_on_a_gallery_takes_its_key() -> None:
-    def commands(command: Any) -> Any:
-        yield command
-        for child in getattr(command, "commands", {}).values():
-            yield from commands(child)
-
     found = 0
-    for command in commands(typer.main.get_command(cli.app)):
-        whole = command._whole() if hasattr(command, "_whole") else command
-        options = {option for each in whole.params for option in each.opts}
+    for words, command in all_commands():
+        options = {option for each in command.params for option in each.opts}
         if "--gallery" in options:
             found += 1
-            assert "--key-file" in options, whole.name
+            assert "--key-file" in options, words
     assert found >= 15
 
 
