@@ -68,7 +68,7 @@ def on_threads(photos: Sequence[LabelledPhoto]) -> Outcome:
     start = time.perf_counter()
     extractor = Extractor.load(registry.find_embedder(registry.DEFAULT_EMBEDDER))
     loaded = time.perf_counter() - start
-    return Outcome(loaded, *enrolled(extractor.on(WORKERS), photos, None))
+    return Outcome(loaded, *enrolled(extractor.on_threads(WORKERS), photos, None))
 
 
 def on_dask(

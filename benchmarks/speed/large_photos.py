@@ -140,7 +140,7 @@ def trial(extractor: Extractor, data: bytes, centres: np.ndarray) -> Trial:
         return View(image, 1), extractor.detector.detect(image)
 
     def ours() -> Seen:
-        seen = extractor.detected(data, "ours")
+        seen = extractor.detect(data, "ours")
         assert not isinstance(seen, FailureToAcquire), seen
         return seen
 

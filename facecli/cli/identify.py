@@ -163,9 +163,9 @@ def _listed(file: Path) -> Iterator[Path]:
 
 def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:
     """A photo by itself is decoded while the gallery's code, which takes as long, is imported."""
-    from facecli.recognition.pipeline import ahead
+    from facecli.recognition.pipeline import open_ahead
 
-    return [ahead(sources[0])] if len(sources) == 1 else sources
+    return [open_ahead(sources[0])] if len(sources) == 1 else sources
 
 
 def _noting(outcomes: set[Outcome], decisions: Iterable[Decision]) -> Iterator[Decision]:

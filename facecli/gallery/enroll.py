@@ -16,7 +16,7 @@ from facecli.common.parallel import batches
 from facecli.common.types import FailureToAcquire, Photo
 from facecli.datasets.labels import LabelledPhoto
 from facecli.recognition import images, quality
-from facecli.recognition.pipeline import Extractor, Opened, Run, decoded
+from facecli.recognition.pipeline import Extractor, OpenedPhoto, Run, decode_photo
 from facecli.storage.interface import Storage
 from facecli.storage.records import NewReference
 
@@ -126,13 +126,13 @@ def _prepare(
 ) -> Iterator[_Prepared]:
     most = 1 if rule is FacesRule.LARGEST else None
     results: Iterator[Photo | FailureToAcquire | _Prepared]
-    results = extractor.several(map(_opened, tasks), most)
+    results = extractor.extract(map(_open_photo, tasks), most)
     for task in tasks:
         found = next(results)
         yield found if isinstance(found, _Prepared) else _judged(rule, bar, task.photo, found)
 
 
-def _opened(task: _Task) -> Opened | FailureToAcquire | _Prepared:
+def _open_photo(task: _Task) -> OpenedPhoto | FailureToAcquire | _Prepared:
     path = str(task.photo.path)
     data = images.read_photo(task.file)
     if isinstance(data, FailureToAcquire):
@@ -140,7 +140,7 @@ def _opened(task: _Task) -> Opened | FailureToAcquire | _Prepared:
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in task.known:
         return _Prepared(EnrollItem(path, task.photo.subject, EnrollStatus.ALREADY))
-    return decoded(data, path, sha256)
+    return decode_photo(data, path, sha256)
 
 
 def _judged(

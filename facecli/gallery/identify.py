@@ -17,7 +17,7 @@ from facecli.common.types import Candidate, Decision, FailureToAcquire, Operatin
 from facecli.gallery.loaded_models import LoadedModels
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import quality
-from facecli.recognition.pipeline import Source, ahead
+from facecli.recognition.pipeline import Source, open_ahead
 from facecli.storage.interface import Ranker, Storage
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
@@ -105,7 +105,7 @@ def _ready(
 ) -> tuple[Search, Iterator[Photo | FailureToAcquire]]:
     """The models load on another thread; `read` reads the gallery on this one, as SQLite wants."""
     lone = photos[0] if isinstance(photos, Sequence) and len(photos) == 1 else None
-    opening = lone if lone is None or isinstance(lone, Future) else ahead(lone)
+    opening = lone if lone is None or isinstance(lone, Future) else open_ahead(lone)
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(lambda: models.extractor if lone is None else models.lone_extractor)
         search, extractor = read(), loading.result()

@@ -70,7 +70,7 @@ class LoadedModels:
         scheduler: as for `Gallery.enroll`. Raises SchedulerError where its workers are not there.
         """
         if scheduler is None:
-            yield self.extractor.on(workers)
+            yield self.extractor.on_threads(workers)
             return
         from facecli.recognition import distributed
 

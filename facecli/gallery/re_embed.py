@@ -25,7 +25,7 @@ from facecli.common.parallel import batches
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
 from facecli.recognition import images
 from facecli.recognition.model_zoo.specs import EmbedderSpec
-from facecli.recognition.pipeline import Extractor, Opened, decoded
+from facecli.recognition.pipeline import Extractor, OpenedPhoto, decode_photo
 from facecli.storage.records import NewReference, ReferenceRow
 from facecli.storage.search import sidecar
 from facecli.storage.sqlite.beside import work_path
@@ -145,7 +145,7 @@ def _work(
     shots = list(_shots(store, done))
     # the first path tells how large a photo is: the others are copies of it
     several = batches(shots, lambda shot: _on_disk(next(iter(shot.paths))))
-    for number, (made, out) in enumerate(extractor.on(workers)(_make, several), 1):
+    for number, (made, out) in enumerate(extractor.on_threads(workers)(_make, several), 1):
         waiting += made
         left_out += out
         if number % COMMIT_EVERY == 0 or number == len(shots):
@@ -169,7 +169,7 @@ def _shots(store: GalleryFile, done: dict[int, str]) -> Iterator[_Shot]:
 
 
 def _make(extractor: Extractor, shots: Sequence[_Shot]) -> Iterator[_Made]:
-    for shot, photo in zip(shots, extractor.several(map(_opened, shots)), strict=True):
+    for shot, photo in zip(shots, extractor.extract(map(_open_photo, shots)), strict=True):
         if isinstance(photo, FailureToAcquire):
             yield [], _all_out(shot, photo)
         else:
@@ -193,12 +193,12 @@ def _all_out(shot: _Shot, failure: FailureToAcquire) -> list[LeftOut]:
     return [LeftOut(row.id, row.subject, failure) for row in shot.faces]
 
 
-def _opened(shot: _Shot) -> Opened | FailureToAcquire:
+def _open_photo(shot: _Shot) -> OpenedPhoto | FailureToAcquire:
     found = _bytes(shot)
     if isinstance(found, FailureToAcquire):
         return found
     path, data = found
-    return decoded(data, path, shot.sha256)
+    return decode_photo(data, path, shot.sha256)
 
 
 def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:

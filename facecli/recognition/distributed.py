@@ -1,4 +1,4 @@
-"""Photos spread over Dask workers, here or on other machines: `Extractor.on`, further away.
+"""Photos spread over Dask workers, here or on other machines: `Extractor.on_threads`, further away.
 
 Nothing else knows Dask. Paths go out and templates come back; the gallery is written here alone.
 Dask's nodes trust each other: whoever can connect to one can run code there. The cluster started

@@ -39,7 +39,7 @@ S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opened:
+class OpenedPhoto:
     """A photo read and decoded, as large as faces are searched at.
 
     data: its bytes. sha256: theirs, in hexadecimal.
@@ -51,34 +51,34 @@ class Opened:
     view: images.View
 
 
-Source = Path | bytes | Future[Opened | FailureToAcquire]
-"""A photo: a file, its bytes (then called `-`), or one that is being `opened` ahead."""
+Source = Path | bytes | Future[OpenedPhoto | FailureToAcquire]
+"""A photo: a file, its bytes (then called `-`), or one that is opened ahead."""
 
 
-def ahead(source: Path | bytes) -> Source:
+def open_ahead(source: Path | bytes) -> Source:
     """Begin to open a photo on a thread, while what else it takes is imported and loaded."""
     pool = ThreadPoolExecutor(1)
-    opening = pool.submit(opened, source)
+    opening = pool.submit(open_photo, source)
     pool.shutdown(wait=False)
     return opening
 
 
-def opened(source: Source) -> Opened | FailureToAcquire:
+def open_photo(source: Source) -> OpenedPhoto | FailureToAcquire:
     """The part of the way that needs no models."""
     if isinstance(source, Future):
         return source.result()
     if isinstance(source, bytes):
-        return decoded(source, "-")
+        return decode_photo(source, "-")
     data = images.read_photo(source)
-    return data if isinstance(data, FailureToAcquire) else decoded(data, str(source))
+    return data if isinstance(data, FailureToAcquire) else decode_photo(data, str(source))
 
 
-def decoded(data: bytes, path: str, sha256: str = "") -> Opened | FailureToAcquire:
+def decode_photo(data: bytes, path: str, sha256: str = "") -> OpenedPhoto | FailureToAcquire:
     """The same of a photo's bytes; `path` is what to call it, `sha256` theirs where known."""
     view = images.decode_view(data, path, VIEW_SIDE)
     if isinstance(view, FailureToAcquire):
         return view
-    return Opened(path, data, sha256 or hashlib.sha256(data).hexdigest(), view)
+    return OpenedPhoto(path, data, sha256 or hashlib.sha256(data).hexdigest(), view)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,19 +133,19 @@ class Extractor:
 
     def photo(self, source: Source) -> Photo | FailureToAcquire:
         """Make a template of every face in a photo."""
-        return next(self.several([opened(source)]))
+        return next(self.extract([open_photo(source)]))
 
     def batch(self, sources: Sequence[Source]) -> Iterator[Photo | FailureToAcquire]:
         """The same of a few photos, in order."""
-        return self.several(map(opened, sources))
+        return self.extract(map(open_photo, sources))
 
     def photos(
         self, sources: Iterable[Source], workers: int | None = None
     ) -> Iterator[Photo | FailureToAcquire]:
         """Many photos on `workers` threads (default: the processors there are), in order."""
-        return self.on(workers)(Extractor.batch, batches(sources, lambda source: source))
+        return self.on_threads(workers)(Extractor.batch, batches(sources, lambda source: source))
 
-    def on(self, workers: int | None = None) -> Run:
+    def on_threads(self, workers: int | None = None) -> Run:
         """A `Run` on this many of this process's threads (default: the processors there are)."""
 
         def run(
@@ -159,49 +159,53 @@ class Extractor:
 
         return run
 
-    def several(
-        self, photos: Iterable[Opened | S], most: int | None = None
+    def extract(
+        self, photos: Iterable[OpenedPhoto | S], most: int | None = None
     ) -> Iterator[Photo | FailureToAcquire | S]:
-        """Make templates of every photo, in order; what is not `Opened` comes out as it is.
+        """Make templates of every photo, in order; what is not `OpenedPhoto` comes out as it is.
 
         most: how many faces of a photo, the most prominent; None for all. Photos are drawn until
         there are GROUP_PIXELS, and each step is done for all of these before the next step.
         """
-        group: list[Opened | S] = []
+        group: list[OpenedPhoto | S] = []
         pixels = 0
         for photo in photos:
             group.append(photo)
-            pixels += photo.view.image.size // 3 if isinstance(photo, Opened) else 0
+            pixels += photo.view.image.size // 3 if isinstance(photo, OpenedPhoto) else 0
             if pixels >= GROUP_PIXELS:
                 yield from self._group(group, most)
                 group, pixels = [], 0
         yield from self._group(group, most)
 
     def _group(
-        self, group: Sequence[Opened | S], most: int | None
+        self, group: Sequence[OpenedPhoto | S], most: int | None
     ) -> Iterator[Photo | FailureToAcquire | S]:
-        made = iter(self._made([one for one in group if isinstance(one, Opened)], most))
-        return (next(made) if isinstance(one, Opened) else one for one in group)
+        made = iter(self._made([one for one in group if isinstance(one, OpenedPhoto)], most))
+        return (next(made) if isinstance(one, OpenedPhoto) else one for one in group)
 
-    def _made(self, photos: Sequence[Opened], most: int | None) -> list[Photo | FailureToAcquire]:
-        seen = [self._detected(photo) for photo in photos]
+    def _made(
+        self, photos: Sequence[OpenedPhoto], most: int | None
+    ) -> list[Photo | FailureToAcquire]:
+        seen = [self._detect(photo) for photo in photos]
         cut = [
             found if isinstance(found, FailureToAcquire) else _cut(*found, photo, most)
             for photo, found in zip(photos, seen, strict=True)
         ]
         return self._embedded(cut)
 
-    def detected(
+    def detect(
         self, data: bytes, path: str
     ) -> tuple[images.View, tuple[Face, ...]] | FailureToAcquire:
         """A photo decoded, and its faces in px of that view.
 
         Of a large photo fewer pixels are decoded, all of them where a face is too small there.
         """
-        photo = decoded(data, path)
-        return photo if isinstance(photo, FailureToAcquire) else self._detected(photo)
+        photo = decode_photo(data, path)
+        return photo if isinstance(photo, FailureToAcquire) else self._detect(photo)
 
-    def _detected(self, photo: Opened) -> tuple[images.View, tuple[Face, ...]] | FailureToAcquire:
+    def _detect(
+        self, photo: OpenedPhoto
+    ) -> tuple[images.View, tuple[Face, ...]] | FailureToAcquire:
         view = photo.view
         if view.scale == 1:
             return view, self.detector.detect(view.image)
@@ -221,7 +225,7 @@ class Extractor:
     def image(self, image: Image, path: str) -> Photo:
         """The same for an upright (H, W, 3) uint8 BGR picture."""
         view = images.View(image, 1)
-        photo = Opened(path, b"", "", view)
+        photo = OpenedPhoto(path, b"", "", view)
         (made,) = self._embedded([_cut(view, self.detector.detect(image), photo, None)])
         return cast(Photo, made)
 
@@ -263,7 +267,7 @@ class Run(Protocol):
     ) -> Iterator[R]: ...
 
 
-def _cut(view: images.View, faces: Sequence[Face], photo: Opened, most: int | None) -> _Cut:
+def _cut(view: images.View, faces: Sequence[Face], photo: OpenedPhoto, most: int | None) -> _Cut:
     """Crops of the faces detected in a view of the photo, in whose px they are reported."""
     found: list[Face] = []
     crops: list[Image] = []

@@ -12,7 +12,7 @@ from facecli.common.enums import FacesRule, Reason
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.enroll import EnrollReport, EnrollStatus, enroll
 from facecli.recognition.model_zoo import registry
-from facecli.recognition.pipeline import Extractor, Opened
+from facecli.recognition.pipeline import Extractor, OpenedPhoto
 from facecli.storage.sqlite.store import GalleryFile
 
 
@@ -23,13 +23,13 @@ class CountingExtractor(Extractor):
         super().__init__(real.spec, real.embedder, real.detector)
         self.seen: list[str] = []
 
-    def several(self, photos, most: int | None = None):
+    def extract(self, photos, most: int | None = None):
         def noted(photo):
-            if isinstance(photo, Opened):
+            if isinstance(photo, OpenedPhoto):
                 self.seen.append(photo.path)
             return photo
 
-        return super().several(map(noted, photos), most)
+        return super().extract(map(noted, photos), most)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def run(
     store: GalleryFile, extractor: Extractor, *photos: tuple[Path, str], faces=FacesRule.LARGEST
 ) -> EnrollReport:
     labelled = [LabelledPhoto(path, subject) for path, subject in photos]
-    return enroll(store, extractor.on(2), labelled, faces, None)
+    return enroll(store, extractor.on_threads(2), labelled, faces, None)
 
 
 def test_a_photo_becomes_a_reference_with_its_facts(store: GalleryFile, extractor: Extractor):
@@ -141,7 +141,7 @@ def test_a_photo_is_reported_only_once_it_is_committed(store, extractor, tmp_pat
         reported.append(item)
         seen.append(other.reader.counts()[1])
 
-    report = enroll(store, extractor.on(2), photos, FacesRule.LARGEST, progress)
+    report = enroll(store, extractor.on_threads(2), photos, FacesRule.LARGEST, progress)
     assert reported == list(report.items)
     assert [i.path for i in report.items] == [str(p.path) for p in photos]
     assert all(count >= number for number, count in enumerate(seen, start=1))
@@ -160,11 +160,11 @@ def test_an_interrupted_run_keeps_what_it_reported_and_goes_on(store, counting, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        enroll(store, counting.on(2), photos, FacesRule.LARGEST, stop)
+        enroll(store, counting.on_threads(2), photos, FacesRule.LARGEST, stop)
     kept = store.reader.counts()[1]
     assert 10 <= kept < 40
     counting.seen.clear()
-    report = enroll(store, counting.on(2), photos, FacesRule.LARGEST, None)
+    report = enroll(store, counting.on_threads(2), photos, FacesRule.LARGEST, None)
     assert report.count(EnrollStatus.ALREADY) == kept
     assert report.count(EnrollStatus.ENROLLED) == 40 - kept == len(counting.seen)
     assert store.reader.counts() == (1, 40)

@@ -18,7 +18,7 @@ from facecli.common.plugins import Embedder
 from facecli.common.types import Face, FailureToAcquire, Float32, Image, Photo
 from facecli.recognition import alignment, pipeline, quality
 from facecli.recognition.detector import YuNet
-from facecli.recognition.pipeline import Extractor, Opened, ahead, opened, prominence
+from facecli.recognition.pipeline import Extractor, OpenedPhoto, open_ahead, open_photo, prominence
 
 
 def good(result: Photo | FailureToAcquire) -> Photo:
@@ -243,7 +243,7 @@ def test_only_as_many_templates_as_are_wanted(
 ) -> None:
     data = cv2.imencode(".png", side_by_side(hopper, stretched(collins, 0.6)))[1].tobytes()
     every = good(extractor.photo(data))
-    one = good(next(extractor.several([opened(data)], most=1)))
+    one = good(next(extractor.extract([open_photo(data)], most=1)))
     assert (len(every.faces), len(one.faces)) == (2, 1)
     assert vector(one) @ vector(every) > 0.99999
     assert one.sha256 == every.sha256
@@ -255,8 +255,8 @@ def test_photos_in_company_get_the_templates_they_get_alone(
     """To the bit, in order; what is no photo comes out as it went in."""
     alone = {path: vector(good(extractor.photo(path))) for path in portraits.values()}
     first, second = portraits.values()
-    group = [opened(first), "not a photo", opened(Path("gone.jpg")), opened(second)]
-    one, other, gone, two = extractor.several(group)
+    group = [open_photo(first), "not a photo", open_photo(Path("gone.jpg")), open_photo(second)]
+    one, other, gone, two = extractor.extract(group)
     assert other == "not a photo"
     assert isinstance(gone, FailureToAcquire)
     assert np.array_equal(vector(good(one)), alone[first])
@@ -267,9 +267,9 @@ def test_a_photo_opened_ahead_gives_what_it_gives_otherwise(
     extractor: Extractor, portraits: dict[str, Path]
 ) -> None:
     path = next(iter(portraits.values()))
-    begun = ahead(path)
+    begun = open_ahead(path)
     assert np.array_equal(vector(good(extractor.photo(begun))), vector(good(extractor.photo(path))))
-    gone = extractor.photo(ahead(Path("gone.jpg")))
+    gone = extractor.photo(open_ahead(Path("gone.jpg")))
     assert isinstance(gone, FailureToAcquire) and gone.reason is Reason.NOT_FOUND
     one, two = (vector(good(photo)) for photo in extractor.photos([begun, path]))
     assert np.array_equal(one, two)
@@ -280,14 +280,14 @@ def test_a_group_ends_where_it_has_enough_pixels(extractor: Extractor, hopper: I
     data = cv2.imencode(".jpg", np.zeros((1000, 1250, 3), np.uint8))[1].tobytes()
     drawn: list[int] = []
 
-    def photos() -> Iterator[Opened]:
+    def photos() -> Iterator[OpenedPhoto]:
         for number in range(10):
             drawn.append(number)
-            photo = opened(data)
-            assert isinstance(photo, Opened)
+            photo = open_photo(data)
+            assert isinstance(photo, OpenedPhoto)
             yield photo
 
-    assert good(next(extractor.several(photos()))).faces == ()
+    assert good(next(extractor.extract(photos()))).faces == ()
     assert len(drawn) == 4  # of 1.25 megapixels
 
 

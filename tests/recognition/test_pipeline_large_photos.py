@@ -110,7 +110,7 @@ def test_faces_are_reported_in_the_photo_s_pixels(
 
 def test_a_face_with_few_pixels_gets_all_there_are(hopper: Image, extractor: Extractor) -> None:
     for factor, scale in ((0.3, 1), (1.5, 2)):
-        seen = extractor.detected(jpeg(wall(hopper, factor, 900, 300)), "a")
+        seen = extractor.detect(jpeg(wall(hopper, factor, 900, 300)), "a")
         assert not isinstance(seen, FailureToAcquire)
         assert seen[0].scale == scale
 
