@@ -89,7 +89,7 @@ def rows(
         if photo is not None and made != synthetic.EMBEDDER:
             found += cold(path, smallest, photo, size)
         if path != smallest:
-            sidecar.discard(path)
+            sidecar.discard_sidecars(path)
             path.unlink()
     return found
 
@@ -103,7 +103,7 @@ def _of_one(path: Path, size: int, dimension: int, probes: int) -> list[Row]:
     asked = made_probes(everybody, probes)
     found += [
         row
-        for exact in ((False, True) if candidates.wanted(store.reader) else (False,))
+        for exact in ((False, True) if candidates.needs_sidecar(store.reader) else (False,))
         for row in search(store, name, everybody, asked, exact)
     ]
     del everybody

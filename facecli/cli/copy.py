@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from facecli.cli.options import JsonOption, KeyOption, QuietOption, key, open_storage, print_report
+from facecli.cli.options import (
+    JsonOption,
+    KeyOption,
+    QuietOption,
+    given_key,
+    open_storage,
+    print_report,
+)
 
 
 def copy(
@@ -38,7 +45,7 @@ def copy(
         tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
         closing(
             opening.create_storage(
-                target, here.reader.embedder_id, here.reader.dimension, key(to_key_file)
+                target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file)
             )
         ) as there,
     ):

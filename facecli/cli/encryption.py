@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facecli.cli.options import DryRunOption, GalleryOption, JsonOption, KeyOption, done, key
+from facecli.cli.options import DryRunOption, GalleryOption, JsonOption, KeyOption, done, given_key
 from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def encrypt(
     Nobody may be using it. Files in its folder that hold the same people readably are named.
     Needs facecli[encrypted].
     """
-    secret, old = key(key_file), key(old_key_file)
+    secret, old = given_key(key_file), given_key(old_key_file)
     if secret is None:
         raise UsageError(_NEEDED)
     _tell(_convert(gallery, old, secret, dry_run), True, dry_run, as_json)
@@ -60,7 +60,7 @@ def decrypt(
     as_json: JsonOption = False,
 ) -> None:
     """Write an encrypted gallery in the clear again. Nobody may be using it."""
-    secret = key(key_file)
+    secret = given_key(key_file)
     if secret is None:
         raise UsageError(_NEEDED)
     _tell(_convert(gallery, secret, None, dry_run), False, dry_run, as_json)

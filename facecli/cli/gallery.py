@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from facecli.cli.groups import LazyGroup, group
+from facecli.cli.groups import LazyGroup, make_group
 from facecli.cli.options import (
     DryRunOption,
     GalleryOption,
@@ -50,7 +50,7 @@ class GalleryCommands(LazyGroup):
     }
 
 
-app = group(GalleryCommands, "Who is enrolled, and keeping it in order.")
+app = make_group(GalleryCommands, "Who is enrolled, and keeping it in order.")
 
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT")]
 

@@ -52,7 +52,7 @@ class LazyGroup(TyperGroup):
         return get_command(alone)
 
 
-def group(commands: type[LazyGroup], help: str) -> typer.Typer:
+def make_group(commands: type[LazyGroup], help: str) -> typer.Typer:
     """A group below `facecli`."""
     made = typer.Typer(cls=commands, help=help, invoke_without_command=True, **_PLAIN)
     made.callback()(help_without_command)

@@ -15,7 +15,7 @@ from facecli.cli.options import (
     YesOption,
     confirm,
     done,
-    key,
+    given_key,
     open_file,
     open_storage,
     print_report,
@@ -151,7 +151,7 @@ def check(
     if repair:
         result = mend(
             opening.file_path(gallery or default_gallery(), "repair"),
-            key=key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
+            key=given_key(key_file), drop_orphans=drop_orphans, dry_run=dry_run,
         )  # fmt: skip
         done(maintenance.repair_text(result), dry_run)
         if not result.sound:

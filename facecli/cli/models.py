@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from facecli.cli.groups import LazyGroup, group
+from facecli.cli.groups import LazyGroup, make_group
 
 if TYPE_CHECKING:
     from facecli.recognition.model_zoo.specs import DetectorSpec, EmbedderSpec, KnownModel
@@ -29,7 +29,7 @@ class ModelCommands(LazyGroup):
     }
 
 
-app = group(ModelCommands, "List, inspect, check, add and fetch embedders.")
+app = make_group(ModelCommands, "List, inspect, check, add and fetch embedders.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 AcceptLicence = Annotated[
@@ -60,13 +60,13 @@ def info(
 ) -> None:
     """Everything that is recorded about an embedder."""
     from facecli.recognition.model_zoo.registry import find_embedder
-    from facecli.report.formats import pairs
+    from facecli.report.formats import titled_lines
 
     spec = find_embedder(name)
     if as_json:
         _print_json(_facts(spec))
     else:
-        typer.echo(pairs([(key, _shown(value)) for key, value in _facts(spec).items()]))
+        typer.echo(titled_lines([(key, _shown(value)) for key, value in _facts(spec).items()]))
 
 
 def verify(
@@ -76,7 +76,7 @@ def verify(
     """Compare model files with their sha256. Ends with code 5 where one is damaged."""
     from facecli.common.errors import ModelError
     from facecli.recognition.model_zoo.registry import embedders, find_detector, find_embedder
-    from facecli.report.formats import pairs
+    from facecli.report.formats import titled_lines
 
     every: tuple[EmbedderSpec | DetectorSpec, ...] = (find_detector(), *embedders())
     specs = (find_embedder(name),) if name else every
@@ -85,7 +85,9 @@ def verify(
         rows = [{"name": name, "ok": not fault, "fault": fault} for name, fault in faults.items()]
         _print_json({"models": rows})
     else:
-        typer.echo(pairs([(name, "damaged" if fault else "ok") for name, fault in faults.items()]))
+        typer.echo(
+            titled_lines([(name, "damaged" if fault else "ok") for name, fault in faults.items()])
+        )
     if any(faults.values()):
         raise ModelError("\n".join(fault for fault in faults.values() if fault))
 

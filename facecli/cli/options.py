@@ -97,11 +97,11 @@ def _listed(names: list[str], last: str) -> str:
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def key(source: str | None) -> Key | None:
+def given_key(source: str | None) -> Key | None:
     """The key that --key-file names."""
-    from facecli.storage.keys import read
+    from facecli.storage.keys import read_key
 
-    return None if source is None else read(source)
+    return None if source is None else read_key(source)
 
 
 def open_gallery(
@@ -114,7 +114,9 @@ def open_gallery(
     """The gallery that the options of these names describe, for a `with` block."""
     from facecli.gallery.gallery import Gallery
 
-    return Gallery.open(path, model=model, device=device, detector=detector, key=key(key_file))
+    return Gallery.open(
+        path, model=model, device=device, detector=detector, key=given_key(key_file)
+    )
 
 
 @contextmanager
@@ -127,7 +129,7 @@ def open_storage(
 
     path = gallery or default_gallery()
     with (
-        closing(opening.open_storage(path, key(key_file))) as storage,
+        closing(opening.open_storage(path, given_key(key_file))) as storage,
         storage.rehearsal() if dry_run else nullcontext(),
     ):
         yield storage
@@ -172,7 +174,7 @@ def open_to_add(
     """The same, made where there is none; see `scratch` for a dry run."""
     from facecli.gallery.gallery import Gallery
 
-    secret = key(key_file)
+    secret = given_key(key_file)
     with (
         scratch(path, dry_run, secret) as where,
         Gallery.open(

@@ -7,7 +7,7 @@ import unicodedata
 from facecli.common.errors import UsageError
 
 
-def key(name: str) -> str:
+def name_key(name: str) -> str:
     """What a subject's name is compared by: NFC, outer blanks off, inner runs one, case kept."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
@@ -15,13 +15,13 @@ def key(name: str) -> str:
 def name_fault(name: str) -> str | None:
     """What keeps `name` from being a subject's, in a line; None where it will do."""
     kinds = {unicodedata.category(letter) for letter in name}
-    if not {kind[0] for kind in kinds} & set("LNPS") or key(name) in {".", ".."}:
+    if not {kind[0] for kind in kinds} & set("LNPS") or name_key(name) in {".", ".."}:
         return "the name is empty"
     # Bidirectional embeddings and isolates would turn round the text printed after the name.
     turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     if kinds & {"Cc", "Cs", "Zl", "Zp"} or any(unicodedata.bidirectional(c) in turns for c in name):
         return "the name holds a control character"
-    if key(name).casefold() == "unknown":
+    if name_key(name).casefold() == "unknown":
         return "'unknown' is the answer for strangers, so it cannot be a subject's name"
     return None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
-from facecli.common.names import key, name_fault
+from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
 
@@ -126,7 +126,7 @@ def _once(found: Iterable[LabelledPhoto | FailureToAcquire]) -> LabelledPhotos:
             continue
         file = os.path.realpath(item.path)
         first = chosen.setdefault(file, item)
-        if key(first.subject) != key(item.subject):
+        if name_key(first.subject) != name_key(item.subject):
             rivals.setdefault(file, item)
     for file, rival in rivals.items():
         first = chosen.pop(file)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from facecli.common.errors import InputError
 from facecli.common.files import lines, regular
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
 from facecli.datasets.labels import SUFFIXES, labelled
 
@@ -259,7 +259,7 @@ def _with_subjects(found: Sequence[_Row], problems: list[str]) -> list[Pair]:
     """
     photos = {id(photo): photo for row in found for photo in row[1:3]}
     names = {photo: path.parent.name for photo, path in photos.items()}
-    same = {photo: key(name) for photo, name in names.items()}
+    same = {photo: name_key(name) for photo, name in names.items()}
     odd = [row for row in found if (same[id(row[1])] == same[id(row[2])]) != row.mated]
     if len(set(same.values())) < 2 or 100 * len(odd) > len(found):
         return [Pair(*row[1:]) for row in found]
@@ -272,8 +272,8 @@ def _with_subjects(found: Sequence[_Row], problems: list[str]) -> list[Pair]:
 def _from_folder(folder: Path) -> tuple[list[Pair], list[str]]:
     layout = labelled([folder])
     problems = [f"{item.path}: {item.reason}; {item.detail}" for item in layout.problems]
-    photos = sorted(layout.photos, key=lambda photo: key(photo.subject))
-    sizes = list(Counter(key(photo.subject) for photo in photos).values())
+    photos = sorted(layout.photos, key=lambda photo: name_key(photo.subject))
+    sizes = list(Counter(name_key(photo.subject) for photo in photos).values())
     # Sorted by subject, photo i's mates are the photos i + 1 ... ends[i] - 1, all later strangers.
     ends = [end for end, n in zip(accumulate(sizes), sizes, strict=True) for _ in range(n)]
     mates = [end - i - 1 for i, end in enumerate(ends)]

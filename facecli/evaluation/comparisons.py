@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.types import Float32
 from facecli.datasets.labels import LabelledPhoto
 from facecli.datasets.pairs import Pair
@@ -92,7 +92,7 @@ def of_photos(acquired: Acquired, photos: Sequence[LabelledPhoto], seed: int) ->
     """Every photo of a named person with every other, or MOST_COMPARISONS of each kind."""
     named = [photo for photo in photos if photo.subject]
     rows = np.array([acquired.rows[photo.path] for photo in named], np.intp)
-    codes = np.unique([key(photo.subject) for photo in named], return_inverse=True)[1]
+    codes = np.unique([name_key(photo.subject) for photo in named], return_inverse=True)[1]
     people = np.full(len(acquired.paths), -1, np.intp)
     people[rows] = codes
     order = np.argsort(codes, kind="stable")
@@ -169,6 +169,6 @@ def _people(acquired: Acquired, pairs: Sequence[Pair]) -> NDArray[Any] | None:
         if pair.subjects is None:
             return None
         for path, name in zip((pair.first, pair.second), pair.subjects, strict=True):
-            names[acquired.rows[path]] = key(name)
+            names[acquired.rows[path]] = name_key(name)
     codes: NDArray[Any] = np.unique(names, return_inverse=True)[1]
     return codes

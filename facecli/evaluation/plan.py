@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.datasets.labels import LabelledPhoto, labelled
 from facecli.datasets.pairs import Pair, read_pairs
 
@@ -82,13 +82,13 @@ def _from_folders(path: Path) -> Plan:
     problems = [
         f"{p.path}: {p.reason}; {p.detail}" for found in (gallery, mated) for p in found.problems
     ]
-    enrolled = {key(photo.subject) for photo in gallery.photos}
-    probes = [photo for photo in mated.photos if key(photo.subject) in enrolled]
+    enrolled = {name_key(photo.subject) for photo in gallery.photos}
+    probes = [photo for photo in mated.photos if name_key(photo.subject) in enrolled]
     if missing := len(mated.photos) - len(probes):
         problems.append(f"mated/: {_photos(missing)} of people who are not in gallery/, left out")
     there = (path / "strangers").is_dir()
     everybody = _strangers(path / "strangers", problems) if there else []
-    strangers = [photo for photo in everybody if key(photo.subject) not in enrolled]
+    strangers = [photo for photo in everybody if name_key(photo.subject) not in enrolled]
     if known := len(everybody) - len(strangers):
         problems.append(f"strangers/: {_photos(known)} of people who are in gallery/, left out")
     if not there:
@@ -122,8 +122,8 @@ def _strangers(folder: Path, problems: list[str]) -> list[LabelledPhoto]:
 def _split(path: Path, references: int, seed: int) -> Plan:
     layout = labelled([path])
     people: dict[str, list[LabelledPhoto]] = {}
-    for photo in sorted(layout.photos, key=lambda photo: key(photo.subject)):
-        people.setdefault(key(photo.subject), []).append(photo)
+    for photo in sorted(layout.photos, key=lambda photo: name_key(photo.subject)):
+        people.setdefault(name_key(photo.subject), []).append(photo)
     draw = random.Random(seed)
     several = _shuffled((name for name in people if len(people[name]) > references), draw)
     held_out = max(0, -(-len(people) // STRANGERS_SHARE) - (len(people) - len(several)))
@@ -160,7 +160,7 @@ def _shuffled(items: Iterable[T], draw: random.Random) -> list[T]:
 
 
 def _counts(photos: Sequence[LabelledPhoto]) -> str:
-    people = len({key(p.subject) or str(p.path) for p in photos})
+    people = len({name_key(p.subject) or str(p.path) for p in photos})
     noun = "person" if people == 1 else "people"
     return f"{_photos(len(photos))} of {people:,} {noun}"
 

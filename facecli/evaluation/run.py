@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, UsageError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.types import FailureToAcquire, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation import comparisons, mistakes, searches
@@ -78,7 +78,7 @@ def evaluate(
     if rates:
         worst += mistakes.of_searches(acquired, rates[-1], names)
     remarks += _refused(plan, acquired)
-    subjects = {key(photo.subject) for photo in plan.gallery}
+    subjects = {name_key(photo.subject) for photo in plan.gallery}
     return Evaluation(
         plan, spec.embedder_id, target_fpir, len(acquired.paths), acquired.failures,
         len(subjects) - rates[-1].n if rates else 0,
@@ -129,7 +129,7 @@ def _searched(
 
 def _of(gallery: Enrolled, photos: tuple[LabelledPhoto, ...]) -> tuple[LabelledPhoto, ...]:
     there = set(gallery.names)
-    return tuple(photo for photo in photos if key(photo.subject) in there)
+    return tuple(photo for photo in photos if name_key(photo.subject) in there)
 
 
 def _without_copies(plan: Plan, acquired: Acquired) -> tuple[Plan, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.types import Float32, Interval, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation.acquire import Acquired
@@ -100,7 +100,7 @@ class SearchResults:
 
 def mean_templates(acquired: Acquired, photos: Sequence[LabelledPhoto]) -> Enrolled:
     """Mean templates of the photos that enrolment would take."""
-    names = [key(photo.subject) for photo in photos]
+    names = [name_key(photo.subject) for photo in photos]
     rows = np.array([acquired.rows[photo.path] for photo in photos], np.intp)
     taken = acquired.enrollable[rows]
     owned = [name for name, good in zip(names, taken, strict=True) if good]
@@ -161,7 +161,7 @@ def search_results(
 def _found(acquired: Acquired, gallery: Enrolled, photos: Sequence[LabelledPhoto]) -> Found:
     probes = np.array([acquired.rows[photo.path] for photo in photos], np.intp)
     place = {name: i for i, name in enumerate(gallery.names)}
-    right = np.array([place.get(key(photo.subject), -1) for photo in photos], np.intp)
+    right = np.array([place.get(name_key(photo.subject), -1) for photo in photos], np.intp)
     best, ranks = np.full(len(probes), -1, np.intp), np.zeros(len(probes), np.intp)
     scores = np.full(len(probes), -np.inf, np.float32)
     usable = np.flatnonzero(acquired.usable[probes])
@@ -170,7 +170,7 @@ def _found(acquired: Acquired, gallery: Enrolled, photos: Sequence[LabelledPhoto
         grid = acquired.vectors[probes[rows]] @ gallery.templates.T
         best[rows], scores[rows] = grid.argmax(axis=1), grid.max(axis=1)
         ranks[rows] = _ranks(grid, right[rows])
-    people = np.array([key(photo.subject) or str(photo.path) for photo in photos], np.str_)
+    people = np.array([name_key(photo.subject) or str(photo.path) for photo in photos], np.str_)
     return Found(probes, best, scores, ranks, people)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from facecli.common.enums import FacesRule, Reason
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.parallel import batches
 from facecli.common.types import FailureToAcquire, Photo
 from facecli.datasets.labels import LabelledPhoto
@@ -118,7 +118,7 @@ def _tasks(store: Storage, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
     for subject, sha256 in store.reader.enrolled_photos(photo.subject for photo in photos):
         known[subject].add(sha256)
     for photo in photos:
-        yield _Task(photo, photo.path.absolute(), known.get(key(photo.subject), frozenset()))
+        yield _Task(photo, photo.path.absolute(), known.get(name_key(photo.subject), frozenset()))
 
 
 def _prepare(
@@ -180,7 +180,7 @@ def _once(prepared: _Prepared, written: set[tuple[str, str]]) -> _Prepared:
     """Count a photo that stands twice in one run as already there the second time."""
     if not prepared.new:
         return prepared
-    mark = (key(prepared.item.subject), prepared.new[0].photo_sha256)
+    mark = (name_key(prepared.item.subject), prepared.new[0].photo_sha256)
     if mark in written:
         return _Prepared(replace(prepared.item, status=EnrollStatus.ALREADY, faces=0))
     written.add(mark)

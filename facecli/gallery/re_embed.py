@@ -28,8 +28,8 @@ from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, OpenedPhoto, decode_photo
 from facecli.storage.records import NewReference, ReferenceRow
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite.beside import work_path
 from facecli.storage.sqlite.connection import explained
+from facecli.storage.sqlite.files_beside import work_path
 from facecli.storage.sqlite.store import GalleryFile
 
 COMMIT_EVERY = 32  # photos
@@ -117,7 +117,7 @@ def re_embed(
             raise
     with explained(at):
         if to is None:
-            sidecar.discard(store.path)
+            sidecar.discard_sidecars(store.path)
         for end in ("", "-wal", "-shm"):
             at.with_name(at.name + end).unlink(missing_ok=True)
     return ReEmbedding(spec.embedder_id, count, tuple(left_out), to or store.path, old)

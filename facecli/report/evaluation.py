@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from facecli.report.evaluation_tables import Table, summary, tables
 from facecli.report.formats import SCHEMA, failure_line, printable, rounded, significant, table
-from facecli.report.rates import interval_row
+from facecli.report.intervals import interval_row
 from facecli.report.threshold import point_row
 
 if TYPE_CHECKING:  # metrics cost scipy's import

@@ -100,7 +100,7 @@ def _search_drawings(e: Evaluation) -> Iterator[Drawing]:
     yield from _threshold_by_n(whole, e.target_fpir)
     if whole.cmc:
         rates, low, high = zip(*((i.rate, i.low, i.high) for i in whole.cmc), strict=True)
-        yield plots.cmc(rates, low, high, whole.n)
+        yield plots.plot_cmc(rates, low, high, whole.n)
 
 
 def _threshold_by_n(whole: SearchResults, target: float) -> Iterator[Drawing]:
@@ -130,7 +130,7 @@ def _comparison_drawings(e: Evaluation) -> Iterator[Drawing]:
             label = f"default of `verify`, {threshold:.3f}"
             fmr = float(np.mean(v.nonmated.accepted(threshold)))
             place = (fmr, float(np.mean(~v.mated.accepted(threshold))), label)
-        yield plots.det(v.curve, place)
+        yield plots.plot_det(v.curve, place)
     yield plots.comparison_scores(mated, nonmated, threshold)
     yield plots.angles(mated, nonmated, threshold)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from facecli.common.types import Interval
 from facecli.report.formats import counted, rate
-from facecli.report.rates import NOT_ESTIMABLE, in_words, interval_cells
+from facecli.report.intervals import NOT_ESTIMABLE, interval_cells, interval_text
 
 if TYPE_CHECKING:  # metrics cost scipy's import
     from facecli.evaluation.comparisons import ComparisonResults
@@ -56,13 +56,13 @@ def _search_words(i: SearchResults, target: float) -> Iterator[str]:
     if strangers.trials:
         yield (
             f"Strangers: aimed at naming {rate(target)} of them {among}, it named "
-            f"{in_words(strangers)}. {_verdict(strangers, target, i)}"
+            f"{interval_text(strangers)}. {_verdict(strangers, target, i)}"
         )
     else:
         yield f"Strangers: there were none, so how many are named {among} is not known."
     yield (
-        f"Enrolled people: of their searches {among}, it identified {in_words(i.rates.dir)}; it "
-        f"named somebody else in {in_words(i.rates.misidentification)}."
+        f"Enrolled people: of their searches {among}, it identified {interval_text(i.rates.dir)}; "
+        f"it named somebody else in {interval_text(i.rates.misidentification)}."
     )
 
 
@@ -88,7 +88,8 @@ def _comparison_words(v: ComparisonResults) -> Iterator[str]:
         )
     best = [tar for tar in v.tar if tar.rates]
     if best and best[-1].rates:
-        yield f"Of the mated ones, at FMR {best[-1].fmr:g}, {in_words(best[-1].rates.tar)} pass."
+        passed = interval_text(best[-1].rates.tar)
+        yield f"Of the mated ones, at FMR {best[-1].fmr:g}, {passed} pass."
     if v.accuracy is not None:
         mean, error = v.accuracy
         shown = f"{mean * 100:.2f} % ± {error * 100:.2f}"

@@ -75,7 +75,7 @@ def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
     return "\n".join(_line(cells, widths, right) for cells in (headers, rules, *shown))
 
 
-def pairs(rows: Sequence[tuple[str, str]]) -> str:
+def titled_lines(rows: Sequence[tuple[str, str]]) -> str:
     """A title and its value a line, the values below each other."""
     width = max(terminal_width(title) for title, _ in rows)
     return "\n".join(f"{title:{width}}  {printable(value)}".rstrip() for title, value in rows)

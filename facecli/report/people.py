@@ -12,10 +12,10 @@ from facecli.report.formats import (
     Row,
     counted,
     failure_line,
-    pairs,
     printable,
     short_path,
     table,
+    titled_lines,
 )
 from facecli.report.threshold import aim, point_row
 
@@ -115,7 +115,7 @@ def info_text(info: GalleryInfo) -> str:
     ]
     if info.encrypted:
         rows.append(("encrypted", "yes, and so no sidecar lies beside it, whatever its size"))
-    return pairs([row for row in rows if row[1]])
+    return titled_lines([row for row in rows if row[1]])
 
 
 def _index_text(index: IndexInfo) -> str:

@@ -51,7 +51,7 @@ class Drawing:
     svg: bytes
 
 
-def det(curve: Curve, point: tuple[float, float, str] | None = None) -> Drawing:
+def plot_det(curve: Curve, point: tuple[float, float, str] | None = None) -> Drawing:
     """FNMR against FMR on probit axes. point: (FMR, FNMR, its label)."""
     figure, axes = _axes("false match rate (FMR), per comparison", "false non-match rate (FNMR)")
     x, y = _drawable(curve)
@@ -186,7 +186,9 @@ def threshold_by_n(
     )  # fmt: skip
 
 
-def cmc(rates: Sequence[float], low: Sequence[float], high: Sequence[float], n: int) -> Drawing:
+def plot_cmc(
+    rates: Sequence[float], low: Sequence[float], high: Sequence[float], n: int
+) -> Drawing:
     """The cumulative match characteristic with its intervals; item 0 is rank 1."""
     figure, axes = _axes("rank", "mates at that rank or better")
     ranks = np.arange(1, len(rates) + 1)

@@ -17,7 +17,7 @@ from facecli.report.formats import (
     significant,
     table,
 )
-from facecli.report.rates import interval_row
+from facecli.report.intervals import interval_row
 
 if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
     from facecli.common.types import FailureToAcquire, GalleryFit, OperatingPoint

@@ -36,7 +36,7 @@ class Key:
             raise GalleryError(f"a key has 64 hexadecimal digits: make one with {_MAKE}")
 
 
-def read(source: str) -> Key:
+def read_key(source: str) -> Key:
     """The key in the file `source`, or in the system's keyring for `keyring` or `keyring:NAME`.
 
     Raises GalleryError where there is none, or where others than the file's owner may read it.

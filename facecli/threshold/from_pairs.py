@@ -10,7 +10,7 @@ import numpy as np
 
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, UsageError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.timestamp import now
 from facecli.common.types import FailureToAcquire, Float32, OperatingPoint
 from facecli.datasets.pairs import Pair, Pairs
@@ -139,8 +139,8 @@ def _scores(pairs: Sequence[Pair], vectors: dict[Path, Float32]) -> Scores:
 
 def enrolled_among(pairs: Pairs, names: Iterable[str]) -> tuple[str, ...]:
     """Which of the people on the pairs' photos are enrolled under their names; sorted."""
-    people = {key(name) for pair in pairs.pairs if pair.subjects for name in pair.subjects}
-    return tuple(sorted(name for name in names if key(name) in people))
+    people = {name_key(name) for pair in pairs.pairs if pair.subjects for name in pair.subjects}
+    return tuple(sorted(name for name in names if name_key(name) in people))
 
 
 def _table(

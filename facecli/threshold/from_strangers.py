@@ -14,7 +14,7 @@ import numpy as np
 
 from facecli.common.enums import Basis, Reason, Target
 from facecli.common.errors import CalibrationError, UsageError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.timestamp import now
 from facecli.common.types import FailureToAcquire, Float32, Interval, OperatingPoint, Photo
 from facecli.datasets.labels import SUFFIXES, labelled
@@ -106,8 +106,8 @@ def read_people(folder: Path) -> Strangers:
     layout = labelled([folder])
     known: dict[str, Stranger] = {}
     for photo in layout.photos:
-        person = known.get(key(photo.subject), Stranger(photo.subject, ()))
-        known[key(photo.subject)] = replace(person, photos=(*person.photos, photo.path))
+        person = known.get(name_key(photo.subject), Stranger(photo.subject, ()))
+        known[name_key(photo.subject)] = replace(person, photos=(*person.photos, photo.path))
     nameless = [p for p in layout.problems if _is_photo(p)]
     alone = [Stranger(Path(p.path).name, (Path(p.path),)) for p in nameless]
     others = tuple(p for p in layout.problems if p not in nameless)

@@ -92,7 +92,7 @@ def _last_if_still_true(reader: Reader) -> Observed | None:
     if last is None or n < candidates.SIDECAR_FROM:
         return None
     revision, kept = last
-    changed = candidates.drift(reader, revision, kept.n)
+    changed = candidates.changes_since(reader, revision, kept.n)
     return kept if changed <= candidates.tail_limit(kept.n) else None
 
 

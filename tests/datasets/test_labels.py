@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
-from facecli.common.names import key, name_fault
+from facecli.common.names import name_fault, name_key
 from facecli.datasets.csv_tables import Lookup
 from facecli.datasets.labels import labelled, photos
 
@@ -216,18 +216,20 @@ def test_names_compare_in_nfc_and_show_as_given(tmp_path: Path) -> None:
     make(tmp_path, f"{nfd}/1.jpg", "José/2.jpg")
     layout = labelled([tmp_path])
     assert {photo.subject for photo in layout.photos} == {"José", nfd}
-    assert {key(photo.subject) for photo in layout.photos} == {"José"}
+    assert {name_key(photo.subject) for photo in layout.photos} == {"José"}
 
 
 def test_key() -> None:
-    assert key("  Ada \u00a0\t Lovelace ") == "Ada Lovelace"
-    assert key("ada") != key("Ada")
-    assert key("Ö") == key("O\u0308")
+    assert name_key("  Ada \u00a0\t Lovelace ") == "Ada Lovelace"
+    assert name_key("ada") != name_key("Ada")
+    assert name_key("Ö") == name_key("O\u0308")
 
 
 @given(st.text())
 def test_key_is_its_own_key(name: str) -> None:
-    assert key(key(name)) == key(name) == key(unicodedata.normalize("NFD", name))
+    assert (
+        name_key(name_key(name)) == name_key(name) == name_key(unicodedata.normalize("NFD", name))
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from facecli.recognition.pipeline import Extractor
 from facecli.storage.interface import Called
 from facecli.storage.keys import Key
 from facecli.storage.records import NewReference
-from facecli.storage.sqlite.beside import work_path
+from facecli.storage.sqlite.files_beside import work_path
 from facecli.storage.sqlite.store import GalleryFile
 
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip")

@@ -17,7 +17,7 @@ from support.galleries import DIMENSION, EMBEDDER, new_store, reference
 
 from facecli.common.enums import Reason
 from facecli.common.errors import FacecliError, GalleryError, InputError, ModelError
-from facecli.common.names import key, name_fault
+from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
 from facecli.datasets.labels import LabelledPhotos, labelled
 from facecli.datasets.pairs import Pairs, read_pairs
@@ -106,7 +106,7 @@ def test_people(folder: Path, data: bytes) -> None:
 @given(st.text(max_size=40))
 def test_a_name_that_passes_shows_on_one_line_as_it_is(name: str) -> None:
     if name_fault(name) is None:
-        assert key(name)
+        assert name_key(name)
         assert not {unicodedata.category(c) for c in name} & {"Cc", "Cs", "Zl", "Zp"}
         turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
         assert not {unicodedata.bidirectional(c) for c in printable(name)} & turns

@@ -29,13 +29,13 @@ def texts(drawing: Drawing) -> list[str]:
 @pytest.fixture(scope="module")
 def every_plot() -> list[Drawing]:
     return [
-        plots.det(CURVE, (0.01, 0.02, "here")),
+        plots.plot_det(CURVE, (0.01, 0.02, "here")),
         plots.comparison_scores(MATED, NONMATED, 0.45),
         plots.search_scores(MATED, NONMATED, 0.45, 90),
         plots.angles(MATED, NONMATED, 0.5),
         plots.fnir_fpir({10: CURVE, 1000: CURVE}, {10: (0.01, 0.0)}),
         plots.threshold_by_n([1, 10, 100], [0.3, 0.4, 0.5], 100, [0.3, 0.35, 0.4], None, "1 %"),
-        plots.cmc([0.9, 0.95], [0.85, 0.9], [0.94, 0.98], 90),
+        plots.plot_cmc([0.9, 0.95], [0.85, 0.9], [0.94, 0.98], 90),
     ]
 
 
@@ -53,7 +53,7 @@ def test_every_plot_is_a_sound_png_and_svg(every_plot: list[Drawing]) -> None:
 
 
 def test_the_same_data_give_the_same_png() -> None:
-    one, two = (plots.cmc([0.9, 0.95], [0.85, 0.9], [0.94, 0.98], 90) for _ in range(2))
+    one, two = (plots.plot_cmc([0.9, 0.95], [0.85, 0.9], [0.94, 0.98], 90) for _ in range(2))
     assert one.png == two.png
 
 
@@ -110,5 +110,5 @@ def test_perfect_and_hopeless_curves_can_be_drawn() -> None:
     perfect = verification.det(np.array([0.9, 0.8]), np.array([0.1, 0.2]))
     hopeless = verification.det(np.array([0.1, -np.inf]), np.array([0.8, 0.9]))
     for curve in (perfect, hopeless):
-        assert len(plots.det(curve).png) > 5000
+        assert len(plots.plot_det(curve).png) > 5000
         assert len(plots.fnir_fpir({2: curve}, {2: (0.0, 1.0)}).png) > 5000

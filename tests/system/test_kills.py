@@ -47,7 +47,7 @@ def test_a_sidecar_under_way_while_somebody_is_erased_is_not_left(
     monkeypatch.setattr(candidates, "SIDECAR_FROM", 1)
     store = new_store(tmp_path / "g")
     store.add([reference(f"S{i}", i) for i in range(20)])
-    written = sidecar.write
+    written = sidecar.write_sidecar
 
     def late(gallery: Path, made: sidecar.Sidecar) -> None:
         monkeypatch.setattr(sidecar, "write", written)

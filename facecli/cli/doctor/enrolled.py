@@ -26,7 +26,7 @@ def enrolled(named: Path | None, key_file: str | None = None) -> Iterator[Check]
     path = named or default_gallery()
     mend = f"facecli gallery check --repair --gallery '{path}', or put a backup back"
     try:
-        key = None if key_file is None else keys.read(key_file)
+        key = None if key_file is None else keys.read_key(key_file)
         if named is None and not opening.present(path, key):
             detail = f"{path}: nobody is enrolled yet"
             yield Check(Part.GALLERY, "file", Verdict.NOTE, detail, "facecli enroll PHOTOS")

@@ -15,7 +15,7 @@ def examine(gallery: Path | None = None, key_file: str | None = None) -> Diagnos
     """Look at everything and change nothing but an older gallery's schema, as every command does.
 
     gallery: None looks at the default one, which need not be there. key_file: where an encrypted
-    one's key is, see `keys.read`. Raises nothing: what fails is a check at fault.
+    one's key is, see `keys.read_key`. Raises nothing: what fails is a check at fault.
     """
     parts = (runtime(), devices(), folders(), models(), enrolled(gallery, key_file), extras())
     return Diagnosis(tuple(check for part in parts for check in part))

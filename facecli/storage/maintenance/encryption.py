@@ -18,10 +18,10 @@ from facecli.common import atomic
 from facecli.common.errors import GalleryError
 from facecli.storage.keys import Key
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite import leftovers, sqlcipher
-from facecli.storage.sqlite.beside import is_own
+from facecli.storage.sqlite import erasure_check, sqlcipher
 from facecli.storage.sqlite.byte_search import Needles, pieces
 from facecli.storage.sqlite.connection import explained, present
+from facecli.storage.sqlite.files_beside import is_own
 from facecli.storage.sqlite.store import GalleryFile
 
 _SECONDS = 5.0  # to wait for programs that have the gallery open
@@ -63,7 +63,7 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
             sqlcipher.copy_under(db, draft, new)
             count = _check(db, draft, new)
             overwritten = _swap(db, draft, path)
-        sidecar.discard(path)
+        sidecar.discard_sidecars(path)
     with closing(GalleryFile.open(path, new)) as gallery:
         return Sealed(count, overwritten, _readable(gallery))
 
@@ -140,5 +140,5 @@ def _readable(gallery: GalleryFile) -> tuple[Path, ...]:
     for row in islice(gallery.reader.references(), _SOUGHT):
         sought.update(pieces(row.template.vector.tobytes()))
         sought.add(row.path.encode())
-    found = leftovers.search_files(gallery.path, Needles(sought))
+    found = erasure_check.search_files(gallery.path, Needles(sought))
     return tuple(file for file in found if found[file] and not is_own(file, gallery.path))

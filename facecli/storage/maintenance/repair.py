@@ -19,7 +19,7 @@ from facecli.common.types import FaceTemplate
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, NewReference
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite import beside, consistency, reference_rows
+from facecli.storage.sqlite import consistency, files_beside, reference_rows
 from facecli.storage.sqlite.connection import connect_to_read, explained, present, sql_errors
 from facecli.storage.sqlite.consistency import Mended
 from facecli.storage.sqlite.reader import CHOICE
@@ -100,7 +100,7 @@ def _mended(gallery: GalleryFile, drop_orphans: bool, dry_run: bool) -> Repair:
         copy.unlink()
         raise
     with explained(gallery.path):
-        sidecar.discard(gallery.path)
+        sidecar.discard_sidecars(gallery.path)
     return Repair(copy, mended, None)
 
 
@@ -126,7 +126,7 @@ def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
         choices = list(_rows(path, key, "calibration", CHOICE))
         expected = _count(path, key)
     new = [_reference(row, names.get(row.subject_id), embedder_id) for row in rows]
-    target = beside.free_name(path, "recovered")
+    target = files_beside.free_name(path, "recovered")
     if not dry_run:
         with closing(GalleryFile.create(target, embedder_id, dimension, key)) as recovered:
             recovered.add(new)

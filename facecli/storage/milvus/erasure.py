@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.timestamp import now
 from facecli.storage.interface import ByteSearch, Called, Deleted, Erasure, Group, Whom
 from facecli.storage.milvus.client import ANSWER_WITHIN, READY_WITHIN, Client
@@ -75,7 +75,7 @@ def end(client: Client, gone: Doomed) -> Erasure:
 
 def _of(subjects: Sequence[Subject], left_over: Sequence[int]) -> Doomed:
     references = (*(i for subject in subjects for i in subject.members), *left_over)
-    people = frozenset(key(subject.name) for subject in subjects)
+    people = frozenset(name_key(subject.name) for subject in subjects)
     told = Deleted(people, len(references))
     return Doomed(told, tuple(subject.id for subject in subjects), references)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facecli.common.errors import GalleryError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.types import Face, Float32, Template
 from facecli.storage.records import ReferenceRow, SubjectRow
 
@@ -117,7 +117,7 @@ def schema(client: MilvusClient, collection: Collection, dimension: int) -> tupl
 
 def name_hash(name: str) -> str:
     """What a subject is looked up by: sha256 of its name's key, so that no name is in a query."""
-    return hashlib.sha256(key(name).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(name_key(name).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def newcomer(row: SubjectRow) -> Subject:
@@ -125,7 +125,7 @@ def newcomer(row: SubjectRow) -> Subject:
     return Subject(row.id, row.name, (), row.created_at, 0, np.empty(0, np.float32))
 
 
-def face(row: Mapping[str, Any]) -> tuple[str, int]:
+def face_of(row: Mapping[str, Any]) -> tuple[str, int]:
     """Which face of which photo a reference's row is of."""
     return row["photo"], row["face"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecli.common.errors import GalleryError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.types import Float32
 from facecli.metrics.gallery_fit import Observed, observe_blocks, sample_size
 from facecli.storage.interface import NOT_A_FILE
@@ -63,7 +63,7 @@ class MilvusReader:
     def hashed(self, name: str) -> str:
         """A subject's name in receipts: keyed with the gallery's own secret, hex."""
         secret = bytes.fromhex(self._made["secret"])
-        return hmac.new(secret, key(name).encode(), hashlib.sha256).hexdigest()
+        return hmac.new(secret, name_key(name).encode(), hashlib.sha256).hexdigest()
 
     def size(self) -> int | None:
         """None: bytes are the engine's to tell."""
@@ -91,7 +91,7 @@ class MilvusReader:
     def subjects(self) -> tuple[SubjectRow, ...]:
         """Everyone enrolled, by name."""
         rows = [subject.listed() for subject in self.everyone()]
-        return tuple(sorted(rows, key=lambda row: key(row.name)))
+        return tuple(sorted(rows, key=lambda row: name_key(row.name)))
 
     def find(self, name: str) -> SubjectRow:
         """The subject called `name`. Raises GalleryError when nobody is."""
@@ -125,7 +125,7 @@ class MilvusReader:
     def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]:
         """(subject key, photo sha256) of every reference of the subjects called so."""
         found = self.called(names, LISTED)
-        owners = {i: key(subject.name) for subject in found.values() for i in subject.members}
+        owners = {i: name_key(subject.name) for subject in found.values() for i in subject.members}
         rows = self._client.never_changed(REFERENCES, tuple(owners), ["photo"])
         return {(owners[row["id"]], row["photo"]) for row in rows}
 

@@ -151,8 +151,8 @@ class MilvusStore:
             REFERENCES, (*gone.members, *kept.members), ["photo", "face", "vector"]
         )
         known = {row["id"]: row for row in rows}
-        faces = {layout.face(known[i]) for i in kept.members}
-        moved = [i for i in gone.members if layout.face(known[i]) not in faces]
+        faces = {layout.face_of(known[i]) for i in kept.members}
+        moved = [i for i in gone.members if layout.face_of(known[i]) not in faces]
         self._put([self._listing(kept, (*kept.members, *moved), known)])
         self._delete([gone.id], [i for i in gone.members if i not in moved])
         return len(moved)
@@ -230,10 +230,10 @@ class MilvusStore:
         grown: list[Subject] = []
         for hashed, own in faces.items():
             subject = known.get(hashed) or layout.newcomer(wanted[hashed])
-            there = {layout.face(stored[i]) for i in subject.members if i in stored}
+            there = {layout.face_of(stored[i]) for i in subject.members if i in stored}
             more = [layout.reference_to_row(row, subject.id) for row in own]
-            more = list({layout.face(row): row for row in reversed(more)}.values())[::-1]
-            more = [row for row in more if layout.face(row) not in there]
+            more = list({layout.face_of(row): row for row in reversed(more)}.values())[::-1]
+            more = [row for row in more if layout.face_of(row) not in there]
             if more:
                 stored |= {row["id"]: row for row in more}
                 fresh += more

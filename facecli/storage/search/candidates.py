@@ -71,7 +71,7 @@ class Scan:
         return ids[:kept], scores[:kept]
 
 
-def flat(blocks: Iterable[Block], count: int, dimension: int) -> Scan:
+def flat_scan(blocks: Iterable[Block], count: int, dimension: int) -> Scan:
     """Of at most `count` templates, in memory."""
     ids, templates = np.empty(count, np.int64), np.empty((count, dimension), np.float32)
     filled = 0
@@ -85,14 +85,14 @@ def flat(blocks: Iterable[Block], count: int, dimension: int) -> Scan:
     return Scan(ids[:filled], index, lambda _: rounding, PROPOSED_FLAT)
 
 
-def wanted(reader: Templates) -> bool:
+def needs_sidecar(reader: Templates) -> bool:
     """Whether the gallery is so large that a sidecar pays. None lies beside an encrypted one: it
     would hold the templates in the clear.
     """
     return not reader.encrypted and reader.subject_count() >= SIDECAR_FROM
 
 
-def from_sidecar(reader: Templates, kind: ScanKind, threshold: float) -> tuple[Scan, int]:
+def sidecar_scan(reader: Templates, kind: ScanKind, threshold: float) -> tuple[Scan, int]:
     """The scan, and the revision it is of; the file is made anew where it cannot serve.
 
     threshold: RaBitQ proposes those who may reach this cosine, at most PROPOSED_MOST.
@@ -106,7 +106,7 @@ def from_sidecar(reader: Templates, kind: ScanKind, threshold: float) -> tuple[S
     atomic.sweep(reader.path.parent)
     header = sidecar.peek(reader.path, kind)
     serves = header is not None and _serves(reader, header)
-    found = sidecar.read(reader.path, kind, header.seal) if header and serves else None
+    found = sidecar.read_sidecar(reader.path, kind, header.seal) if header and serves else None
     index = Quantised.from_bytes(found.index) if found else None
     if found is None or index is None or len(index) != len(found.ids):
         found = _make(reader, kind)
@@ -114,11 +114,11 @@ def from_sidecar(reader: Templates, kind: ScanKind, threshold: float) -> tuple[S
         assert index is not None, "FAISS reads what it has just written"
     if kind is ScanKind.EIGHT:
         return Scan(found.ids, index, index.slack, PROPOSED_BOUNDED), found.seal.revision
-    floor = threshold - ERRORS * error(threshold, reader.dimension)
+    floor = threshold - ERRORS * rabitq_error(threshold, reader.dimension)
     return Scan(found.ids, index, None, PROPOSED_MOST, floor), found.seal.revision
 
 
-def error(score: float, dimension: int) -> float:
+def rabitq_error(score: float, dimension: int) -> float:
     """The standard error of RaBitQ's score with a bit a dimension, for unit vectors.
 
     sqrt((1 - r^2) / r^2 / (d - 1)) * sqrt(1 - score^2), where r, the cosine of a template and its
@@ -129,27 +129,27 @@ def error(score: float, dimension: int) -> float:
 
 def keep_in_step(reader: Templates) -> None:
     """After writing: make the sidecar anew where it has fallen behind, so that no search waits."""
-    if wanted(reader):
+    if needs_sidecar(reader):
         atomic.sweep(reader.path.parent)
         header = sidecar.peek(reader.path, ScanKind.RABITQ)
         if header is None or not _serves(reader, header):
             _make(reader, ScanKind.RABITQ)
 
 
-def info(reader: Templates) -> IndexInfo:
+def index_info(reader: Templates) -> IndexInfo:
     """What the next search starts from."""
-    if not wanted(reader):
+    if not needs_sidecar(reader):
         return IndexInfo(IndexKind.FLAT)
     header = sidecar.peek(reader.path, ScanKind.RABITQ)
     if header is None or not _serves(reader, header):
         return IndexInfo(IndexKind.MISSING)
     return IndexInfo(
         IndexKind.SIDECAR, sidecar.path(reader.path, ScanKind.RABITQ), header.bytes,
-        drift(reader, header.seal.revision, header.count), header.agreed, header.asked,
+        changes_since(reader, header.seal.revision, header.count), header.agreed, header.asked,
     )  # fmt: skip
 
 
-def drift(reader: Reader, revision: int, count: int) -> int:
+def changes_since(reader: Reader, revision: int, count: int) -> int:
     """How many subjects came, went or changed since the revision when there were `count`."""
     new = reader.changed(revision)
     return max(new, abs(reader.subject_count() - count))
@@ -165,7 +165,7 @@ def _serves(reader: Templates, header: sidecar.Header) -> bool:
     return (
         header.dimension == reader.dimension
         and reader.has_seal(header.seal)
-        and drift(reader, header.seal.revision, header.count) <= tail_limit(header.count)
+        and changes_since(reader, header.seal.revision, header.count) <= tail_limit(header.count)
     )
 
 
@@ -188,12 +188,12 @@ def _make(reader: Templates, kind: ScanKind) -> Sidecar:
             agreement.see(templates)
             every.append(ids)
         ids = np.concatenate(every)
-        floor = PROBE_SCORE - ERRORS * error(PROBE_SCORE, reader.dimension)
+        floor = PROBE_SCORE - ERRORS * rabitq_error(PROBE_SCORE, reader.dimension)
         scan = Scan(ids, index, None, PROPOSED_MOST, floor if kind is ScanKind.RABITQ else -np.inf)
         asked, agreed = agreement.asked, agreement.count(reader, scan)
     made = Sidecar(kind, reader.dimension, seal, ids, index.to_bytes(), agreed, asked)
     with suppress(OSError):
-        sidecar.write(reader.path, made)
+        sidecar.write_sidecar(reader.path, made)
         if not reader.has_seal(seal):  # people in it were erased meanwhile
             sidecar.path(reader.path, kind).unlink(missing_ok=True)
     return made

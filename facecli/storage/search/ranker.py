@@ -50,12 +50,12 @@ class FileRanker:
         error, could reach the k-th best. threshold: who may reach this cosine must be found; the
         lower it is, the more subjects are looked at where nothing bounds the error.
         """
-        if candidates.wanted(reader):
+        if candidates.needs_sidecar(reader):
             kind = ScanKind.EIGHT if exact else ScanKind.RABITQ
-            return cls(reader, *candidates.from_sidecar(reader, kind, threshold))
+            return cls(reader, *candidates.sidecar_scan(reader, kind, threshold))
         with reader.snapshot():
             few = reader.blocks(rows=candidates.FLAT_BLOCK)
-            whole = candidates.flat(few, reader.subject_count(), reader.dimension)
+            whole = candidates.flat_scan(few, reader.subject_count(), reader.dimension)
             return cls(reader, whole, reader.seal().revision)
 
     def best(self, probe: Float32, k: int) -> list[Ranked]:
@@ -100,13 +100,15 @@ class FileRanker:
         if now != self._seen:
             count = self._reader.changed(self._made)
             blocks = self._reader.blocks(after=self._made)
-            self._tail = candidates.flat(blocks, count, self._reader.dimension) if count else None
+            self._tail = (
+                candidates.flat_scan(blocks, count, self._reader.dimension) if count else None
+            )
             self._seen = now
 
 
 def faults(reader: Templates) -> list[str]:
     """What is wrong with the scans, a line each: stored templates that do not find themselves."""
-    if not candidates.wanted(reader):
+    if not candidates.needs_sidecar(reader):
         fault = "the search index disagrees with the stored templates"
         return [] if _finds_itself(reader, exact=False) else [fault]
     files = {exact: sidecar.path(reader.path, kind)

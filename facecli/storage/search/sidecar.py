@@ -90,7 +90,7 @@ def peek(gallery: Path, kind: ScanKind) -> Header | None:
     return found[0] if found and found[0].kind is kind else None
 
 
-def read(gallery: Path, kind: ScanKind, seal: Seal) -> Sidecar | None:
+def read_sidecar(gallery: Path, kind: ScanKind, seal: Seal) -> Sidecar | None:
     """The sidecar with this seal; None where there is none, or it is not sound to the last bit."""
     try:
         with path(gallery, kind).open("rb") as file:
@@ -110,7 +110,7 @@ def read(gallery: Path, kind: ScanKind, seal: Seal) -> Sidecar | None:
     return Sidecar(kind, header.dimension, seal, ids, index, header.agreed, header.asked)
 
 
-def write(gallery: Path, sidecar: Sidecar) -> None:
+def write_sidecar(gallery: Path, sidecar: Sidecar) -> None:
     """Put a sidecar in place, whole or not at all, readable by its owner alone.
 
     Raises OSError where that cannot be done.
@@ -125,7 +125,7 @@ def write(gallery: Path, sidecar: Sidecar) -> None:
     atomic.write(path(gallery, sidecar.kind), fields, crc, ids, sidecar.index.data)
 
 
-def discard(gallery: Path) -> None:
+def discard_sidecars(gallery: Path) -> None:
     """Delete the gallery's sidecars, also one that is being written, for an erasure.
 
     They hold templates, coarsely. Raises OSError where one cannot be deleted.

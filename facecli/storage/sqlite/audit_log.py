@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facecli.common.enums import LogAction
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.timestamp import now
 from facecli.storage.records import LogEntry
 from facecli.storage.sqlite.connection import Transaction, explained
@@ -90,7 +90,7 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
 
 def hashed(db: sqlite3.Connection, text: str) -> str:
     """A name or a photo's sha256 as the log shows it, hex; a name in every spelling of it alike."""
-    return hmac.new(_secret(db), key(text).encode(), hashlib.sha256).hexdigest()
+    return hmac.new(_secret(db), name_key(text).encode(), hashlib.sha256).hexdigest()
 
 
 def _entries(db: sqlite3.Connection) -> Iterator[LogEntry]:

@@ -1,6 +1,7 @@
 """Deleting people for good, from the gallery and its journal: SQL within a transaction of `store`.
 
-What is deleted is handed out first, so that `leftovers` can look for it in the files afterwards.
+What is deleted is handed out first, so that `erasure_check` can look for it in the files
+afterwards.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from facecli.common.errors import GalleryError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.storage.interface import Called, Deleted, Group, Whom
 from facecli.storage.sqlite.byte_search import Needles
 
@@ -71,7 +72,7 @@ def _called(db: sqlite3.Connection, name: str) -> _Doomed:
             "SELECT id FROM subject WHERE key = :key UNION "
             "SELECT s.id FROM removed_subject s JOIN change c ON c.id = s.change_id "
             "WHERE s.key = :key AND c.kind <> 'merge'",
-            {"key": key(name)},
+            {"key": name_key(name)},
         )
     }
     if not found:
@@ -106,7 +107,7 @@ def _columns(db: sqlite3.Connection) -> Iterator[bytes]:
 def _nobody(db: sqlite3.Connection, name: str) -> GalleryError:
     rows = db.execute("SELECT kind, name, other FROM change ORDER BY id DESC").fetchall()
     for kind, before, other in rows:
-        if other is not None and key(before) == key(name):
+        if other is not None and name_key(before) == name_key(name):
             return GalleryError(
                 f"{name!r} is no longer a subject: see {kind} to {other!r} in "
                 "`facecli gallery undo --list`; purge that subject, or undo the change first"
@@ -125,16 +126,16 @@ def _contents(db: sqlite3.Connection, doomed: _Doomed) -> Deleted:
         vectors.add(vector)
         texts.add(path)
     for i in doomed.subjects:
-        for name, name_key, template in db.execute(
+        for name, stored_key, template in db.execute(
             "SELECT name, key, template FROM subject WHERE id = ?", (i,)
         ):
-            people.add(name_key)
+            people.add(stored_key)
             texts.add(name)
             vectors |= {template} if template else set()
     for i in doomed.changes:
         people |= {row[0] for row in db.execute(_REMOVED, (i,))}
         for names in db.execute("SELECT name, other FROM change WHERE id = ?", (i,)):
-            texts |= {text for name in names if name for text in (name, key(name))}
+            texts |= {text for name in names if name for text in (name, name_key(name))}
     texts |= people
     stay = {text for row in db.execute("SELECT id, name, key FROM subject")
             if row[0] not in doomed.subjects for text in row[1:]}  # fmt: skip

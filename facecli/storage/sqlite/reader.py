@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecli.common.errors import EmbedderMismatchError, GalleryError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.common.types import Float32
 from facecli.metrics.gallery_fit import Observed, observe_blocks, sample_size
 from facecli.storage.records import (
@@ -88,7 +88,7 @@ class FileReader:
 
     def find(self, name: str) -> SubjectRow:
         """The subject called `name`. Raises GalleryError when nobody is."""
-        row = self._one(f"{_LISTED} WHERE s.key = ? GROUP BY s.id", key(name))
+        row = self._one(f"{_LISTED} WHERE s.key = ? GROUP BY s.id", name_key(name))
         if row is None:
             raise GalleryError(f"nobody called {name!r} is enrolled: see `facecli gallery list`")
         return SubjectRow(*row)
@@ -114,7 +114,7 @@ class FileReader:
                 "SELECT DISTINCT s.key, r.photo_sha256 FROM subject s "
                 "JOIN reference r ON s.id = r.subject_id "
                 "WHERE s.key IN (SELECT value FROM json_each(?))",
-                json.dumps(sorted({key(name) for name in names})),
+                json.dumps(sorted({name_key(name) for name in names})),
             )
         )
 
@@ -237,7 +237,7 @@ class FileReader:
 
     def index(self, threshold: float | None) -> IndexInfo:
         """What the next search starts from."""
-        return candidates.info(self)
+        return candidates.index_info(self)
 
     # the file --------------------------------------------------------------------------------
 

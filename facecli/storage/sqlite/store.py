@@ -25,10 +25,10 @@ from facecli.storage.records import CalibrationRow, NewReference, ReferenceRow, 
 from facecli.storage.search import candidates
 from facecli.storage.sqlite import (
     audit_log,
-    beside,
     consistency,
     deletion,
-    leftovers,
+    erasure_check,
+    files_beside,
     reference_rows,
     subject_rows,
     undo,
@@ -264,8 +264,8 @@ class GalleryFile:
                 f"the people are deleted, but their bytes are not overwritten yet: {error}; then "
                 "`facecli gallery purge --removed` ends it"
             ) from error
-        beside.discard_derived(self.path)
-        found = leftovers.find(self.path, deleted, self.reader.held)
+        files_beside.discard_derived(self.path)
+        found = erasure_check.find_remains(self.path, deleted, self.reader.held)
         return Erasure(now(), deleted, busy, found, () if self.key is None else (_ENCRYPTED,))
 
     def compact(self) -> bool:
@@ -368,7 +368,7 @@ class GalleryFile:
 
     def copy_beside(self, what: str) -> Path:
         """The same in a new file beside it, with `what` and the time in its name."""
-        copy = beside.free_name(self.path, what)
+        copy = files_beside.free_name(self.path, what)
         with explained(copy), atomic.draft(copy) as draft:
             self.copy_to(draft)
             atomic.place(draft, copy)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.storage.records import mean_template
 
 COLUMNS = "id, name, key, created_at"  # and template and revision, see `refresh`
@@ -15,7 +15,7 @@ COLUMNS = "id, name, key, created_at"  # and template and revision, see `refresh
 
 def named(db: sqlite3.Connection, name: str) -> int | None:
     """The id of the subject called so; None where nobody is."""
-    row = db.execute("SELECT id FROM subject WHERE key = ?", (key(name),)).fetchone()
+    row = db.execute("SELECT id FROM subject WHERE key = ?", (name_key(name),)).fetchone()
     return None if row is None else int(row[0])
 
 
@@ -25,14 +25,16 @@ def found_or_made(db: sqlite3.Connection, name: str, created_at: str, id: int | 
         return there
     row = db.execute(
         f"INSERT INTO subject ({COLUMNS}) VALUES (?, ?, ?, ?) RETURNING id",
-        (id, name, key(name), created_at),
+        (id, name, name_key(name), created_at),
     ).fetchone()
     return int(row[0])
 
 
-def rename(db: sqlite3.Connection, subject_id: int, name: str) -> None:
+def set_name(db: sqlite3.Connection, subject_id: int, name: str) -> None:
     """Call it so."""
-    db.execute("UPDATE subject SET name = ?, key = ? WHERE id = ?", (name, key(name), subject_id))
+    db.execute(
+        "UPDATE subject SET name = ?, key = ? WHERE id = ?", (name, name_key(name), subject_id)
+    )
 
 
 def archive(db: sqlite3.Connection, change: int, subject_id: int) -> None:

@@ -57,7 +57,7 @@ def rename(db: sqlite3.Connection, subject: SubjectRow, new: str) -> None:
         )
     if new != subject.name:
         _record(db, ChangeKind.RENAME, subject, 0, other=new)
-        subject_rows.rename(db, subject.id, new)
+        subject_rows.set_name(db, subject.id, new)
 
 
 def merge(db: sqlite3.Connection, source: SubjectRow, target: SubjectRow) -> int:
@@ -115,7 +115,7 @@ def _take_back(db: sqlite3.Connection, change: Change) -> set[int]:
     touched = {change.subject_id}
     if change.kind is ChangeKind.RENAME:
         _free(db, change)
-        subject_rows.rename(db, change.subject_id, change.name)
+        subject_rows.set_name(db, change.subject_id, change.name)
         touched = set()
     elif change.kind is ChangeKind.MERGE and change.other_id is not None:
         touched |= {change.other_id}

@@ -310,14 +310,14 @@ def test_two_processes_write_while_one_reads(path: Path) -> None:
 def test_a_key_file_is_private_new_and_never_shown(tmp_path: Path) -> None:
     file = tmp_path / "key"
     made = keys.make(str(file))
-    assert keys.read(str(file)) == made != keys.make(str(tmp_path / "second"))
+    assert keys.read_key(str(file)) == made != keys.make(str(tmp_path / "second"))
     assert file.stat().st_mode & 0o777 == 0o600
     assert made.digits not in repr(made) and made.digits not in str([made])
     with pytest.raises(GalleryError, match="no key is overwritten"):
         keys.make(str(file))
     file.chmod(0o640)
     with pytest.raises(GalleryError, match="others may read the key file"):
-        keys.read(str(file))
+        keys.read_key(str(file))
 
 
 @pytest.mark.parametrize("content", [b"", b"secret", b"0" * 63, b"g" * 64, b"\xff" * 64])
@@ -326,18 +326,18 @@ def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, content: byt
     file.touch(0o600)
     file.write_bytes(content)
     with pytest.raises(GalleryError, match="holds no key: a key has 64 hex") as caught:
-        keys.read(str(file))
+        keys.read_key(str(file))
     assert "secret" not in str(caught.value)
 
 
 def test_a_key_file_that_is_none_is_said(tmp_path: Path) -> None:
     for odd in (tmp_path, tmp_path / "missing"):
         with pytest.raises(GalleryError, match="the key file"):
-            keys.read(str(odd))
+            keys.read_key(str(odd))
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(GalleryError, match="not a regular file"):
-        keys.read(str(fifo))
+        keys.read_key(str(fifo))
 
 
 KEYRING = '''

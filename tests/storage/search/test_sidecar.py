@@ -169,7 +169,7 @@ def test_rabitq_s_error_is_as_stated() -> None:
         index.add(templates)
         scores, rows = index.search(probes, 3000)
         own = scores[rows == np.arange(3000)[:, None]]
-        off = np.abs(own - 0.6) / candidates.error(0.6, dimension)
+        off = np.abs(own - 0.6) / candidates.rabitq_error(0.6, dimension)
         assert off.max() < 5 and 0.8 < np.sqrt(np.mean(off**2)) < 1.2
 
 
@@ -254,22 +254,22 @@ def test_a_tail_is_scanned_until_it_is_long(store: GalleryFile, kind: ScanKind) 
 
 
 def test_enrolment_leaves_no_search_to_wait(store: GalleryFile) -> None:
-    assert candidates.info(store.reader).kind is IndexKind.MISSING
+    assert candidates.index_info(store.reader).kind is IndexKind.MISSING
     candidates.keep_in_step(store.reader)
-    info = candidates.info(store.reader)
+    info = candidates.index_info(store.reader)
     assert (info.kind, info.tail) == (IndexKind.SIDECAR, 0)
     assert info.path is not None and info.bytes == info.path.stat().st_size
     assert 0.9 * info.asked <= info.agreed <= info.asked == candidates.PROBES
     store.add([reference("new", 5000)])
     candidates.keep_in_step(store.reader)
-    assert candidates.info(store.reader).tail == 1
+    assert candidates.index_info(store.reader).tail == 1
 
 
 def test_many_removals_ask_for_a_new_sidecar(store: GalleryFile) -> None:
     FileRanker.open(store.reader)
     for i in range(30):
         store.remove(f"S{i:05}")
-    assert candidates.info(store.reader).kind is IndexKind.MISSING
+    assert candidates.index_info(store.reader).kind is IndexKind.MISSING
     assert names(store, FileRanker.open(store.reader), unit_vector(40), 1) == ["S00040"]
 
 
@@ -303,7 +303,7 @@ def test_a_gallery_from_before_there_were_sidecars_gets_one(store: GalleryFile) 
     """Its subjects carry the revision 0, its log begins with the revision it had."""
     store._db.execute("UPDATE subject SET revision = 0")
     FileRanker.open(store.reader)
-    assert candidates.info(store.reader).kind is IndexKind.SIDECAR
+    assert candidates.index_info(store.reader).kind is IndexKind.SIDECAR
     store.add([reference("new", 5000)])
     assert names(store, FileRanker.open(store.reader), unit_vector(5000), 1) == ["new"]
 
@@ -333,11 +333,11 @@ def test_a_broken_sidecar_is_made_anew_without_a_word(
     whole, seal = file.read_bytes(), store.reader.seal()
     for seed in range(60):
         file.write_bytes(damaged(whole, seed))
-        assert sidecar.read(store.path, kind, seal) is None, seed
+        assert sidecar.read_sidecar(store.path, kind, seal) is None, seed
         if seed % 10 == 0:
             found = FileRanker.open(store.reader, exact)
             assert names(store, found, unit_vector(seed), 1) == [f"S{seed:05}"]
-            assert sidecar.read(store.path, kind, seal) is not None, "it was not made anew"
+            assert sidecar.read_sidecar(store.path, kind, seal) is not None, "it was not made anew"
     assert capfd.readouterr() == ("", "")
 
 
@@ -359,7 +359,7 @@ def test_another_gallery_s_sidecar_is_not_used(
 def test_bytes_that_faiss_cannot_read_are_made_anew(store: GalleryFile) -> None:
     """A sound seal around what another FAISS wrote."""
     rubbish = np.frombuffer(b"IxZZ" + bytes(400), np.uint8)
-    sidecar.write(
+    sidecar.write_sidecar(
         store.path,
         Sidecar(ScanKind.RABITQ, DIMENSION, store.reader.seal(), np.arange(1, 601), rubbish, 0, 0),
     )
@@ -373,7 +373,7 @@ def test_where_nothing_can_be_written_it_does_without(store: GalleryFile) -> Non
         found = FileRanker.open(store.reader, exact)
         assert names(store, found, unit_vector(3), 1) == ["S00003"]
     candidates.keep_in_step(store.reader)
-    assert candidates.info(store.reader).kind is IndexKind.MISSING
+    assert candidates.index_info(store.reader).kind is IndexKind.MISSING
     assert [p for p in store.path.parent.iterdir() if ".sidecar-" in p.name] == []
 
 
@@ -388,7 +388,7 @@ def test_the_check_finds_a_sidecar_that_lies(store: GalleryFile, kind: ScanKind)
     lie = bits if kind is ScanKind.RABITQ else bytes_
     lie.add(others)
     ids = np.arange(1, 601) if kind is ScanKind.EIGHT else np.full(600, 1)
-    sidecar.write(
+    sidecar.write_sidecar(
         store.path, Sidecar(kind, DIMENSION, store.reader.seal(), ids, lie.to_bytes(), 0, 0)
     )
     (fault,) = ranker.faults(store.reader)
@@ -437,18 +437,18 @@ def test_the_fit_stands_among_very_many_until_some_have_changed(
 def test_it_is_its_owner_s_alone_and_comes_back_as_written(tmp_path: Path, kind: ScanKind) -> None:
     index = np.frombuffer(random.Random(0).randbytes(999), np.uint8)
     made = Sidecar(kind, 64, Seal(7, bytes(range(16))), np.array([3, 2**40]), index, 9, 10)
-    sidecar.write(tmp_path / "g", made)
+    sidecar.write_sidecar(tmp_path / "g", made)
     file = sidecar.path(tmp_path / "g", kind)
     assert [p for p in tmp_path.iterdir() if p != file] == []
     assert file.stat().st_mode & 0o777 == 0o600
-    back = sidecar.read(tmp_path / "g", kind, made.seal)
+    back = sidecar.read_sidecar(tmp_path / "g", kind, made.seal)
     assert back is not None
     assert (back.kind, back.dimension, back.seal, back.agreed, back.asked) == (
         kind, 64, made.seal, 9, 10,
     )  # fmt: skip
     assert (list(back.ids), back.index.tobytes()) == ([3, 2**40], index.tobytes())
-    assert sidecar.read(tmp_path / "g", kind, Seal(7, bytes(16))) is None
-    assert sidecar.read(tmp_path / "g", kind, Seal(8, made.seal.token)) is None
+    assert sidecar.read_sidecar(tmp_path / "g", kind, Seal(7, bytes(16))) is None
+    assert sidecar.read_sidecar(tmp_path / "g", kind, Seal(8, made.seal.token)) is None
 
 
 @pytest.mark.parametrize("name", ["g.facecli", "[a] gallery*?.facecli"])
@@ -456,7 +456,7 @@ def test_what_is_swept_and_what_is_discarded(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     index = np.zeros(9, np.uint8)
     for kind in ScanKind:
-        sidecar.write(path, Sidecar(kind, 4, Seal(1, bytes(16)), np.arange(2), index, 0, 0))
+        sidecar.write_sidecar(path, Sidecar(kind, 4, Seal(1, bytes(16)), np.arange(2), index, 0, 0))
     target = sidecar.path(path, ScanKind.RABITQ)
     left = tmp_path / f".{target.name}.facecli-abandond"
     bystanders = [path, tmp_path / f"{name}.export", tmp_path / f".other{left.name}"]
@@ -468,11 +468,11 @@ def test_what_is_swept_and_what_is_discarded(tmp_path: Path, name: str) -> None:
         assert busy.exists(), "somebody is writing it"
         assert not left.exists()
         left.mkdir()
-        sidecar.discard(path)
+        sidecar.discard_sidecars(path)
         assert sorted(tmp_path.iterdir()) == sorted(bystanders)
         with pytest.raises(FileNotFoundError):
             atomic.place(busy, target)
-    sidecar.discard(path)  # nothing there is fine, too
+    sidecar.discard_sidecars(path)  # nothing there is fine, too
     assert sorted(tmp_path.iterdir()) == sorted(bystanders)
 
 

@@ -14,7 +14,7 @@ from support.galleries import Command, new_store, reference
 
 from facecli.common.enums import ChangeKind
 from facecli.common.errors import GalleryError
-from facecli.common.names import key
+from facecli.common.names import name_key
 from facecli.storage.interface import Called, Group
 from facecli.storage.records import mean_template
 from facecli.storage.sqlite.store import GalleryFile
@@ -163,7 +163,7 @@ class Model:
         return self.used[what]
 
     def named(self, name: str) -> int | None:
-        return next((i for i, n in self.people.items() if key(n) == key(name)), None)
+        return next((i for i, n in self.people.items() if name_key(n) == name_key(name)), None)
 
     def find(self, name: str) -> int:
         if (person := self.named(name)) is None:
@@ -246,7 +246,7 @@ class Model:
         self.changes = {}
 
     def purge(self, name: str) -> None:
-        gone = {i for i, n in self.people.items() if key(n) == key(name)}
+        gone = {i for i, n in self.people.items() if name_key(n) == name_key(name)}
         gone |= self.removed_as(name)
         if not gone:
             raise Refused
@@ -264,7 +264,7 @@ class Model:
             person
             for kind, people, called, _ in self.changes.values()
             for person in people
-            if kind == "remove" and person not in self.people and key(called) == key(name)
+            if kind == "remove" and person not in self.people and name_key(called) == name_key(name)
         }
 
     def state(self) -> dict[str, list[tuple[int, int]]]:

@@ -21,7 +21,7 @@ from facecli.common.errors import GalleryError
 from facecli.storage.interface import Called, Group
 from facecli.storage.records import mean_template
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite import leftovers
+from facecli.storage.sqlite import erasure_check
 from facecli.storage.sqlite.byte_search import Needles
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -208,10 +208,10 @@ def test_derived_files_and_what_kills_left_go(path: Path):
 def test_what_remains_in_the_gallery_s_own_files_is_found(path: Path):
     store = GalleryFile.open(path)
     deleted = store.purge(Called(GRACE))  # the rows alone, no byte overwritten
-    seen = leftovers.find(path, deleted, store.reader.held)
+    seen = erasure_check.find_remains(path, deleted, store.reader.held)
     assert path in seen.remains and seen.copies == ()
     assert store.compact()
-    assert leftovers.find(path, deleted, store.reader.held).remains == ()
+    assert erasure_check.find_remains(path, deleted, store.reader.held).remains == ()
     store.close()
 
 

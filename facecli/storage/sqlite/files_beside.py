@@ -38,7 +38,7 @@ def is_own(file: Path, gallery: Path) -> bool:
 def discard_derived(gallery: Path) -> None:
     """Delete what is derived from the gallery, and what killed programs left beside it."""
     with explained(gallery):
-        sidecar.discard(gallery)
+        sidecar.discard_sidecars(gallery)
         for file in list(gallery.parent.iterdir()):
             if file.name.startswith(gallery.name + _WORK):
                 file.unlink()

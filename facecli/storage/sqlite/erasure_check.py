@@ -11,15 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from facecli.storage.interface import ByteSearch, Deleted
-from facecli.storage.sqlite.beside import is_own
 from facecli.storage.sqlite.byte_search import Needles, pieces
 from facecli.storage.sqlite.connection import explained
+from facecli.storage.sqlite.files_beside import is_own
 
 _SHORT = 5  # bytes: a shorter name stands in a large file by chance
 _STARTS = (b"SQLite format 3\0", b'{"format": "facecli-gallery"')
 
 
-def find(gallery: Path, deleted: Deleted, held: Callable[[set[bytes]], set[bytes]]) -> ByteSearch:
+def find_remains(
+    gallery: Path, deleted: Deleted, held: Callable[[set[bytes]], set[bytes]]
+) -> ByteSearch:
     """Search the gallery's files, and galleries and exports beside it, for what was deleted.
 
     held: those of some bytes that stand in the gallery's rows, for somebody who stays.

@@ -37,7 +37,7 @@ def share(value: float) -> str:
     return rate(value) if value < 0.1 or value == 1 else f"{value * 100:.1f} %"
 
 
-def in_words(i: Interval) -> str:
+def interval_text(i: Interval) -> str:
     """`3.3 %, 7 of 213 (95 % interval 0.96 % - 6.1 %)`."""
     value, interval, _ = interval_cells(i)
     if not i.trials:
