@@ -58,8 +58,8 @@ class Step:
 
 
 def pages() -> list[Path]:
-    """README.md and everything in docs/."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    """README.md, CONTRIBUTING.md and everything in docs/."""
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def blocks(page: Path) -> Iterator[Block]:

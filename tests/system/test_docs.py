@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -90,11 +91,34 @@ def test_every_outcome_and_basis_is_explained() -> None:
     assert [b for b in enums.Basis if f"\n| `{b}` | " not in text] == []
 
 
+def test_every_module_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:python )?([\w.]+(?:/[\w.]*)+)", text))
+    homes = (ROOT / "facecli", ROOT)
+    there = {
+        n for n in named for home in homes for end in ("", ".py") if (home / (n + end)).exists()
+    }
+    assert len(named) > 50
+    assert named - there == set()
+
+
 def test_every_room_has_its_place_in_the_architecture() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rooms = [f"{p.parent.name}/" for p in (ROOT / "facecli").glob("*/__init__.py")]
-    assert "cli/" in rooms
-    assert [room for room in rooms if f"`{room}`" not in text] == []
+    (picture,) = re.findall(r"^ +cli .*^ +common .*?$", text, re.MULTILINE | re.DOTALL)
+    rooms = {path.parent.name for path in (ROOT / "facecli").glob("*/__init__.py")}
+    assert "storage" in rooms
+    assert rooms - set(re.findall(r"\w+", picture)) == set()
+
+
+def test_the_architecture_s_floors_are_those_that_are_checked() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        rooms, storage = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (picture,) = re.findall(r"^ +cli .*^ +common .*?$", text, re.MULTILINE | re.DOTALL)
+    floors = [floor for floor in rooms["layers"] if "|" not in floor]
+    assert re.findall(rf"^ +({'|'.join(floors)})\b", picture, re.MULTILINE) == floors
+    (inside,) = re.findall(r"inside storage, the same:(.*?)\n\n", text, re.DOTALL)
+    assert [" ".join(floor.split()) for floor in inside.split(">")] == storage["layers"]
 
 
 def test_the_page_s_thresholds_are_the_table_s() -> None:

@@ -27,7 +27,8 @@ LICENCES = ("LICENSE", "facecli/report/fonts/LICENSE-DroidSansFallback.txt",
 
 FACTS = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", *(f"licenses/{n}" for n in LICENCES))
 TOPS = {".ci", "benchmarks", "docs", "examples", "facecli", "models", "tests"}
-ROOT_FILES = {"LICENSE", "README.md", "SECURITY.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
+ROOT_FILES = {"CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "pyproject.toml",
+              "PKG-INFO", ".gitignore"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
