@@ -10,6 +10,9 @@ that is `gallery` and `report`.
 
 def main() -> None:
     """The program `facecli`, and `python -m facecli`. Never returns: it exits with a code."""
-    from facecli.cli.app import run
+    try:
+        from facecli.cli.app import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while modules are imported: later, each command ends by itself
+        raise SystemExit(130) from None

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facecli.cli.options import DryRunOption, GalleryOption, JsonOption, KeyOption, done, given_key
+from facecli.cli.options import (
+    DryRunOption,
+    GalleryOption,
+    JsonOption,
+    KeyOption,
+    given_key,
+    print_change,
+)
 from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
     from facecli.storage.keys import Key
     from facecli.storage.maintenance.encryption import Sealed
-
-_NEEDED = "give the key with --key-file FILE; `facecli gallery key FILE` makes one"
 
 
 def make_key(
@@ -47,10 +52,8 @@ def encrypt(
     Nobody may be using it. Files in its folder that hold the same people readably are named.
     Needs facecli[encrypted].
     """
-    secret, old = given_key(key_file), given_key(old_key_file)
-    if secret is None:
-        raise UsageError(_NEEDED)
-    _tell(_convert(gallery, old, secret, dry_run), True, dry_run, as_json)
+    new, old = _needed(key_file), given_key(old_key_file)
+    _tell(_convert(gallery, old, new, dry_run), True, dry_run, as_json)
 
 
 def decrypt(
@@ -60,10 +63,14 @@ def decrypt(
     as_json: JsonOption = False,
 ) -> None:
     """Write an encrypted gallery in the clear again. Nobody may be using it."""
-    secret = given_key(key_file)
-    if secret is None:
-        raise UsageError(_NEEDED)
-    _tell(_convert(gallery, secret, None, dry_run), False, dry_run, as_json)
+    _tell(_convert(gallery, _needed(key_file), None, dry_run), False, dry_run, as_json)
+
+
+def _needed(key_file: str | None) -> Key:
+    """Raises UsageError where no key is given."""
+    if (key := given_key(key_file)) is None:
+        raise UsageError("give the key with --key-file FILE; `facecli gallery key FILE` makes one")
+    return key
 
 
 def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: bool) -> Sealed:
@@ -76,14 +83,10 @@ def _convert(gallery: GalleryOption, old: Key | None, new: Key | None, dry_run: 
 
 
 def _tell(result: Sealed, encrypted: bool, dry_run: bool, as_json: bool) -> None:
-    from facecli.report import formats
     from facecli.report.maintenance import sealed_row, sealed_text
 
-    if as_json:
-        typer.echo(formats.as_json({**sealed_row(result, encrypted), "dry_run": dry_run}))
-    elif dry_run:
-        done(
-            f"would {'encrypt' if encrypted else 'decrypt'} {result.references} references", dry_run
-        )
-    else:
-        typer.echo(sealed_text(result, encrypted))
+    verb = "encrypt" if encrypted else "decrypt"
+    text = f"would {verb} {result.references} references" if dry_run else None
+    print_change(
+        sealed_row(result, encrypted), text or sealed_text(result, encrypted), dry_run, as_json
+    )

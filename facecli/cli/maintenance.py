@@ -18,6 +18,7 @@ from facecli.cli.options import (
     given_key,
     open_file,
     open_storage,
+    print_change,
     print_report,
 )
 from facecli.common.errors import GalleryError, UsageError
@@ -41,7 +42,7 @@ def undo(
     Exit code 4 when it cannot be undone: its name was enrolled again, or a later change came on
     top.
     """
-    from facecli.report import formats, maintenance
+    from facecli.report import maintenance
 
     with open_file("undo", gallery, key_file, dry_run) as file:
         if show:
@@ -49,10 +50,7 @@ def undo(
             print_report(rows, maintenance.changes_table(rows), as_json)
             return
         row = maintenance.change_row(file.journal.undo(change))
-    if as_json:
-        typer.echo(formats.as_json({**row, "dry_run": dry_run}))
-    else:
-        done(f"undone: {maintenance.change_text(row)}", dry_run)
+    print_change(row, f"undone: {maintenance.change_text(row)}", dry_run, as_json)
 
 
 def purge(

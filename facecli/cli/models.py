@@ -137,7 +137,7 @@ def pull(
 
 
 def _consents(spec: EmbedderSpec) -> bool:
-    """Ask on a terminal; elsewhere the answer is no and `install` says what to give."""
+    """Ask on a terminal; elsewhere the answer is no, and `pull_model` says what to give."""
     import sys
 
     if spec.commercial_use or not (sys.stdin.isatty() and sys.stderr.isatty()):

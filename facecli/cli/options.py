@@ -230,6 +230,14 @@ def done(text: str, dry_run: bool) -> None:
     typer.echo(("dry run, nothing was changed: " if dry_run else "") + _shown(text))
 
 
+def print_change(row: Mapping[str, object], text: str, dry_run: bool, as_json: bool) -> None:
+    """The same as a report: `row` as one JSON document that says so, or `text` for people."""
+    if as_json:
+        print_report({**row, "dry_run": dry_run}, text, as_json)
+    else:
+        done(text, dry_run)
+
+
 def fail(text: str) -> None:
     """What went wrong, on stderr."""
     note(f"error: {text}")

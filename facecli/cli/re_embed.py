@@ -18,9 +18,9 @@ from facecli.cli.options import (
     WorkersOption,
     YesOption,
     confirm,
-    done,
     note,
     open_gallery,
+    print_change,
     progress,
     resumable,
 )
@@ -69,9 +69,7 @@ def re_embed(
         result = opened.re_embed(
             model, to=to, workers=workers, progress=step, accept=agree, dry_run=dry_run
         )
-    if as_json:
-        typer.echo(formats.as_json({**maintenance.re_embedding_row(result), "dry_run": dry_run}))
-        return
-    if dry_run and result.left_out:
+    if dry_run and result.left_out and not as_json:
         note(maintenance.left_out_text(result.left_out))
-    done(maintenance.re_embedding_text(result), dry_run)
+    row, text = maintenance.re_embedding_row(result), maintenance.re_embedding_text(result)
+    print_change(row, text, dry_run, as_json)

@@ -62,7 +62,7 @@ def verify_without_gallery(
 
 def _largest(photo: Photo | FailureToAcquire) -> tuple[Probe, FaceTemplate]:
     if isinstance(photo, FailureToAcquire):
-        raise InputError(f"{photo.path}: {photo.reason}. {photo.detail}".strip())
+        raise InputError(": ".join(filter(None, (photo.path, photo.reason, photo.detail))))
     if not photo.faces:
         raise InputError(f"{photo.path}: no face found; give a photo that shows one")
     return Probe(photo.path, 0, photo.faces[0].face), photo.faces[0]

@@ -28,6 +28,7 @@ from support.galleries import (
 from support.patience import LAST_RESORT
 
 from facecli import Gallery
+from facecli.cli import main
 from facecli.report import decisions, formats
 
 HANGUL, VIETNAMESE, QUOTED = "홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"'
@@ -360,3 +361,16 @@ def test_the_package_s_names_load_when_used():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env=environment(Path("/nonexistent")))  # fmt: skip
     assert done.stdout.split() == ["True"] * 4, done.stderr
+
+
+def test_ctrl_c_while_modules_are_imported_prints_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("facecli.cli.app.run", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert capfd.readouterr() == ("", "")
