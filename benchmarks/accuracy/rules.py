@@ -56,7 +56,7 @@ class Realised:
 
 
 def thresholds(table: ReferenceTable, gallery: Gallery) -> dict[Rule, float]:
-    """Each rule's cosine for a target FPIR of 1 %; facecli's through `operating`, as shipped."""
+    """Each rule's cosine for a target FPIR of 1 %; facecli's as `operating_point` has it."""
     n = len(gallery.templates)
     observed = gallery_fit.observe(gallery.vectors, gallery.owners, gallery.templates)
     inputs = operating_point.ThresholdInputs("benchmark", n, built_in=table, own_scores=observed)

@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What `speed.py` takes as well."""
+    """What `python -m benchmarks.speed` takes as well."""
     parser.add_argument("--subjects", type=int, default=300)
     parser.add_argument("--strangers", type=int, default=500)
     for package in PEERS:

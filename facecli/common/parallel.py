@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-QUEUED_PER_WORKER = 2
+QUEUED_PER_WORKER = 2  # one under way and one in store; more would only hold more memory
 # Photos that a thread takes at once. One step over all of them before the next finds its code and
 # its weights in the processor's caches: of 250 px photos 15 % more a second than one by one.
 BATCH = 8
@@ -55,11 +55,12 @@ def ordered(work: Callable[[T], R], items: Iterable[T], workers: int | None = No
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
+            # What is done goes out at once: it is written or printed while others are worked on.
             if len(waiting) >= count * QUEUED_PER_WORKER or waiting[0].done():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
+    finally:  # also where whoever reads the results stops early, or Ctrl-C is pressed
         pool.shutdown(wait=True, cancel_futures=True)
 
 

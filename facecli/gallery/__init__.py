@@ -4,5 +4,5 @@ gallery: the object. enroll, identify, verify, re_embed: a verb each, where phot
 storage meet. loaded_models: the models, loaded when first used. Who is enrolled is asked of
 `Gallery.storage` itself.
 It may import every room but `report` and `cli`. It must never print, know an option of the command
-line, or what kind of storage is behind a gallery.
+line, or what kind of storage is behind a gallery; only `re_embed` works on gallery files alone.
 """

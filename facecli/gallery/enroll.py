@@ -104,6 +104,8 @@ def enroll(
                 progress(prepared.item)
         waiting.clear()
 
+    # Hashes of what is there go along with each photo, so that a worker elsewhere, who has no
+    # gallery, leaves out what is enrolled before it decodes anything.
     tasks = batches(_tasks(store, photos), lambda task: task.file)
     for prepared in run(partial(_prepare, faces, bar), tasks):
         waiting.append(_once(_located(prepared), written))

@@ -166,6 +166,8 @@ def conformal_threshold(nonmated: ScoresLike, fpir: float) -> float:
             f" each; there are {n}, which support {1 / (n + 1):.2g} at best. Add strangers or"
             " raise the target."
         )
+    # Accepted are those who rank among the `errors` highest of n + 1, the next stranger included:
+    # of the n who are known, one fewer.
     return threshold_for_errors(scores, errors - 1)
 
 

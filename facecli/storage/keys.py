@@ -49,7 +49,7 @@ def read_key(source: str) -> Key:
 
 
 def make(source: str) -> Key:
-    """Put a new key where `read` finds it; a file is new, and 0600.
+    """Put a new key where `read_key` finds it; a file is new, and 0600.
 
     Raises GalleryError where there is a key, or a file, already.
     """

@@ -16,6 +16,12 @@ from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 
 LONG = ("README.md", "commands.md", "encryption.md")  # pages with many commands
+EVERY_PAGE = [
+    *pages(),
+    ROOT / "SECURITY.md",
+    ROOT / "benchmarks" / "README.md",
+    *sorted((ROOT / "models").glob("*.md")),
+]
 RUN_BY_CI = "`.ci/run` runs it"
 
 
@@ -102,6 +108,14 @@ def test_every_module_that_the_architecture_names_exists() -> None:
     assert named - there == set()
 
 
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    folders = "facecli|models|tests|benchmarks|docs|examples"
+    named = set(re.findall(rf"`((?:{folders})/[\w./-]*\w)`", text)) - {"tests/cli/test_NAME.py"}
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_room_has_its_place_in_the_architecture() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     (picture,) = re.findall(r"^ +cli .*^ +common .*?$", text, re.MULTILINE | re.DOTALL)
@@ -134,7 +148,7 @@ def test_the_page_s_thresholds_are_the_table_s() -> None:
     assert shown == [round(table.threshold(0.01, int(n)), 3) for n in sizes]
 
 
-@pytest.mark.parametrize("page", [*pages(), ROOT / "SECURITY.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:

@@ -118,6 +118,7 @@ def _on_cpu(weights: bytes, threads: int) -> Any:
     file = cache_folder() / f"{hashlib.sha256(key).hexdigest()[:32]}.ort"
     if graph := _read(file, key):
         options = _options(threads)
+        # It was optimised before it was written: the time to do so is what the cache is for.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         with suppress(Exception):  # then it is made anew
             return _made(graph, options)
@@ -193,9 +194,11 @@ def _options(threads: int) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised; the log would only repeat it
     options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the processors from those that work on other photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 def _made(network: bytes, options: Any, device: Device = Device.CPU) -> Any:
+    # enable_fallback: else it says on stdout, where results belong, that it took the CPU.
     return ort.InferenceSession(network, options, providers=[PROVIDERS[device]], enable_fallback=0)

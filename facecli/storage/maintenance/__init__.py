@@ -1,4 +1,5 @@
-"""Whole gallery files: copied, repaired, encrypted. It works on files, so it imports `sqlite`.
+"""Whole gallery files: copied (`backup`), mended (`repair`), encrypted (`encryption`).
 
-It must never know Milvus, and destroys nothing before the new file is whole.
+It works on files, so it may import `sqlite` and what lies below. It must never know Milvus, and
+destroys nothing before the new file is whole.
 """

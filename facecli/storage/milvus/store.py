@@ -153,6 +153,7 @@ class MilvusStore:
         known = {row["id"]: row for row in rows}
         faces = {layout.face_of(known[i]) for i in kept.members}
         moved = [i for i in gone.members if layout.face_of(known[i]) not in faces]
+        # The target first: killed in between, the same faces are found under both names, not lost.
         self._put([self._listing(kept, (*kept.members, *moved), known)])
         self._delete([gone.id], [i for i in gone.members if i not in moved])
         return len(moved)
@@ -239,6 +240,7 @@ class MilvusStore:
                 fresh += more
                 ids = (*subject.members, *(row["id"] for row in more))
                 grown.append(self._listing(subject, ids, stored))
+        # Subjects last: killed in between, it leaves references that nobody lists or searches.
         self._write(self.client.insert, REFERENCES, fresh)
         self._put(grown)
         return len(fresh)

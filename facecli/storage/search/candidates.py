@@ -73,6 +73,7 @@ class Scan:
 
 def flat_scan(blocks: Iterable[Block], count: int, dimension: int) -> Scan:
     """Of at most `count` templates, in memory."""
+    # Filled in place: to join the blocks afterwards would hold all templates twice.
     ids, templates = np.empty(count, np.int64), np.empty((count, dimension), np.float32)
     filled = 0
     for some, vectors in blocks:
@@ -151,7 +152,7 @@ def index_info(reader: Templates) -> IndexInfo:
 
 def changes_since(reader: Reader, revision: int, count: int) -> int:
     """How many subjects came, went or changed since the revision when there were `count`."""
-    new = reader.changed(revision)
+    new = reader.changed(revision)  # who came or changed; of the removed only the number is left
     return max(new, abs(reader.subject_count() - count))
 
 
@@ -173,7 +174,7 @@ def _make(reader: Templates, kind: ScanKind) -> Sidecar:
     """Compress the templates of now, some thousand at a time, and leave the result beside them."""
     from facecli.storage.search.quantised import Quantised, ranges
 
-    with reader.snapshot():
+    with reader.snapshot():  # the seal must be of the very moment that the templates are of
         seal, agreement = reader.seal(), _Agreement(_probes(reader))
         blocks = reader.blocks()
         if kind is ScanKind.EIGHT:

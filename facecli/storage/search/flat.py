@@ -46,6 +46,7 @@ def best(scores: Float32, k: int) -> tuple[Float32, NDArray[np.int64]]:
     last = np.partition(scores, scores.shape[1] - k, axis=1)[:, -k]
     chosen = np.empty((len(scores), k), np.int64)
     for i, (row, least) in enumerate(zip(scores, last, strict=True)):
+        # All that tie with the k-th: which of them `partition` put first is chance.
         at_least = np.flatnonzero(row >= least)
         chosen[i] = at_least[np.argsort(-row[at_least], kind="stable")][:k]
     return np.take_along_axis(scores, chosen, axis=1), chosen

@@ -73,6 +73,7 @@ class FileRanker:
             ids = np.array(sorted({i for ids, _ in proposed for i in ids.tolist()}), np.int64)
             found = _ranked(self._reader.subjects_at(ids), probe)[:k]
             least = found[-1].score if len(found) == k else -np.inf
+            # A scan that might hide one who belongs among the k proposes more, until none can.
             short = [
                 i
                 for i, part in enumerate(parts)

@@ -102,6 +102,7 @@ def read_sidecar(gallery: Path, kind: ScanKind, seal: Seal) -> Sidecar | None:
     if not found or (found[0].kind, found[0].seal) != (kind, seal):
         return None
     header, crc = found
+    # FAISS does not notice a flipped bit: it would propose others, in silence.
     if len(payload) != header.bytes - _HEADER or zlib.crc32(payload) != crc:
         return None
     split = header.count * 8

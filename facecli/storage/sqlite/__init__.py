@@ -2,8 +2,9 @@
 
 `store.GalleryFile` writes, and holds the `reader`, the journal (`undo`) and the `audit_log`.
 `reference_rows` and `subject_rows` are the tables' columns; `schema` makes the tables and is
-loaded only for that; `deletion` erases people, and `erasure_check` looks for what is left of them.
-`connection` is the only way into the file, `sqlcipher` into an encrypted one; `files_beside` are
-the files around it, and `consistency` finds what is wrong with it. It may import `search`, which
-proposes who is alike, and `interface`, and must never know Milvus, photos or thresholds.
+loaded only for that; `deletion` erases people, and `erasure_check` looks for what is left of them,
+by `byte_search`. `connection` is the only way into the file, `sqlcipher` into an encrypted one;
+`files_beside` are the files around it, and `consistency` finds what is wrong with it.
+It may import `search`, which proposes who is alike, `interface`, `records` and `keys`. It must
+never know Milvus, photos, or what a threshold means.
 """

@@ -58,13 +58,16 @@ def sql_errors() -> tuple[type[Exception], ...]:
 
 def _connect(path: Path, key: Key | None, options: str = "") -> sqlite3.Connection:
     if key is None:
+        # isolation_level None: Python would begin transactions by itself, and `store` says when.
         where = path.absolute().as_uri() + options
         db = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
     else:
         from facecli.storage.sqlite import sqlcipher
 
         db = sqlcipher.connect(path, options, key, BUSY_SECONDS)
-    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA foreign_keys = ON")  # off in SQLite, for each connection anew
+    # Said here, because its default differs from build to build; FAST and OFF leave the bytes of
+    # deleted templates in free pages.
     db.execute("PRAGMA secure_delete = ON")
     return db
 
@@ -82,6 +85,7 @@ def _connect_without_log(path: Path, key: Key | None) -> sqlite3.Connection:
             f"{path}: a writer's last changes are still in {path.name}-wal or -journal, and here "
             "they cannot be put in their place: copy these files to a folder where you may write"
         )
+    # SQLite then asks for neither a lock nor memory to share, which cannot be made here.
     return _connect(path, key, "?immutable=1")
 
 
@@ -147,14 +151,14 @@ def make_file(path: Path, embedder_id: str, dimension: int, key: Key | None = No
     """Write an empty gallery beside `path` and move it there whole, unless one is there by then."""
     with draft(path) as made:
         with closing(connect(made, key)) as db:
-            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # first: fixed once there is a table
             _migrate(db)
             db.execute(
                 "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)",
                 (embedder_id, dimension, now()),
             )
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA journal_mode = WAL")  # searches go on while somebody enrols
         with suppress(FileExistsError):
             place(made, path)
 

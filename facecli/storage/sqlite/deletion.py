@@ -50,6 +50,7 @@ def delete(db: sqlite3.Connection, whom: Whom) -> Deleted:
     db.executemany("DELETE FROM change WHERE id = ?", ((i,) for i in doomed.changes))
     db.execute("DELETE FROM fit")
     db.execute("DELETE FROM revision")  # no sidecar from before serves any more
+    # Until the file is written anew: where that is interrupted, `check` says so.
     db.execute("UPDATE custody SET erasing = 1")
     return gone
 
@@ -77,6 +78,7 @@ def _called(db: sqlite3.Connection, name: str) -> _Doomed:
     }
     if not found:
         raise _nobody(db, name)
+    # Who was merged into them is the same person, whose doubles and name the journal still holds.
     merges = db.execute("SELECT subject_id, other_id FROM change WHERE kind = 'merge'").fetchall()
     while more := {source for source, target in merges if target in found} - found:
         found |= more
@@ -137,6 +139,7 @@ def _contents(db: sqlite3.Connection, doomed: _Doomed) -> Deleted:
         for names in db.execute("SELECT name, other FROM change WHERE id = ?", (i,)):
             texts |= {text for name in names if name for text in (name, name_key(name))}
     texts |= people
+    # A name that somebody else has, too, is allowed to stand in the file.
     stay = {text for row in db.execute("SELECT id, name, key FROM subject")
             if row[0] not in doomed.subjects for text in row[1:]}  # fmt: skip
     return Deleted(

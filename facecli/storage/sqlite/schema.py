@@ -14,7 +14,11 @@ migrations = Migrations("facecli")
 
 @migrations()
 def m001_gallery_subject_reference(db: Database) -> None:
-    """One row a face. subject.template is the mean of its references, kept by each write."""
+    """One row a face. subject.template is the mean of its references, kept by each write.
+
+    AUTOINCREMENT: an id is never given twice, so that a sidecar of before, which still proposes
+    somebody who was removed, cannot find another person in their place.
+    """
     db.execute(
         """CREATE TABLE gallery (
             id INTEGER PRIMARY KEY CHECK (id = 1),

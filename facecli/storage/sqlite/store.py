@@ -108,12 +108,15 @@ class GalleryFile:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All that is written inside, or nothing; within a rehearsal a part of it."""
+        # IMMEDIATE: one that began by reading would fail at once, without waiting, where another
+        # program has written between its reading and its writing.
         begin, back, commit = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
-        if self._rehearsing:
+        if self._rehearsing:  # within its transaction: SQLite has no second one inside
             begin, back, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
         with explained(self.path):
             self._db.execute(begin)
             try:
+                # Since it was opened, another program may have moved it to another embedder.
                 self.reader.require_same_embedder()
                 yield self._db
             except BaseException:
@@ -137,6 +140,7 @@ class GalleryFile:
     @contextmanager
     def untouched(self) -> Iterator[None]:
         """Nothing can be written inside; others may: a dry run that takes long."""
+        # No transaction, as in a rehearsal: nobody else could write while photos are looked at.
         with explained(self.path):
             self._db.execute("PRAGMA query_only = ON")
         try:
@@ -236,7 +240,7 @@ class GalleryFile:
 
     def doomed(self, whom: Whom) -> Deleted:
         """What `erase` would delete. Raises GalleryError where nobody is called so."""
-        with self.rehearsal():
+        with self.rehearsal():  # by doing it: whom a name concerns is told in one place
             return self.purge(whom)
 
     def purge(self, whom: Whom) -> Deleted:
@@ -256,7 +260,7 @@ class GalleryFile:
 
         Raises GalleryError where nobody is called so.
         """
-        deleted = self.purge(whom)
+        deleted = self.purge(whom)  # from here on nobody is found, whatever fails below
         try:
             busy = not self.compact()
         except GalleryError as error:
@@ -277,6 +281,7 @@ class GalleryFile:
             # First so that pages are overwritten in their place before the file gets shorter.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._db.execute("VACUUM")
+            # The log holds the new pages now, and the file the old ones until they are replaced.
             busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             if not busy:
                 self._db.execute("UPDATE custody SET erasing = 0")
@@ -344,6 +349,7 @@ class GalleryFile:
             _drop_without(db, done, left_out)
             db.execute("UPDATE gallery SET embedder_id = ?, dimension = ?",
                        (embedder_id, dimension))  # fmt: skip
+            # Templates and cosines of the old embedder: no score could be compared with them.
             for table in ("change", "calibration", "fit"):  # a change's rows follow it
                 db.execute(f"DELETE FROM {table}")
             gone = db.execute(
@@ -363,6 +369,7 @@ class GalleryFile:
 
         The copy of an encrypted one is encrypted with the same key.
         """
+        # Not the file's bytes: while somebody writes they are of two moments, and lack the log.
         with explained(self.path), closing(connect(path, self.key)) as copy:
             self._db.backup(copy)
 

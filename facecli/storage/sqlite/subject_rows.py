@@ -59,6 +59,8 @@ def refresh(db: sqlite3.Connection, subject_ids: Iterable[int]) -> None:
     """After each write: the subjects' templates are their references' means again, and the
     gallery's revision moves on.
     """
+    # With a random token: by its number alone, a revision of a restored backup that was changed
+    # again would pass for the one that a sidecar was made at.
     db.execute("UPDATE gallery SET revision = revision + 1")
     (revision,) = db.execute(
         "INSERT INTO revision (id, token) SELECT revision, randomblob(16) FROM gallery RETURNING id"

@@ -66,6 +66,7 @@ def merge(db: sqlite3.Connection, source: SubjectRow, target: SubjectRow) -> int
     A double is a face of a photo that `target` has, too.
     """
     change = _record(db, ChangeKind.MERGE, source, 0, target.id, target.name)
+    # Noted before they move: afterwards nothing tells them from the target's own.
     db.execute(
         "INSERT INTO moved_reference (change_id, reference_id) SELECT ?, id FROM reference r "
         "WHERE subject_id = ? AND NOT EXISTS (SELECT 1 FROM reference k WHERE k.subject_id = ? "
@@ -78,7 +79,7 @@ def merge(db: sqlite3.Connection, source: SubjectRow, target: SubjectRow) -> int
         (target.id, change),
     ).rowcount
     db.execute('UPDATE change SET "references" = ? WHERE id = ?', (moved, change))
-    _set_aside(db, change, source.id)
+    _set_aside(db, change, source.id)  # with the doubles, which did not move
     return int(moved)
 
 
@@ -101,7 +102,7 @@ def remove_reference(db: sqlite3.Connection, subject: SubjectRow, reference_id: 
         )
     change = _record(db, ChangeKind.REMOVE_REFERENCE, subject, 1)
     left = subject.references - 1
-    if left:
+    if left:  # without any, a subject has no template, and nobody could find it
         reference_rows.archive(db, change, "id = ?", reference_id)
         db.execute("DELETE FROM reference WHERE id = ?", (reference_id,))
     else:
@@ -158,7 +159,11 @@ def _wanted(db: sqlite3.Connection, change_id: int | None) -> Change:
 
 
 def _last_of_its_subjects(db: sqlite3.Connection, change: Change) -> None:
-    """Raise GalleryError where a later change concerns the same subjects."""
+    """Raise GalleryError where a later change concerns the same subjects.
+
+    Changes of different people can be taken back in any order, those of one the newest first: the
+    later one began from what this one left.
+    """
     ids = (change.subject_id, change.subject_id if change.other_id is None else change.other_id)
     later = db.execute(
         f"SELECT {_CHANGE} FROM change WHERE id > ? "
