@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from facecli.cli.groups import LazyGroup, make_group
+from facecli.cli.options import print_report
 
 if TYPE_CHECKING:
     from facecli.recognition.model_zoo.specs import DetectorSpec, EmbedderSpec, KnownModel
-
-SCHEMA = 1
 
 
 class ModelCommands(LazyGroup):
@@ -40,18 +39,16 @@ AcceptLicence = Annotated[
 def list_models(as_json: AsJson = False) -> None:
     """The embedders on this machine, and known ones that can be fetched."""
     from facecli.recognition.model_zoo.registry import chosen_name, embedders, known_models
-    from facecli.report.formats import table
+    from facecli.report.formats import SCHEMA, table
 
     here, chosen = embedders(), chosen_name()
     names = {spec.name for spec in here}
     known = [model for model in known_models() if model.spec.name not in names]
-    if as_json:
-        listed = [{**_facts(spec), "in_use": spec.name == chosen} for spec in here]
-        _print_json({"embedders": listed, "known": [_offer(model) for model in known]})
-        return
-    rows = [_row(spec, "in use" if spec.name == chosen else "") for spec in here]
-    rows += [_row(model.spec, f"facecli models pull {model.spec.name}") for model in known]
-    typer.echo(table(rows, ["name", "dimension", "licence", ""]))
+    listed = [{**_facts(spec), "in_use": spec.name == chosen} for spec in here]
+    row = {"schema": SCHEMA, "embedders": listed, "known": [_offer(model) for model in known]}
+    cells = [_cells(spec, "in use" if spec.name == chosen else "") for spec in here]
+    cells += [_cells(model.spec, f"facecli models pull {model.spec.name}") for model in known]
+    print_report(row, table(cells, ["name", "dimension", "licence", ""]), as_json)
 
 
 def info(
@@ -60,13 +57,11 @@ def info(
 ) -> None:
     """Everything that is recorded about an embedder."""
     from facecli.recognition.model_zoo.registry import find_embedder
-    from facecli.report.formats import titled_lines
+    from facecli.report.formats import SCHEMA, titled_lines
 
-    spec = find_embedder(name)
-    if as_json:
-        _print_json(_facts(spec))
-    else:
-        typer.echo(titled_lines([(key, _shown(value)) for key, value in _facts(spec).items()]))
+    facts = _facts(find_embedder(name))
+    text = titled_lines([(title, _shown(value)) for title, value in facts.items()])
+    print_report({"schema": SCHEMA, **facts}, text, as_json)
 
 
 def verify(
@@ -76,18 +71,14 @@ def verify(
     """Compare model files with their sha256. Ends with code 5 where one is damaged."""
     from facecli.common.errors import ModelError
     from facecli.recognition.model_zoo.registry import embedders, find_detector, find_embedder
-    from facecli.report.formats import titled_lines
+    from facecli.report.formats import SCHEMA, titled_lines
 
     every: tuple[EmbedderSpec | DetectorSpec, ...] = (find_detector(), *embedders())
     specs = (find_embedder(name),) if name else every
     faults = {spec.name: _fault(spec) for spec in specs}
-    if as_json:
-        rows = [{"name": name, "ok": not fault, "fault": fault} for name, fault in faults.items()]
-        _print_json({"models": rows})
-    else:
-        typer.echo(
-            titled_lines([(name, "damaged" if fault else "ok") for name, fault in faults.items()])
-        )
+    rows = [{"name": name, "ok": not fault, "fault": fault} for name, fault in faults.items()]
+    text = titled_lines([(name, "damaged" if fault else "ok") for name, fault in faults.items()])
+    print_report({"schema": SCHEMA, "models": rows}, text, as_json)
     if any(faults.values()):
         raise ModelError("\n".join(fault for fault in faults.values() if fault))
 
@@ -167,11 +158,13 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]
 
 
 def _report(spec: EmbedderSpec, as_json: bool) -> None:
-    if as_json:
-        _print_json(_facts(spec))
-    else:
-        typer.echo(f"Added {spec.name}: {spec.dimension}-d, licence {spec.licence}.")
-        typer.echo(f"Use it with --model {spec.name} or FACECLI_MODEL={spec.name}.")
+    from facecli.report.formats import SCHEMA
+
+    text = (
+        f"Added {spec.name}: {spec.dimension}-d, licence {spec.licence}.\n"
+        f"Use it with --model {spec.name} or FACECLI_MODEL={spec.name}."
+    )
+    print_report({"schema": SCHEMA, **_facts(spec)}, text, as_json)
 
 
 def _fault(spec: EmbedderSpec | DetectorSpec) -> str:
@@ -208,7 +201,7 @@ def _offer(known: KnownModel) -> dict[str, Any]:
     }
 
 
-def _row(spec: EmbedderSpec, note: str) -> list[str]:
+def _cells(spec: EmbedderSpec, note: str) -> list[str]:
     return [spec.name, str(spec.dimension), spec.licence, note]
 
 
@@ -216,9 +209,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    import json
-
-    typer.echo(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, indent=2))

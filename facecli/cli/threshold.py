@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +30,7 @@ from facecli.common.errors import UsageError
 if TYPE_CHECKING:
     from facecli.datasets.pairs import Pairs
     from facecli.gallery.gallery import Gallery
+    from facecli.storage.interface import Storage
     from facecli.threshold.from_strangers import Stranger
 
 PairsOption = Annotated[
@@ -119,8 +120,7 @@ def threshold(
     rate = next(r for r in (target_fpir, target_fmr, DEFAULT_FPIR) if r is not None)
     with (
         open_gallery(gallery, key_file, model, device, detector) as opened,
-        opened.storage.rehearsal() if dry_run and set_ is not None else nullcontext(),
-        opened.storage.untouched() if dry_run and set_ is None else nullcontext(),
+        _dry(opened.storage, set_ is not None) if dry_run else nullcontext(),
     ):
         if pairs is not None:
             calibration = opened.calibrate(
@@ -138,6 +138,13 @@ def threshold(
             point = opened.operating_point() if set_ is None else opened.set_threshold(set_)
             row, text = report.point_row(point), report.point_text(point)
     print_report(row, text, as_json)
+
+
+def _dry(storage: Storage, by_hand: bool) -> AbstractContextManager[None]:
+    """Nothing is changed inside. One by hand is stored to be shown, which takes no time; while
+    photos are measured others may write.
+    """
+    return storage.rehearsal() if by_hand else storage.untouched()
 
 
 def _pairs(path: Path, gallery: Gallery, quiet: bool) -> Pairs:
