@@ -158,6 +158,7 @@ def _scores(acquired: Acquired, first: Rows, second: Rows) -> Float32:
         block = slice(start, start + BLOCK)
         one, two = acquired.vectors[first[block]], acquired.vectors[second[block]]
         scores[block] = np.einsum("nd,nd->n", one, two)
+    # No template is an answer, too: it accepts nobody, and counts among the trials.
     scores[~(acquired.usable[first] & acquired.usable[second])] = -np.inf
     return scores
 

@@ -108,6 +108,7 @@ def re_embed(
         if left_out:
             accept(left_out)
         put = partial(_put, work, frozenset(out.reference for out in left_out))
+        # Before the change, not as a part of it: it must be whole when the first row is changed.
         old = None if to else store.copy_beside("before-re-embed")
         try:
             count = _elsewhere(store, to, put) if to else put(store)
@@ -115,7 +116,7 @@ def re_embed(
             if old is not None:
                 old.unlink()
             raise
-    with explained(at):
+    with explained(at):  # last of all: as long as the work is there, an interrupted call goes on
         if to is None:
             sidecar.discard_sidecars(store.path)
         for end in ("", "-wal", "-shm"):
@@ -185,6 +186,7 @@ def _matched(shot: _Shot, photo: Photo) -> _Made:
             why = FailureToAcquire(row.path, Reason.NO_FACE, "none where the reference's was")
             out.append(LeftOut(row.id, row.subject, why))
         else:
+            # In the work's gallery a reference's id is its subject's name, for `switch_embedder`.
             made.append(NewReference(str(row.id), face, shot.sha256, row.face_index, row.path))
     return made, out
 

@@ -110,6 +110,7 @@ class _Spread:
         for number, several in enumerate(_several(batches)):
             if number % RECOUNT == 0:  # workers come and go
                 ahead = AHEAD * max(1, sum(self._client.nthreads().values()))
+            # pure: else Dask would give the same photos' old results, whatever became of the files.
             waiting.append(self._client.submit(_batch, work, self._recipe, several, pure=False))
             while len(waiting) >= ahead:
                 yield from self._result(waiting.popleft())
