@@ -109,7 +109,7 @@ def alike(faults: Sequence[Fault], people: dict[str, list[Path]], judge: str) ->
             vectors[path.parent.name].append(photo.faces[0].template.vector)
     names = [name for name, found in vectors.items() if found]
     templates = np.stack([mean_template(vectors[name]) for name in names])
-    threshold = reference_table.from_file(spec.table).threshold(FPIR, len(names))
+    threshold = reference_table.from_file(spec.table, spec.embedder_id).threshold(FPIR, len(names))
     result = []
     for fault in faults:
         scores = templates @ vectors[fault.names[0]][0]

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import protocol
+from benchmarks.accuracy.rules import Gallery, Rule, realised
 from benchmarks.accuracy.tables import table_without
 from facecli.datasets.pairs import read_pairs
-from facecli.metrics import gallery_fit
 from facecli.metrics.verification import best_accuracy
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
@@ -70,23 +70,13 @@ def draw(
     people: protocol.People, enrolled: np.ndarray, strangers: np.ndarray
 ) -> tuple[float, float, float]:
     """Realised FPIR, DIR, and DIR at the hindsight threshold."""
-    gallery, probes = people.photo(enrolled, 0), people.photo(enrolled, 1)
-    stranger_best = (people.photo(strangers, 0) @ gallery.T).max(axis=1)
-    scores = probes @ gallery.T
-    own = scores[np.arange(len(enrolled)), np.arange(len(enrolled))]
-    first = scores.argmax(axis=1) == np.arange(len(enrolled))
     table = table_without(people, np.concatenate([enrolled, strangers]))
-    observed = gallery_fit.observe(gallery, np.arange(len(gallery)), gallery)
-    assert observed is not None
-    threshold = gallery_fit.fitted(table, gallery_fit.fit(table, observed)).threshold(
-        TARGET, len(enrolled)
-    )
-    hindsight = np.quantile(stranger_best, 1 - TARGET)
-    return (
-        float(np.mean(stranger_best >= threshold)),
-        float(np.mean(first & (own >= threshold))),
-        float(np.mean(first & (own >= hindsight))),
-    )
+    gallery = Gallery.of(people.photo(enrolled, 0)[:, None])
+    found = realised(
+        table, gallery, people.photo(strangers, 0), people.photo(enrolled, 1),
+        np.arange(len(enrolled)),
+    )  # fmt: skip
+    return found.fpir[Rule.FACECLI], found.dir[Rule.FACECLI], found.best_dir
 
 
 if __name__ == "__main__":

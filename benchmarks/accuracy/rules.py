@@ -7,9 +7,10 @@ from enum import StrEnum
 
 import numpy as np
 
+from facecli.common.decision import accepts
 from facecli.metrics import gallery_fit
+from facecli.metrics.crowd import crowd
 from facecli.metrics.identification import threshold_for_fpir
-from facecli.metrics.rates import Scores
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.storage.records import mean_template
 from facecli.threshold import operating_point
@@ -55,26 +56,28 @@ class Realised:
     best_dir: float
 
 
-def thresholds(table: ReferenceTable, gallery: Gallery) -> dict[Rule, float]:
-    """Each rule's cosine for a target FPIR of 1 %; facecli's as `operating_point` has it."""
-    n = len(gallery.templates)
+def accepted(table: ReferenceTable, gallery: Gallery, scores: np.ndarray) -> dict[Rule, np.ndarray]:
+    """Which of (m,) searches each rule names somebody in, for a target FPIR of 1 %.
+
+    scores: (m, n). facecli's rule through `operating_point`, as shipped.
+    """
+    n, best = len(gallery.templates), scores.max(axis=1)
     observed = gallery_fit.observe(gallery.vectors, gallery.owners, gallery.templates)
     inputs = operating_point.ThresholdInputs("benchmark", n, built_in=table, own_scores=observed)
+    point = operating_point.at_fpir(inputs, TARGET)
+    taken_off = point.crowd.share(crowd(scores)) if point.crowd else 0.0
     return {
-        Rule.FACECLI: operating_point.at_fpir(inputs, TARGET).threshold,
-        Rule.TABLE: table.threshold(TARGET, n),
-        Rule.FMR: table.score(TARGET),
-        Rule.L2: 1 - 1.5**2 / 2,
+        Rule.FACECLI: accepts(best - taken_off, point.threshold),
+        Rule.TABLE: accepts(best, table.threshold(TARGET, n)),
+        Rule.FMR: accepts(best, table.score(TARGET)),
+        Rule.L2: accepts(best, 1 - 1.5**2 / 2),
     }
 
 
 def fpirs(table: ReferenceTable, gallery: Gallery, strangers: np.ndarray) -> dict[Rule, float]:
     """The share of (m, d) strangers that each rule names."""
-    best = Scores((strangers @ gallery.templates.T).max(axis=1))
-    return {
-        rule: float(best.accepted(threshold).mean())
-        for rule, threshold in thresholds(table, gallery).items()
-    }
+    named = accepted(table, gallery, strangers @ gallery.templates.T)
+    return {rule: float(some.mean()) for rule, some in named.items()}
 
 
 def realised(
@@ -86,13 +89,13 @@ def realised(
 ) -> Realised:
     """strangers: (m, d). mated: (q, d) probes of the subjects `owners` (q,)."""
     scores = mated @ gallery.templates.T
-    best, own = Scores(scores.max(axis=1)), scores[np.arange(len(mated)), owners]
-    first = own >= best.values
-
-    def found(threshold: float) -> float:
-        return float((best.accepted(threshold) & first).mean())
-
+    best, own = scores.max(axis=1), scores[np.arange(len(mated)), owners]
+    first = own >= best
     hindsight = threshold_for_fpir((strangers @ gallery.templates.T).max(axis=1), TARGET)
-    dirs = {rule: found(t) for rule, t in thresholds(table, gallery).items()}
-    named = fpirs(table, gallery, strangers)
-    return Realised(len(gallery.templates), named, dirs, found(hindsight))
+    found = accepted(table, gallery, scores)
+    return Realised(
+        len(gallery.templates),
+        fpirs(table, gallery, strangers),
+        {rule: float((some & first).mean()) for rule, some in found.items()},
+        float((accepts(best, hindsight) & first).mean()),
+    )

@@ -28,22 +28,25 @@ def decide(
     probe: Probe,
     candidates: Sequence[Candidate],
     point: OperatingPoint,
+    threshold: float,
     false_alarm: float = float("nan"),
     flaw: FailureToAcquire | None = None,
 ) -> Decision:
     """Accept the best candidate, or say unknown; of low quality where a flaw may be to blame.
 
-    candidates: best first. false_alarm: see `types.Decision`. flaw: what is wrong with the face;
-    one that is identified all the same stays so.
+    candidates: best first. threshold: the one that applies to this face. false_alarm: see
+    `types.Decision`. flaw: what is wrong with the face; one that is identified all the same stays
+    so.
     """
     best = candidates[0] if candidates else None
-    identified = best is not None and accepts(best.score, point.threshold)
+    identified = best is not None and accepts(best.score, threshold)
     rejected = Outcome.UNKNOWN if flaw is None else Outcome.LOW_QUALITY
     return Decision(
         probe=probe,
         outcome=Outcome.IDENTIFIED if identified else rejected,
         candidates=tuple(candidates),
         operating_point=point,
+        threshold=threshold,
         subject=best.subject if best is not None and identified else None,
         false_alarm=false_alarm,
         failure=None if identified else flaw,

@@ -67,6 +67,7 @@ class Basis(StrEnum):
     PAIRS = "your pairs"
     SHIFTED_BY_STRANGERS = "reference table shifted by your strangers"
     STRANGERS = "your strangers"
+    OWN_PEOPLE = "the gallery's own people"
     BY_HAND = "set by hand"
 
 

@@ -7,6 +7,7 @@ the top left pixel. Scores are cosines of two unit vectors in [-1, 1]; higher is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,17 +113,17 @@ class Interval:
 class GalleryFit:
     """How a gallery of n subjects differs from the reference set its embedder's table is of.
 
-    mean (m), expected_mean (mu): the best non-mated score of its references among the other
-        subjects, cosine; as observed, and as the table expects among n - 1.
-    ratio (r): the spread of those scores over the table's.
-    shift, scale: what the table's scores are moved and stretched by; see
-        `metrics.gallery_fit`.
+    median (m), expected_median (mu): of the best non-mated scores of its references among the
+        other subjects, less the crowd's share (see `crowd`), cosine; as observed, and as the
+        reference set's people have it among n - 1.
+    ratio (r): the 10-90 % range of those scores over the reference set's.
+    shift, scale: what the table's scores are moved and stretched by; see `gallery_fit`.
     references: how many were searched for it.
     """
 
     n: int
-    mean: float
-    expected_mean: float
+    median: float
+    expected_median: float
     ratio: float
     shift: float
     scale: float
@@ -130,10 +131,30 @@ class GalleryFit:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowd:
+    """What a face's best score owes to its resembling many people, see `metrics.crowd`.
+
+    slope: what is taken off it where the likeness rises by 1. likeness: what is usual, cosine.
+    """
+
+    slope: float
+    likeness: float
+
+    @overload
+    def share(self, likeness: float) -> float: ...
+    @overload
+    def share(self, likeness: Float64) -> Float64: ...
+    def share(self, likeness: float | Float64) -> float | Float64:
+        """What is taken off the best scores of faces with this likeness to the crowd, cosine."""
+        return self.slope * (likeness - self.likeness)
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """A threshold with the error rate it was chosen for.
 
-    threshold: cosine; a candidate is accepted at or above it (`decision.accepts`).
+    threshold: cosine; a candidate is accepted at or above it (`decision.accepts`), of a face that
+        resembles as many people as is usual; see `crowd`.
     target, target_rate: the aim, a rate in (0, 1); NaN for `Target.NONE`.
     expected_fpir, expected_fpir_10n: the estimate at n subjects and at ten times as many, were
         the threshold to stay; NaN where no table supports one.
@@ -141,6 +162,8 @@ class OperatingPoint:
     n: enrolled subjects it was computed for.
     made_from: a line for people. made_at: ISO 8601 UTC, empty for the built-in.
     fit: what the gallery's own people did to it; None where it was not adjusted.
+    crowd: how it rises for a face that resembles many people, and falls for one that resembles
+        few; None where it is the same for all.
     """
 
     threshold: float
@@ -155,6 +178,7 @@ class OperatingPoint:
     made_from: str
     made_at: str = ""
     fit: GalleryFit | None = None
+    crowd: Crowd | None = None
     notes: tuple[str, ...] = field(default=())
 
 
@@ -172,6 +196,7 @@ class Decision:
     """The answer for one probe.
 
     candidates: best first, one per subject, whatever their scores; empty without a template.
+    threshold: the one that applied to this face, cosine; NaN where nothing was compared.
     subject: the identified subject, None unless `outcome` is IDENTIFIED.
     failure: why there is no template, or what keeps a face of low quality from an answer.
     false_alarm: the estimated chance that a stranger scores as high against this gallery,
@@ -182,6 +207,7 @@ class Decision:
     outcome: Outcome
     candidates: tuple[Candidate, ...]
     operating_point: OperatingPoint
+    threshold: float = float("nan")
     subject: str | None = None
     false_alarm: float = float("nan")
     failure: FailureToAcquire | None = None

@@ -16,8 +16,8 @@ from facecli.evaluation.comparisons import ComparisonResults
 from facecli.evaluation.mistakes import Mistake
 from facecli.evaluation.plan import Plan
 from facecli.evaluation.searches import Enrolled, SearchResults
-from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
@@ -62,7 +62,7 @@ def evaluate(
     if not 0 < target_fpir < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {target_fpir}: 0.01 is 1 %")
     spec = extractor.spec
-    table = reference_table.from_file(spec.table) if spec.table else None
+    table = operating_point.built_in_table(spec)
     acquired = acquire(extractor, plan.photos, workers, progress)
     if not acquired.usable.any():
         first = acquired.failures[0]
@@ -72,7 +72,7 @@ def evaluate(
         )
     plan, remarks = _without_copies(plan, acquired)
     found = _compared(plan, acquired, seed)
-    rates = _searched(plan, acquired, spec.embedder_id, table, target_fpir, seed)
+    rates = _searched(plan, acquired, spec, target_fpir, seed)
     names = _names(plan)
     worst = list(mistakes.of_comparisons(acquired, found, names))
     if rates:
@@ -106,8 +106,7 @@ def _compared(plan: Plan, acquired: Acquired, seed: int) -> comparisons.Comparis
 def _searched(
     plan: Plan,
     acquired: Acquired,
-    embedder_id: str,
-    table: ReferenceTable | None,
+    spec: EmbedderSpec,
     target_fpir: float,
     seed: int,
 ) -> tuple[SearchResults, ...]:
@@ -116,12 +115,21 @@ def _searched(
     if whole is None or not whole.names:
         return ()
     n = len(whole.names)
+    table, shape = operating_point.built_in_table(spec), operating_point.shape_table(spec)
     small = [searches.drawn(whole, k, seed) for k in searches.SMALLER_N if k < n]
 
     def at(gallery: Enrolled, mated: tuple[LabelledPhoto, ...], ranks: int) -> SearchResults:
         return searches.search_results(
-            acquired, gallery, mated, plan.strangers, embedder_id, table, target_fpir, ranks
-        )
+            acquired,
+            gallery,
+            mated,
+            plan.strangers,
+            spec.embedder_id,
+            table,
+            target_fpir,
+            ranks,
+            shape,
+        )  # fmt: skip
 
     parts = [at(gallery, _of(gallery, plan.mated), 0) for gallery in small]
     return (*parts, at(whole, plan.mated, searches.RANKS))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError
 from facecli.common.names import name_key
-from facecli.common.types import Float32, Interval, OperatingPoint
+from facecli.common.types import Crowd, Float32, Interval, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation.acquire import Acquired
+from facecli.metrics.crowd import crowd
 from facecli.metrics.gallery_fit import observe
 from facecli.metrics.identification import (
     IdentificationRates,
@@ -57,7 +58,8 @@ class Found:
     """Each of m probes searched for among n subjects.
 
     probes: (m,) rows in `Acquired`. best: (m,) the first candidate's place in the gallery, -1
-    without a template. scores: (m,) float32, its score, or -inf. ranks: (m,) of the right
+    without a template. scores: (m,) float32, its score less the crowd's share (see
+    `metrics.crowd`), which is what the threshold is held against, or -inf. ranks: (m,) of the right
     subject, from 1; 0 without. people: (m,) who they are.
     """
 
@@ -136,17 +138,22 @@ def search_results(
     table: ReferenceTable | None,
     target_fpir: float,
     ranks: int = 0,
+    shape: ReferenceTable | None = None,
 ) -> SearchResults:
-    """Search for everybody. ranks: how far the CMC goes, 0 for none."""
+    """Search for everybody. ranks: how far the CMC goes, 0 for none.
+
+    table, shape: the embedder's, see `ThresholdInputs`.
+    """
     n = len(gallery.names)
     observed = observe(acquired.vectors[gallery.references], gallery.owners, gallery.templates)
-    inputs = ThresholdInputs(embedder_id, n, table, observed)
-    found, other = (_found(acquired, gallery, photos) for photos in (mated, strangers))
+    inputs = ThresholdInputs(embedder_id, n, table, observed, shape=shape)
+    point, remark = _point(inputs, target_fpir)
+    taken_off = point.crowd if point else None
+    found, other = (_found(acquired, gallery, photos, taken_off) for photos in (mated, strangers))
     searches = Searches(
         Scores(found.scores, 0, found.people), found.ranks,
         Scores(other.scores, 0, other.people), n,
     )  # fmt: skip
-    point, remark = _point(inputs, target_fpir)
     both = bool(len(found.probes) and len(other.probes))
     return SearchResults(
         n, gallery, found, other, searches, inputs, point,
@@ -158,7 +165,9 @@ def search_results(
     )  # fmt: skip
 
 
-def _found(acquired: Acquired, gallery: Enrolled, photos: Sequence[LabelledPhoto]) -> Found:
+def _found(
+    acquired: Acquired, gallery: Enrolled, photos: Sequence[LabelledPhoto], taken_off: Crowd | None
+) -> Found:
     probes = np.array([acquired.rows[photo.path] for photo in photos], np.intp)
     place = {name: i for i, name in enumerate(gallery.names)}
     right = np.array([place.get(name_key(photo.subject), -1) for photo in photos], np.intp)
@@ -169,6 +178,8 @@ def _found(acquired: Acquired, gallery: Enrolled, photos: Sequence[LabelledPhoto
         rows = usable[start : start + BLOCK]
         grid = acquired.vectors[probes[rows]] @ gallery.templates.T
         best[rows], scores[rows] = grid.argmax(axis=1), grid.max(axis=1)
+        if taken_off is not None:
+            scores[rows] -= taken_off.share(crowd(grid)).astype(np.float32)
         ranks[rows] = _ranks(grid, right[rows])
     people = np.array([name_key(photo.subject) or str(photo.path) for photo in photos], np.str_)
     return Found(probes, best, scores, ranks, people)

@@ -295,4 +295,4 @@ class Gallery:
         return audit(references, table)
 
     def _threshold_inputs(self) -> ThresholdInputs:
-        return ThresholdInputs.of(self.storage, self.models.reference_table)
+        return ThresholdInputs.of(self.storage, self.models.reference_table, self.models.shape)

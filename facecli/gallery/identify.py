@@ -15,6 +15,7 @@ from facecli.common.enums import Outcome, Reason
 from facecli.common.parallel import ordered
 from facecli.common.types import Candidate, Decision, FailureToAcquire, OperatingPoint, Photo, Probe
 from facecli.gallery.loaded_models import LoadedModels
+from facecli.metrics.crowd import LAST, own_threshold
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import quality
 from facecli.recognition.pipeline import Source, open_ahead
@@ -49,15 +50,25 @@ class Search:
             yield Decision(Probe(photo.path), Outcome.NO_FACE, (), self.point)
         for index, found in enumerate(photo.faces):
             probe = Probe(photo.path, index, found.face)
-            candidates = self.ranker.candidates(found.template.vector, max(1, self.top))
+            ranked = self.ranker.candidates(found.template.vector, max(LAST, self.top))
+            threshold = own_threshold(self.point, [c.score for c in ranked])
+            candidates = ranked[: max(1, self.top)]
             fault = quality.fault(found.face, self.min_quality)
             flaw = FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault) if fault else None
-            yield decide(probe, candidates, self.point, self._false_alarm(candidates), flaw)
+            yield decide(
+                probe,
+                candidates,
+                self.point,
+                threshold,
+                self._false_alarm(candidates, threshold),
+                flaw,
+            )
 
-    def _false_alarm(self, candidates: Sequence[Candidate]) -> float:
+    def _false_alarm(self, candidates: Sequence[Candidate], threshold: float) -> float:
         if self.table is None or not candidates:
             return float("nan")
-        return self.table.fpir(candidates[0].score, self.point.n)
+        crowd = threshold - self.point.threshold
+        return self.table.fpir(candidates[0].score - crowd, self.point.n)
 
 
 def identify(
@@ -76,7 +87,7 @@ def identify(
     models.spec  # noqa: B018 (looked up once, before two threads ask for it)
 
     def read() -> Search:
-        inputs = ThresholdInputs.of(storage, models.reference_table)
+        inputs = ThresholdInputs.of(storage, models.reference_table, models.shape)
         point = operating_point.requested(inputs, threshold, fpir)
         ranker = storage.reader.ranker(exact, point.threshold)
         return Search(ranker, point, inputs.fitted_table(), min_quality, top)

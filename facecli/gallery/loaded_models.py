@@ -8,12 +8,12 @@ from functools import cached_property
 
 from facecli.common.enums import DetectorName, Device
 from facecli.common.parallel import processors
-from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Run
 from facecli.storage.interface import Storage, require_embedder
+from facecli.threshold.operating_point import built_in_table, shape_table
 
 
 class LoadedModels:
@@ -55,12 +55,17 @@ class LoadedModels:
     @cached_property
     def reference_table(self) -> ReferenceTable | None:
         """The embedder's non-mated scores; None where it ships none."""
-        return reference_table.from_file(self.spec.table) if self.spec.table else None
+        return built_in_table(self.spec)
+
+    @cached_property
+    def shape(self) -> ReferenceTable | None:
+        """Another's, for an embedder without one; None for the others."""
+        return shape_table(self.spec)
 
     def take(self, embedder: str) -> None:
         """Go on with another embedder, once the gallery is that one's."""
         self._embedder = embedder
-        for stale in ("spec", "extractor", "lone_extractor", "reference_table"):
+        for stale in ("spec", "extractor", "lone_extractor", "reference_table", "shape"):
             self.__dict__.pop(stale, None)
 
     @contextmanager

@@ -10,7 +10,6 @@ from facecli.common.enums import Basis, DetectorName, Device, Target
 from facecli.common.errors import InputError
 from facecli.common.timestamp import now
 from facecli.common.types import FaceTemplate, FailureToAcquire, OperatingPoint, Photo, Probe
-from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.threshold import operating_point
@@ -49,7 +48,7 @@ def verify_without_gallery(
 ) -> Verification:
     """Compare two photos at the embedder's own table, FMR 1e-4, or at a threshold by hand."""
     spec = registry.find_embedder(model)
-    table = reference_table.from_file(spec.table) if spec.table else None
+    table = operating_point.built_in_table(spec)
     inputs = ThresholdInputs(spec.embedder_id, 1, table)
     if threshold is not None:
         point = operating_point.by_hand(inputs, threshold, now())

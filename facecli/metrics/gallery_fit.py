@@ -1,46 +1,56 @@
-"""How a gallery differs from the reference set: the best non-mated score of each of its faces.
+"""How a gallery differs from the reference set: what each of its faces finds among the others.
 
-Every reference is searched among the *other* subjects' templates. The best score it finds there
-is what a stranger would have found, so the mean and spread of these say how alike the people
-and photos of this gallery are, without a single further photo.
+Every reference is searched among the *other* subjects' templates. What it finds there is what a
+stranger would have found, so these scores say how alike the people and photos of this gallery
+are, without a single further photo. Their median and 10-90 % range are taken, which one person
+under two names, or two look-alikes, do not move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facecli.common.types import Float32, GalleryFit
+from facecli.common.types import Crowd, Float32, Float64, GalleryFit
+from facecli.metrics.crowd import FIRST, LAST
 from facecli.metrics.reference_table import ReferenceTable
 
-# Found on LFW: below 50 subjects the spread is too noisy to widen a margin by, and a ratio up to
-# 1.15 is what chance makes of photos like the reference set's.
-WIDENED_FROM_N, WIDENED_FROM_RATIO = 50, 1.15
-# Galleries of LFW's people vary by 0.11 / sqrt(n) in m and by 1.13 / sqrt(n) in r, and photos that
-# differ from the reference set's by 0.02 and 0.07 are nothing unusual. As priors around no
-# difference these are worth 30 and 300 subjects.
+# The median and range of few subjects are noisy. As a prior around the reference set's, found on
+# LFW's people, it is worth so many subjects.
 LOWERED_FROM_N, LOWERED_MOST = 30, 0.02
-NARROWED_FROM_N, NARROWED_MOST = 300, 0.1
+# One person under two names is all that two subjects show, and half of what four do: their median
+# is nobody's then. From ten on it is beyond the reach of one such pair.
+RAISED_MOST = 0.002  # cosine, times n squared
+STRETCHED_FROM_N, NARROWED_MOST, WIDENED_MOST = 150, 0.1, 1.0
+LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
 COMPARISONS = 100_000_000  # at most; about a second a core at 192 dimensions
-FEWEST_PROBES = 1000
+FEWEST_PROBES, MOST_PROBES = 1000, 4000
 BLOCK = 1024  # references a matrix product
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The best non-mated scores within a gallery, each subject counting once.
+    """What the references of a gallery of n subjects find among the other subjects.
 
-    n: subjects. mean, deviation: of the scores. references: how many were searched, all of them
-    or a sample with a fixed seed.
+    scores: (3, r) float16 as bytes, so that it can be kept: each reference's best score, its
+    likeness to the crowd (see `crowd`; NaN where there are too few others), and what it counts
+    for, so that each subject counts once. r: all references, or a sample with a fixed seed.
     """
 
     n: int
-    mean: float
-    deviation: float
-    references: int
+    scores: bytes
+
+    @classmethod
+    def of(cls, n: int, best: Float32, alike: Float32, share: Float32) -> Observed:
+        """(r,) each; kept to 0.0005."""
+        return cls(n, np.stack([best, alike, share]).astype(np.float16).tobytes())
+
+    def columns(self) -> Float64:
+        """(3, r) float64: best scores, likenesses, shares."""
+        return np.frombuffer(self.scores, np.float16).reshape(3, -1).astype(np.float64)
 
 
 def observe(vectors: Float32, owners: NDArray[np.int64], templates: Float32) -> Observed | None:
@@ -64,7 +74,7 @@ def observe_blocks(
     owners: (r,) subject ids. blocks: (b,) ids and (b, d) float32 templates. All vectors are
     searched.
     """
-    best = np.full(len(vectors), -np.inf, np.float32)
+    best = np.full((len(vectors), LAST), -np.inf, np.float32)
     n = 0
     for ids, templates in blocks:
         n += len(ids)
@@ -74,62 +84,106 @@ def observe_blocks(
             own = np.minimum(np.searchsorted(ids, owners[some]), len(ids) - 1)
             here = np.flatnonzero(ids[own] == owners[some])
             scores[here, own[here]] = -np.inf
-            best[some] = np.maximum(best[some], scores.max(axis=1))
+            if scores.shape[1] > LAST:
+                scores = np.partition(scores, -LAST, axis=1)[:, -LAST:]
+            best[some] = np.sort(np.concatenate([best[some], scores], axis=1), axis=1)[:, -LAST:]
     if n < 2 or len(vectors) < 2:
         return None
+    ranked = best[:, ::-1][:, : min(LAST, n - 1)]
+    crowd = ranked[:, FIRST - 1 :]
+    alike = crowd.mean(axis=1) if crowd.shape[1] else np.full(len(ranked), np.nan, np.float32)
     _, subject, counts = np.unique(owners, return_inverse=True, return_counts=True)
-    scores, weights = best.astype(np.float64), 1 / counts[subject]
-    mean = float(np.average(scores, weights=weights))
-    deviation = float(np.sqrt(np.average((scores - mean) ** 2, weights=weights)))
-    return Observed(n, mean, deviation, len(vectors))
+    return Observed.of(n, ranked[:, 0], alike, (1 / counts[subject]).astype(np.float32))
 
 
 def sample_size(n: int) -> int:
     """How many references are searched at most among n subjects."""
-    return max(FEWEST_PROBES, COMPARISONS // max(n, 1))
+    return min(MOST_PROBES, max(FEWEST_PROBES, COMPARISONS // max(n, 1)))
 
 
 def fit(table: ReferenceTable, observed: Observed) -> GalleryFit:
-    """What to move and stretch the table by, so that it expects what was observed.
-
-    The threshold becomes mu + shift + (t0 - mu) * scale.
-    """
-    expected, spread = table.maximum(observed.n - 1)
-    ratio = observed.deviation / spread
+    """What to move and stretch the table by, so that it expects what was observed."""
+    n = observed.n - 1
+    effect = table.effect(n)
+    low, median, high = quantiles(observed, effect.crowd, (LOW, MIDDLE, HIGH))
+    usual = table.median(n) + effect.centre
+    ratio = (high - low) / (table.spread(n, LOW, HIGH) * effect.spread)
     return GalleryFit(
         n=observed.n,
-        mean=observed.mean,
-        expected_mean=expected,
+        median=median,
+        expected_median=usual,
         ratio=ratio,
-        shift=shift(observed.mean - expected, observed.n),
+        shift=shift(median - usual, observed.n),
         scale=scale(ratio, observed.n),
-        references=observed.references,
+        references=observed.columns().shape[1],
     )
 
 
 def shift(seen: float, n: int) -> float:
-    """What the m - mu of n subjects moves the threshold by: all of it upwards, a part downwards.
+    """What the difference of medians of n subjects moves the threshold by.
 
-    Raising errs on the safe side. A few subjects look unlike each other by chance, so lowering is
-    shrunk by n / (n + LOWERED_FROM_N); and strangers may be more alike than those enrolled, so it
-    is never more than LOWERED_MOST.
+    All of it upwards, up to RAISED_MOST of few; a part downwards: raising errs on the safe side.
+    A few subjects look unlike each other by chance, so lowering is shrunk by
+    n / (n + LOWERED_FROM_N); and strangers may be more alike than those enrolled, so it is never
+    more than LOWERED_MOST.
     """
-    return seen if seen > 0 else max(-LOWERED_MOST, seen * n / (n + LOWERED_FROM_N))
+    if seen > 0:
+        return min(seen, RAISED_MOST * n**2)
+    return max(-LOWERED_MOST, seen * n / (n + LOWERED_FROM_N))
 
 
 def scale(ratio: float, n: int) -> float:
-    """What the r of n subjects stretches the margin t0 - mu by, likewise: in full or in part."""
-    if ratio > WIDENED_FROM_RATIO and n >= WIDENED_FROM_N:
-        return ratio
-    narrower = min(0.0, ratio - 1) * n / (n + NARROWED_FROM_N)
-    return 1 + max(-NARROWED_MOST, narrower)
+    """What the ratio of spreads of n subjects stretches the margin over the median by.
+
+    Shrunk towards 1 by n / (n + STRETCHED_FROM_N), within 1 - NARROWED_MOST and 1 + WIDENED_MOST.
+    """
+    moved = (ratio - 1) * n / (n + STRETCHED_FROM_N)
+    return 1 + min(WIDENED_MOST, max(-NARROWED_MOST, moved))
 
 
-def fitted(table: ReferenceTable, to: GalleryFit | None) -> ReferenceTable:
-    """The table as the gallery's own people have it; the same one without a fit."""
-    if to is None:
-        return table
-    return table.mapped(to.expected_mean, to.expected_mean + to.shift, to.scale)
+def fitted(table: ReferenceTable, to: GalleryFit | None, n: int) -> ReferenceTable:
+    """What strangers score among n subjects, less the crowd's share: the table moved so.
+
+    to: None where the gallery is too small to tell; then only the reference population's own
+    crowd is in it.
+    """
+    effect = table.effect(n)
+    moved, stretched = (to.shift, to.scale) if to else (0.0, 1.0)
+    pivot = table.median(n)
+    return table.mapped(pivot, pivot + effect.centre + moved, effect.stretch * stretched)
+
+
+def estimate(shape: ReferenceTable, observed: Observed) -> ReferenceTable:
+    """A table for an embedder that ships none, from what the gallery's own people find.
+
+    Each of them, searched among the others, is a stranger's search. The shape of another
+    embedder's best score of n - 1 is moved and stretched to their median and 10-90 % range.
+    """
+    n = observed.n - 1
+    _, alike, share = observed.columns()
+    known = ~np.isnan(alike)
+    usual = float(np.average(alike[known], weights=share[known])) if known.any() else 0.0
+    by = usual - shape.effect(n).likeness
+    crowds = tuple(replace(row, likeness=row.likeness + by) for row in shape.effects)
+    here = replace(shape, effects=crowds, made_from=f"{observed.n} people of this gallery",
+                   subjects=observed.n, comparisons=observed.n * n)  # fmt: skip
+    effect = here.effect(n)
+    low, median, high = quantiles(observed, effect.crowd, (LOW, MIDDLE, HIGH))
+    stretch = (high - low) / (shape.spread(n, LOW, HIGH) * effect.spread)
+    return here.mapped(shape.median(n) + effect.centre, median, stretch * effect.stretch)
+
+
+def quantiles(observed: Observed, crowd: Crowd | None, levels: Sequence[float]) -> list[float]:
+    """Of the best scores less the crowd's share, each subject counting once.
+
+    Linear between the values' midpoints of weight.
+    """
+    best, alike, share = observed.columns()
+    values = best if crowd is None else best - crowd.share(alike)
+    order = np.argsort(values)
+    mass = share[order]
+    places = (np.cumsum(mass) - mass / 2) / mass.sum()
+    return [float(q) for q in np.interp(levels, places, values[order])]
 
 
 def _sample(total: int, most: int) -> NDArray[np.int64]:

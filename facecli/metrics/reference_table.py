@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from facecli.common.errors import CalibrationError, ModelError
 from facecli.common.types import Float32, Float64
+from facecli.metrics.crowd import FIRST, LAST, NO_EFFECT, CrowdEffect
 
 FORMAT = 1
-QUANTILES = 500  # of a best-of-n, for its mean and deviation
 MIN_ENTRIES = 10
 FEWEST_SCORES = 40  # enough for as many entries
 FEWEST_BEHIND = 10  # comparisons behind an entry: 32 % of standard error
@@ -34,7 +34,8 @@ class ReferenceTable:
     """Scores that a non-mated comparison exceeds with a given probability.
 
     tails: probabilities, falling. scores: cosines, rising. subjects, comparisons: what it was
-    made from. made_from: a line for people.
+    made from. made_from: a line for people. effects: what resembling many people does, by n; empty
+    where it was not measured. embedder_id: whose scores these are; empty where none was noted.
     """
 
     tails: tuple[float, ...]
@@ -42,6 +43,8 @@ class ReferenceTable:
     subjects: int
     comparisons: int
     made_from: str
+    effects: tuple[CrowdEffect, ...] = ()
+    embedder_id: str = ""
 
     def score(self, tail: float) -> float:
         """Q: the score a stranger exceeds with probability `tail` in (0, 1).
@@ -77,19 +80,46 @@ class ReferenceTable:
         return tail < self.tails[-1]
 
     def shifted(self, by: float, made_from: str) -> ReferenceTable:
-        """The same table with every score moved by `by`."""
-        return replace(self, scores=tuple(s + by for s in self.scores), made_from=made_from)
+        """The same table with every score moved by `by`, those of crowds as well."""
+        crowds = tuple(replace(row, likeness=row.likeness + by) for row in self.effects)
+        scores = tuple(s + by for s in self.scores)
+        return replace(self, scores=scores, effects=crowds, made_from=made_from)
 
     def mapped(self, pivot: float, to: float, scale: float) -> ReferenceTable:
-        """The same table with every score x moved to `to + (x - pivot) * scale`."""
-        return replace(self, scores=tuple(to + (s - pivot) * scale for s in self.scores))
+        """The same table with every score x moved to `to + (x - pivot) * scale`.
 
-    def maximum(self, n: int) -> tuple[float, float]:
-        """Mean and standard deviation of the best of n >= 1 non-mated scores."""
-        # The best of n lies below x with probability F(x)^n: take its quantiles at midpoints.
-        levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
-        scores = self._scores(-np.expm1(np.log(levels) / n))
-        return float(np.mean(scores)), float(np.std(scores))
+        What it then says is of scores less the crowd's share, so of its crowds only the share is
+        left, as it was.
+        """
+        scores = tuple(to + (s - pivot) * scale for s in self.scores)
+        crowds = tuple(replace(row, centre=0.0, spread=1.0, stretch=1.0) for row in self.effects)
+        return replace(self, scores=scores, effects=crowds)
+
+    def median(self, n: int) -> float:
+        """The median of the best of n >= 1 non-mated scores."""
+        return self.threshold(0.5, n)
+
+    def spread(self, n: int, low: float, high: float) -> float:
+        """From the `low` to the `high` quantile of the best of n >= 1 non-mated scores."""
+        return self.threshold(1 - high, n) - self.threshold(1 - low, n)
+
+    def effect(self, n: int) -> CrowdEffect:
+        """What resembling many people does to searches among n subjects.
+
+        Between the measured rows linear in log n, beyond them as the nearest; but the likeness,
+        which goes on as the score at the crowd's middle rank does.
+        """
+        if not self.effects or n < self.effects[0].n:
+            return NO_EFFECT
+        rows = np.array([astuple(row) for row in self.effects], np.float64)
+        x, at = np.log(rows[:, 0]), np.log(n)
+        found = CrowdEffect(n, *(float(np.interp(at, x, column)) for column in rows[:, 1:].T))
+        last = self.effects[-1].n
+        if n <= last:
+            return found
+        rank = (FIRST + LAST) / 2
+        more = self.score(rank / (n + 1)) - self.score(rank / (last + 1))
+        return replace(found, likeness=found.likeness + more)
 
     def mean(self) -> float:
         """The mean non-mated score: the integral of the scores over the probabilities."""
@@ -107,6 +137,8 @@ class ReferenceTable:
                 "comparisons": self.comparisons,
                 "tails": self.tails,
                 "scores": self.scores,
+                "effects": [astuple(row) for row in self.effects],
+                "embedder": self.embedder_id,
             }
         )
 
@@ -169,9 +201,13 @@ def from_json(text: str) -> ReferenceTable:
             int(data["subjects"]),
             int(data["comparisons"]),
             str(data["made_from"]),
+            tuple(CrowdEffect(int(n), *map(float, row)) for n, *row in data.get("effects", ())),
+            str(data.get("embedder", "")),
         )
         if not _is_tail(table):
             raise ValueError("not a falling tail")
+        if not _are_effects(table.effects):
+            raise ValueError("not the effects of a crowd")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"not a reference table that this facecli can read: {error}") from error
     return table
@@ -190,9 +226,25 @@ def _is_tail(table: ReferenceTable) -> bool:
     )
 
 
-def from_file(path: Path) -> ReferenceTable:
-    """Read a table from a file. Raises ModelError."""
+def _are_effects(rows: tuple[CrowdEffect, ...]) -> bool:
+    """True where n rises, all is finite, and neither spread nor stretch turns scores round."""
+    return bool(
+        all(np.isfinite(astuple(row)).all() for row in rows)
+        and (np.diff([row.n for row in rows], prepend=0) > 0).all()
+        and all(row.spread > 0 and row.stretch > 0 for row in rows)
+    )
+
+
+def from_file(path: Path, embedder_id: str) -> ReferenceTable:
+    """The table of this embedder. Raises ModelError where it is none, or another's."""
     try:
-        return from_json(path.read_text(encoding="utf-8"))
+        table = from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"the reference table {path} cannot be read: {error}") from error
+    if table.embedder_id != embedder_id:
+        raise ModelError(
+            f"the reference table {path} is of {table.embedder_id or 'no embedder it names'}, not "
+            f"of {embedder_id}: its scores would not fit. Install facecli again, or make it anew "
+            "with models/make/make_reference_table.py"
+        )
+    return table

@@ -39,8 +39,8 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "decision": str(decision.outcome),
         "subject": decision.subject,
         "score": rounded(score),
-        "threshold": rounded(point.threshold),
-        "margin": rounded(None if score is None else score - point.threshold),
+        "threshold": rounded(decision.threshold if best else point.threshold),
+        "margin": rounded(None if score is None else score - decision.threshold),
         "false_alarm": significant(decision.false_alarm),
         "reason": failure_line(failure) if failure else None,
         "candidates": [
@@ -86,7 +86,7 @@ def _decision_cells(d: Decision) -> list[str]:
         note = f"nearest: {best.subject}, below threshold" if best else "the gallery is empty"
     answer = d.subject if d.subject is not None else str(d.outcome).replace("_", " ")
     number = "" if d.probe.index is None else str(d.probe.index + 1)
-    scores = [f"{best.score:.3f}", f"{d.operating_point.threshold:.3f}"] if best else ["", ""]
+    scores = [f"{best.score:.3f}", f"{d.threshold:.3f}"] if best else ["", ""]
     path = "(stdin)" if d.probe.path == "-" else short_path(d.probe.path)
     return [path, number, answer, *scores, rate(d.false_alarm) if best else "", note]
 

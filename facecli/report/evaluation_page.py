@@ -107,7 +107,7 @@ def _threshold_by_n(whole: SearchResults, target: float) -> Iterator[Drawing]:
     table = whole.threshold_inputs.table()
     if table is None or whole.point is None:
         return
-    own = fitted(table, whole.point.fit)
+    own = fitted(table, whole.point.fit, whole.n)
     sizes = sorted({round(n) for n in np.geomspace(1, UP_TO_N, STEPS)})
     beyond = (n for n in sizes if own.extrapolates(own.tail(own.threshold(target, n))))
     yield plots.threshold_by_n(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import Target
+from facecli.metrics.crowd import FIRST, LAST
 from facecli.report.formats import (
     SCHEMA,
     counted,
@@ -20,7 +21,7 @@ from facecli.report.formats import (
 from facecli.report.intervals import interval_row
 
 if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
-    from facecli.common.types import FailureToAcquire, GalleryFit, OperatingPoint
+    from facecli.common.types import Crowd, FailureToAcquire, GalleryFit, OperatingPoint
     from facecli.metrics.verification import VerificationRates
     from facecli.threshold.from_pairs import Calibration
     from facecli.threshold.from_strangers import StrangerCalibration, StrangerSearch
@@ -40,6 +41,7 @@ def point_row(point: OperatingPoint) -> dict[str, Any]:
         "fmr": significant(point.fmr),
         "n": point.n,
         "fit": _fit_row(point.fit) if point.fit else None,
+        "crowd": _crowd_row(point.crowd) if point.crowd else None,
         "embedder": point.embedder_id,
         "made_from": point.made_from,
         "made_at": point.made_at or None,
@@ -70,15 +72,25 @@ def point_text(point: OperatingPoint) -> str:
         )
     if point.fit:
         lines.append(f"  this gallery {_fit_text(point.fit)}")
+    if point.crowd:
+        lines.append(
+            f"  each face    its own threshold is higher by {point.crowd.slope:.2f} of what its "
+            f"scores at ranks {FIRST} to {LAST}\n               exceed {point.crowd.likeness:.3f} "
+            "by on average: the more people it resembles, the more it must resemble one"
+        )
     lines += [f"  note         {note}" for note in point.notes]
     return "\n".join(lines)
+
+
+def _crowd_row(crowd: Crowd) -> dict[str, Any]:
+    return {"slope": rounded(crowd.slope), "likeness": rounded(crowd.likeness)}
 
 
 def _fit_row(fit: GalleryFit) -> dict[str, Any]:
     return {
         "n": fit.n,
-        "m": rounded(fit.mean),
-        "mu": rounded(fit.expected_mean),
+        "m": rounded(fit.median),
+        "mu": rounded(fit.expected_median),
         "r": rounded(fit.ratio),
         "shift": rounded(fit.shift),
         "scale": rounded(fit.scale),
@@ -91,8 +103,8 @@ def _fit_text(fit: GalleryFit) -> str:
     moved = f"{'raised' if fit.shift > 0 else 'lowered'} by {abs(fit.shift):.3f}"
     stretched = f", its margin scaled by {fit.scale:.2f}" if abs(fit.scale - 1) > 0.005 else ""
     return (
-        f"its own people reach {fit.mean:.3f} among each other on average, the reference set "
-        f"{fit.expected_mean:.3f}:\n               the threshold is {moved}{stretched} "
+        f"its own people reach {fit.median:.3f} among each other in the median, the reference set "
+        f"{fit.expected_median:.3f}:\n               the threshold is {moved}{stretched} "
         f"(spread {fit.ratio:.2f} of the reference set's; {counted(fit.references, 'reference')} "
         "searched)"
     )

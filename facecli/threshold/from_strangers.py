@@ -16,8 +16,9 @@ from facecli.common.enums import Basis, Reason, Target
 from facecli.common.errors import CalibrationError, UsageError
 from facecli.common.names import name_key
 from facecli.common.timestamp import now
-from facecli.common.types import FailureToAcquire, Float32, Interval, OperatingPoint, Photo
+from facecli.common.types import Crowd, FailureToAcquire, Float32, Interval, OperatingPoint, Photo
 from facecli.datasets.labels import SUFFIXES, labelled
+from facecli.metrics.crowd import crowd
 from facecli.metrics.identification import assured_threshold, conformal_threshold
 from facecli.metrics.intervals import clopper_pearson
 from facecli.metrics.rates import Scores
@@ -27,7 +28,7 @@ from facecli.storage.records import CalibrationRow, Subjects
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
 
-FEWEST_PEOPLE = 20  # for a shift: its standard error is then about 0.015 of cosine
+FEWEST_PEOPLE = 20  # for a shift: its standard error is then about 0.02 of cosine
 SURPRISING = 0.05  # the chance that any of all the strangers scores so high
 
 
@@ -49,7 +50,10 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class StrangerSearch:
-    """A stranger's search: the photo used, the subject that came first, and its score."""
+    """A stranger's search: the photo used, the subject that came first, and its score.
+
+    score: less the crowd's share (see `metrics.crowd`): what the threshold is held against.
+    """
 
     person: str
     path: str
@@ -132,7 +136,7 @@ def calibrate_strangers(
     assurance: None takes the conformal quantile: the next stranger is named with a chance of at
     most `rate`. A confidence in (0, 1) takes the bound that keeps the gallery's true FPIR there
     so surely. Where the people are too few for either, the table as the gallery's own people
-    have it is moved by the strangers' mean excess over its expected best score: an estimate.
+    have it is moved by the strangers' median excess over its median best score: an estimate.
     Raises CalibrationError for an empty gallery or where nothing supports a threshold below 1,
     UsageError for rates outside (0, 1).
     """
@@ -142,8 +146,9 @@ def calibrate_strangers(
     n = inputs.n
     if n == 0:
         raise CalibrationError("the gallery is empty, so no stranger can be named: enrol first")
-    scores = search_strangers(extractor, people, subjects, workers)
     base = replace(inputs, choice=None).fitted_table()
+    crowded = base.effect(n).crowd if base else None
+    scores = search_strangers(extractor, people, subjects, crowded, workers)
     suspects = likely_enrolled(scores.searches, base, n)
     table, basis, remarks = _table(scores, base, n, rate, assurance)
     _check_reachable(table.threshold(rate, n), rate, suspects)
@@ -157,9 +162,16 @@ def calibrate_strangers(
 
 
 def search_strangers(
-    extractor: Extractor, people: Sequence[Stranger], subjects: Subjects, workers: int | None = None
+    extractor: Extractor,
+    people: Sequence[Stranger],
+    subjects: Subjects,
+    crowded: Crowd | None = None,
+    workers: int | None = None,
 ) -> StrangerScores:
-    """Search for everybody with the first photo that gives a template, through the one path."""
+    """Search for everybody with the first photo that gives a template, through the one path.
+
+    crowded: what is taken off the scores of those who resemble many people.
+    """
     found: dict[int, Photo] = {}
     failures: list[FailureToAcquire] = []
     photos = turn = 0
@@ -179,10 +191,12 @@ def search_strangers(
     vectors = [found[i].faces[0].template.vector for i in searched]
     probes = np.stack(vectors) if vectors else np.empty((0, subjects.templates.shape[1]), "f4")
     comparisons = probes @ subjects.templates.T
-    first = comparisons.argmax(axis=1)
+    first, best = comparisons.argmax(axis=1), comparisons.max(axis=1)
+    if crowded is not None:
+        best = best - crowded.share(crowd(comparisons))
     searches = tuple(
-        StrangerSearch(people[i].name, found[i].path, subjects.names[f], float(row[f]))
-        for i, f, row in zip(searched, first, comparisons, strict=True)
+        StrangerSearch(people[i].name, found[i].path, subjects.names[f], float(score))
+        for i, f, score in zip(searched, first, best, strict=True)
     )
     return StrangerScores(searches, comparisons, len(people), photos, tuple(failures))
 
@@ -229,7 +243,7 @@ def _table(
         base = from_scores(scores.comparisons.ravel(), len(values), f"their {size:,} comparisons")
     shift = threshold - base.threshold(rate, n)
     made_from = f"{who}, {how}; {base.made_from}, shifted by {shift:+.4f}"
-    return base.shifted(shift, made_from), Basis.STRANGERS, ()
+    return _raised(base, shift, made_from), Basis.STRANGERS, ()
 
 
 def _estimate(
@@ -242,14 +256,20 @@ def _estimate(
         raise CalibrationError(
             f"{shortage} Even to shift the reference table it takes {FEWEST_PEOPLE} people"
         )
-    shift = float(np.mean(values)) - base.maximum(n)[0]
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    shift = float(np.median(values)) - base.median(n)
+    # The median's standard error, of normal values that of the mean times sqrt(pi / 2).
+    error = float(np.sqrt(np.pi / 2) * np.std(values, ddof=1) / np.sqrt(len(values)))
     made_from = f"{len(values):,} strangers; {base.made_from}, shifted by {shift:+.4f}"
     remark = (
         f"{shortage} Used instead, an estimate: the reference table, shifted by {shift:+.4f} "
-        f"(standard error {error:.3f}), the strangers' mean excess over what it expects"
+        f"(standard error {error:.3f}), the strangers' median excess over what it expects"
     )
-    return base.shifted(shift, made_from), remark
+    return _raised(base, shift, made_from), remark
+
+
+def _raised(base: ReferenceTable, by: float, made_from: str) -> ReferenceTable:
+    """The table with its scores moved, but not its crowds: they are in the scores already."""
+    return replace(base.mapped(0.0, by, 1.0), made_from=made_from)
 
 
 def _check_reachable(threshold: float, rate: float, suspects: Sequence[StrangerSearch]) -> None:

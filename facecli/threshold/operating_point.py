@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
+
+import numpy as np
 
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, GalleryError, ModelError, UsageError
 from facecli.common.timestamp import now
-from facecli.common.types import GalleryFit, OperatingPoint
-from facecli.metrics.gallery_fit import Observed, fit, fitted
-from facecli.metrics.reference_table import ReferenceTable, from_json
+from facecli.common.types import Crowd, GalleryFit, OperatingPoint
+from facecli.metrics.gallery_fit import Observed, estimate, fit, fitted, quantiles
+from facecli.metrics.reference_table import ReferenceTable, from_file, from_json
+from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.storage.interface import Reader, Storage
 from facecli.storage.records import CalibrationRow
 from facecli.storage.search import candidates
@@ -18,6 +23,9 @@ from facecli.storage.search import candidates
 DEFAULT_FPIR = 0.01
 DEFAULT_FMR = 1e-4  # for a comparison of two photos where no gallery says otherwise
 NOTABLE_SHIFT = 0.04  # cosine: what a gallery of photos like the reference set's stays below
+MANY_PEOPLE, SOME_PEOPLE = 100, 30  # that an estimate from them alone is good or fair from
+LOOKALIKES = 0.02  # of the people: by chance, at 1 %, half as many look like somebody else
+ROUNDING = 0.01  # of a person: scores are kept to 0.0005, and shares as well
 DAMAGED = "the stored calibration is damaged: calibrate again"
 NAN = float("nan")
 
@@ -28,7 +36,7 @@ class ThresholdInputs:
 
     n: enrolled subjects. built_in: the embedder's table, None where it ships none. own_scores: the
     gallery's own non-mated scores, None below two subjects. choice: the user's, None for the
-    default.
+    default. shape: another embedder's table, for one that ships none.
     """
 
     embedder_id: str
@@ -36,18 +44,34 @@ class ThresholdInputs:
     built_in: ReferenceTable | None
     own_scores: Observed | None = None
     choice: CalibrationRow | None = None
+    shape: ReferenceTable | None = None
 
     @classmethod
-    def of(cls, storage: Storage, built_in: ReferenceTable | None) -> ThresholdInputs:
+    def of(
+        cls,
+        storage: Storage,
+        built_in: ReferenceTable | None,
+        shape: ReferenceTable | None = None,
+    ) -> ThresholdInputs:
         """Those of a gallery as it is now."""
-        n, own = storage.reader.subject_count(), own_nonmated_scores(storage)
-        return cls(storage.reader.embedder_id, n, built_in, own, storage.reader.calibration())
+        reader, own = storage.reader, own_nonmated_scores(storage)
+        n, choice = reader.subject_count(), reader.calibration()
+        return cls(reader.embedder_id, n, built_in, own, choice, shape)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether there is no table but what the gallery's own people give."""
+        return self.built_in is None and (self.choice is None or not self.choice.scores)
 
     def table(self) -> ReferenceTable | None:
         """The non-mated scores that stand behind the choice: its own, else the embedder's.
 
+        Of an embedder without a table those of the gallery's own people, see
+        `gallery_fit.estimate`; None below two subjects.
         Raises CalibrationError when the stored ones are damaged.
         """
+        if self.estimated:
+            return estimate(self.shape, self.own_scores) if self.shape and self.own_scores else None
         if self.choice is None or not self.choice.scores:
             return self.built_in
         try:
@@ -60,7 +84,7 @@ class ThresholdInputs:
 
         None where neither can tell, and where strangers were searched for: their scores hold it.
         """
-        if self.choice is not None and self.choice.n is not None:
+        if self.estimated or (self.choice is not None and self.choice.n is not None):
             return None
         table = self.table()
         return fit(table, self.own_scores) if table is not None and self.own_scores else None
@@ -68,7 +92,18 @@ class ThresholdInputs:
     def fitted_table(self) -> ReferenceTable | None:
         """That table as the gallery's own people have it: what false alarms are told by."""
         table = self.table()
-        return None if table is None else fitted(table, self.gallery_fit())
+        return None if table is None else fitted(table, self.gallery_fit(), self.n)
+
+
+def built_in_table(spec: EmbedderSpec) -> ReferenceTable | None:
+    """The table that an embedder comes with; None where it ships none. Raises ModelError."""
+    return from_file(spec.table, spec.embedder_id) if spec.table else None
+
+
+def shape_table(spec: EmbedderSpec) -> ReferenceTable | None:
+    """For an embedder without a table the default's, whose shape serves; None for the others."""
+    default = None if spec.table else registry.find_embedder(registry.DEFAULT_EMBEDDER)
+    return built_in_table(default) if default else None
 
 
 def own_nonmated_scores(storage: Storage) -> Observed | None:
@@ -139,8 +174,9 @@ def at(
     """The threshold for the target rate among n subjects.
 
     FPIR: t0 = Q(1 - (1 - rate)^(1/n)), then t = mu + shift + (t0 - mu) * scale for the gallery (see
-    `gallery_fit`). FMR: t = Q(rate), whatever the gallery. Raises UsageError for a rate outside
-    (0, 1), CalibrationError where there are no scores behind it, or no cosine is high enough.
+    `gallery_fit`), for a face that resembles as many people as is usual (see `crowd`). FMR:
+    t = Q(rate), whatever the gallery. Raises UsageError for a rate outside (0, 1),
+    CalibrationError where there are no scores behind it, or no cosine is high enough.
     """
     if not 0 < rate < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
@@ -148,25 +184,24 @@ def at(
     if table is None:
         raise CalibrationError(
             f"the embedder {inputs.embedder_id.split(':')[0]} comes without a reference table, "
-            "so there is no default threshold: measure one with "
-            "`facecli threshold --calibrate pairs.csv`, or insist with `--set T`"
+            "and fewer than two people are enrolled to estimate one from: enrol more, measure "
+            "with `facecli threshold --calibrate pairs.csv`, or insist with `--set T`"
         )
-    own = inputs.gallery_fit() if target is Target.FPIR else None
-    scores = fitted(table, own)
-    threshold = scores.threshold(rate, n) if target is Target.FPIR else scores.score(rate)
+    by_search = target is Target.FPIR
+    own = inputs.gallery_fit() if by_search else None
+    scores = fitted(table, own, n) if by_search else table
+    threshold = scores.threshold(rate, n) if by_search else scores.score(rate)
+    if inputs.estimated and by_search:
+        threshold = _seen_among_own(inputs, rate) or threshold
     if not threshold < 1:
         raise CalibrationError(
             f"{target} {rate:g} would need a cosine of {threshold:.2f}, and none is above 1: "
-            + (
-                "some subjects enrolled under different names look like one person; "
-                "see `facecli gallery list`, then `facecli gallery merge` them"
-                if own and own.shift > NOTABLE_SHIFT
-                else "give a larger rate"
-            )
+            "give a larger rate"
         )
+    crowd = table.effect(n).crowd if by_search else None
     return OperatingPoint(
         threshold=threshold,
-        basis=basis,
+        basis=Basis.OWN_PEOPLE if inputs.estimated else basis,
         target=target,
         target_rate=rate,
         expected_fpir=_expected(inputs, threshold),
@@ -177,12 +212,27 @@ def at(
         made_from=table.made_from,
         made_at=made_at,
         fit=own,
+        crowd=crowd,
         notes=(
             *_thin_tail(table, scores.tail(threshold)),
+            *_estimate(inputs),
+            *_alike(inputs, threshold, crowd),
             *_differs(own),
             *_elsewhere(inputs, rate),
         ),
     )
+
+
+def _seen_among_own(inputs: ThresholdInputs, rate: float) -> float | None:
+    """What the enrolled, each a stranger to the others, reach at this rate; None: too few can say.
+
+    The conformal quantile: among n people the next one is above it with at most `rate`.
+    """
+    n, own = inputs.n, inputs.own_scores
+    level = (1 - rate) * (n + 1) / n
+    if own is None or inputs.shape is None or level >= 1 - 0.5 / n:
+        return None
+    return quantiles(own, estimate(inputs.shape, own).effect(n - 1).crowd, (level,))[0]
 
 
 def by_hand(inputs: ThresholdInputs, threshold: float, made_at: str = "") -> OperatingPoint:
@@ -238,9 +288,37 @@ def _elsewhere(inputs: ThresholdInputs, rate: float) -> tuple[str, ...]:
 
 
 def _differs(own: GalleryFit | None) -> tuple[str, ...]:
-    if own is None or (own.shift <= NOTABLE_SHIFT and own.scale <= 1):
+    """Where the gallery's people are more alike than the reference set's, and what it costs."""
+    if own is None or own.shift <= NOTABLE_SHIFT:
         return ()
     return (
-        "your photos differ from the reference set: strangers look more alike here; "
-        "calibrate with pairs of your own to be sure",
+        f"the people enrolled here look more alike than the reference set's, by {own.shift:.2f} of "
+        "cosine: the threshold is raised by as much, so that strangers like them get no name; "
+        "`facecli threshold --strangers DIR` measures it",
+    )
+
+
+def _alike(inputs: ThresholdInputs, threshold: float, crowd: Crowd | None) -> tuple[str, ...]:
+    """How many of the enrolled reach the threshold with somebody else's template."""
+    if inputs.own_scores is None:
+        return ()
+    best, alike, share = inputs.own_scores.columns()
+    reached = best - (crowd.share(alike) if crowd and not np.isnan(alike).any() else 0) >= threshold
+    count = math.ceil(float(share[reached].sum()) - ROUNDING)
+    if count <= inputs.n * LOOKALIKES:
+        return ()
+    return (
+        f"{count} of the people enrolled look like somebody else enrolled: one person under two "
+        "names, twins, or the same photo twice; `facecli gallery audit` names them",
+    )
+
+
+def _estimate(inputs: ThresholdInputs) -> tuple[str, ...]:
+    if not inputs.estimated:
+        return ()
+    within = "two" if inputs.n >= MANY_PEOPLE else "three" if inputs.n >= SOME_PEOPLE else "ten"
+    return (
+        f"estimated from the {inputs.n} people in this gallery, for the embedder comes without a "
+        f"reference table: the rate is typically met within a factor of {within}; calibrate with "
+        "photos of your own to be sure",
     )

@@ -2,20 +2,21 @@
 
     python models/make/make_reference_table.py PHOTOS OUT.json --model NAME [--corrections FILE.csv]
 
-Every photo of one person is compared with every photo of every other, weighted so that each
-pair of people counts once. Corrections: `kind,a,b,why` rows, `drop` a photo, `same-subject`.
+How is said in facecli/metrics/reference_population.py. Corrections:
+`kind,a,b,why` rows, `drop` a photo, `same-subject`.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from facecli.common.types import Photo
-from facecli.metrics import reference_table
+from facecli.metrics.reference_population import make_table
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
@@ -32,11 +33,14 @@ def main() -> None:
     dropped, renamed = read_corrections(args.corrections)
     spec = registry.find_embedder(args.model)
     vectors, subjects = templates(args.photos, spec, dropped, renamed)
-    table = make(vectors, subjects, args.name)
+    text = f"{len(np.unique(subjects))} subjects, {len(vectors)} photos of {args.name}"
+    table = make_table(vectors, subjects, text, spec.embedder_id)
     args.out.write_text(table.to_json() + "\n", encoding="utf-8")
     print(f"{table.subjects} subjects, {table.comparisons} comparisons, mean {table.mean():.4f}")
     for tail in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
         print(f"  Q({tail:g}) = {table.score(tail):.4f}")
+    for row in table.effects:
+        print("  " + "  ".join(f"{name} {value:.4g}" for name, value in asdict(row).items()))
 
 
 def read_corrections(path: Path | None) -> tuple[set[str], dict[str, str]]:
@@ -64,21 +68,6 @@ def templates(
             vectors.append(photo.faces[0].template.vector)
             names.append(renamed.get(path.parent.name, path.parent.name))
     return np.stack(vectors), np.array(names)
-
-
-def make(vectors: np.ndarray, subjects: np.ndarray, name: str) -> reference_table.ReferenceTable:
-    """The table of all comparisons between different subjects."""
-    _, codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)
-    share = 1 / counts[codes]
-    scores, mass = [], []
-    for i in range(len(vectors) - 1):
-        others = codes[i + 1 :] != codes[i]
-        scores.append((vectors[i + 1 :] @ vectors[i])[others])
-        mass.append((share[i + 1 :] * share[i])[others])
-    text = f"{len(counts)} subjects, {len(vectors)} photos of {name}"
-    return reference_table.from_scores(
-        np.concatenate(scores), len(counts), text, np.concatenate(mass)
-    )
 
 
 if __name__ == "__main__":

@@ -38,23 +38,24 @@ def test_nan_is_never_accepted() -> None:
 
 @pytest.mark.parametrize(("threshold", "subject"), [(0.5, "Grace Hopper"), (0.5000001, None)])
 def test_the_best_candidate_or_nobody(threshold: float, subject: str | None) -> None:
-    decision = decide(PROBE, BEST, point(threshold), 0.03)
+    decision = decide(PROBE, BEST, point(0.1), threshold, 0.03)
     assert decision.subject == subject
     assert decision.outcome is (Outcome.IDENTIFIED if subject else Outcome.UNKNOWN)
     assert decision.candidates == BEST  # shown, whatever their scores
-    assert decision.operating_point.threshold == threshold
+    assert decision.threshold == threshold, "the one of this face"
+    assert decision.operating_point.threshold == 0.1
     assert decision.false_alarm == 0.03
     assert decision.probe is PROBE
 
 
 def test_nobody_to_choose_from() -> None:
-    decision = decide(PROBE, (), point(-1))
+    decision = decide(PROBE, (), point(-1), -1)
     assert (decision.outcome, decision.subject, decision.candidates) == (Outcome.UNKNOWN, None, ())
     assert math.isnan(decision.false_alarm)
 
 
 def test_a_score_that_is_not_a_number_identifies_nobody() -> None:
-    decision = decide(PROBE, [Candidate(1, "Grace Hopper", 7, math.nan)], point(-1))
+    decision = decide(PROBE, [Candidate(1, "Grace Hopper", 7, math.nan)], point(-1), -1)
     assert (decision.outcome, decision.subject) == (Outcome.UNKNOWN, None)
 
 
@@ -63,7 +64,7 @@ def test_a_score_that_is_not_a_number_identifies_nobody() -> None:
 )
 def test_a_flaw_excuses_a_face_that_is_not_identified(threshold: float, outcome: Outcome) -> None:
     flaw = FailureToAcquire("a.jpg", Reason.DEGENERATE, "blurred")
-    decision = decide(PROBE, BEST, point(threshold), flaw=flaw)
+    decision = decide(PROBE, BEST, point(threshold), threshold, flaw=flaw)
     assert decision.outcome is outcome
     assert decision.failure is (None if outcome is Outcome.IDENTIFIED else flaw)
     assert decision.candidates == BEST

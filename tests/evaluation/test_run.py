@@ -99,7 +99,7 @@ def test_the_operating_point_is_the_gallery_s_default(
     result: Evaluation, extractor: Extractor
 ) -> None:
     assert extractor.spec.table is not None
-    table = reference_table.from_file(extractor.spec.table)
+    table = reference_table.from_file(extractor.spec.table, extractor.spec.embedder_id)
     point = result.identification[-1].point
     assert point is not None
     assert point.threshold == pytest.approx(table.threshold(TARGET, 1))

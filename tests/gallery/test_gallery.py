@@ -183,22 +183,26 @@ def test_a_gallery_of_look_alikes_raises_its_own_threshold(gallery: Gallery):
     point = gallery.operating_point()
     table = gallery.models.reference_table
     assert table is not None and point.fit is not None
-    assert point.fit.shift > 0.1
-    assert point.threshold > table.threshold(0.01, 24) + 0.1 > before
+    assert point.fit.shift > 0.07
+    assert any("look more alike than the reference set's" in note for note in point.notes)
+    assert point.threshold > table.threshold(0.01, 24) + 0.05 > before
     for seed in range(20):
         gallery.storage.remove(f"L{seed}")
     assert gallery.operating_point().threshold == pytest.approx(before)
 
 
-def test_one_person_under_two_names_is_told(gallery: Gallery, photos: Path):
+def test_one_person_under_two_names_is_told_and_spoils_nothing(gallery: Gallery, photos: Path):
     for name in VISITORS:
         gallery.storage.remove(name)
     gallery.enroll([LabelledPhoto(photos / "hopper.jpg", "The admiral")])
-    with pytest.raises(CalibrationError, match=r"look like one person.*gallery merge"):
-        answers(gallery, photos / "hopper.jpg")
-    gallery.storage.merge("The admiral", "Grace Hopper")
     (decision,) = answers(gallery, photos / "hopper.jpg")
-    assert decision.subject == "Grace Hopper"
+    assert decision.subject in {"Grace Hopper", "The admiral"}
+    (stranger,) = answers(gallery, photos / "collins.jpg")
+    assert stranger.outcome is Outcome.UNKNOWN
+    (note,) = gallery.operating_point().notes
+    assert note.startswith("2 of the people enrolled look like somebody else enrolled")
+    gallery.storage.merge("The admiral", "Grace Hopper")
+    assert gallery.operating_point().notes == ()
 
 
 def test_a_threshold_for_one_search_is_not_kept(gallery: Gallery, photos: Path):

@@ -17,9 +17,10 @@ from facecli.metrics import reference_table
 from facecli.metrics.reference_table import FEWEST_SCORES, ReferenceTable, from_json, from_scores
 from facecli.recognition.model_zoo import registry
 
-SHIPPED = registry.find_embedder(registry.DEFAULT_EMBEDDER).table
+SPEC = registry.find_embedder(registry.DEFAULT_EMBEDDER)
+SHIPPED = SPEC.table
 assert SHIPPED is not None
-TABLE = reference_table.from_file(SHIPPED)
+TABLE = reference_table.from_file(SHIPPED, SPEC.embedder_id)
 NORMAL = stats.norm(0.05, 0.1)
 
 
@@ -249,12 +250,12 @@ def test_what_is_no_table_is_refused(case: str, tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_text(HOSTILE[case], encoding="utf-8")
     with pytest.raises(ModelError):
-        reference_table.from_file(path)
+        reference_table.from_file(path, "")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
-        reference_table.from_file(tmp_path / "missing.json")
+        reference_table.from_file(tmp_path / "missing.json", "")
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match="cannot be read"):
-        reference_table.from_file(tmp_path / "binary.json")
+        reference_table.from_file(tmp_path / "binary.json", "")

@@ -118,11 +118,11 @@ def test_only_a_rejected_face_is_of_low_quality() -> None:
     flaw = FailureToAcquire("p", Reason.LOW_QUALITY, "blurred")
     probe = Probe("p", 0, face())
     for score, wanted in ((0.41, Outcome.IDENTIFIED), (0.39, Outcome.LOW_QUALITY)):
-        made = decide(probe, [Candidate(1, "Ada", 1, score)], POINT, 0.1, flaw)
+        made = decide(probe, [Candidate(1, "Ada", 1, score)], POINT, POINT.threshold, 0.1, flaw)
         assert made.outcome is wanted
         assert made.subject == ("Ada" if wanted is Outcome.IDENTIFIED else None)
         assert made.failure is (None if wanted is Outcome.IDENTIFIED else flaw)
-    assert decide(probe, [], POINT).outcome is Outcome.UNKNOWN
+    assert decide(probe, [], POINT, POINT.threshold).outcome is Outcome.UNKNOWN
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def decision(
     failure = FailureToAcquire("a", Reason.DEGENERATE) if outcome is Outcome.FAILED else None
     subject = name if outcome is Outcome.IDENTIFIED else None
     candidates = () if failure else ranked
-    return Decision(Probe("a", 0, face), outcome, candidates, POINT, subject, failure=failure)
+    return Decision(Probe("a", 0, face), outcome, candidates, POINT, 0.3, subject, failure=failure)
 
 
 def times(sheet: Image, drawn: Image) -> int:

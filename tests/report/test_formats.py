@@ -32,7 +32,7 @@ FIELDS = (
 
 def decision(path: str = "a.jpg", subject: str = "Ada", score: float = 0.7) -> Decision:
     ranked = [Candidate(1, subject, 7, score), Candidate(2, "Bob", 8, 0.1)]
-    return decide(Probe(path, 0, FACE), ranked, POINT, 1e-9)
+    return decide(Probe(path, 0, FACE), ranked, POINT, POINT.threshold, 1e-9)
 
 
 def failed(path: str = "b.jpg") -> Decision:

@@ -143,7 +143,7 @@ def test_the_page_s_thresholds_are_the_table_s() -> None:
                     for row in rows.groups())  # fmt: skip
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     assert spec.table
-    table = reference_table.from_file(spec.table)
+    table = reference_table.from_file(spec.table, spec.embedder_id)
     assert len(sizes) == len(shown) == 5
     assert shown == [round(table.threshold(0.01, int(n)), 3) for n in sizes]
 

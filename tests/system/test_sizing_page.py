@@ -21,7 +21,7 @@ def _row(title: str) -> list[float]:
 def test_the_page_s_thresholds_and_rates_are_the_table_s() -> None:
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     assert spec.table
-    table = reference_table.from_file(spec.table)
+    table = reference_table.from_file(spec.table, spec.embedder_id)
     sizes, shown = _row("subjects N"), _row("threshold for FPIR 1 %, cosine")
     thresholds = [table.threshold(0.01, int(n)) for n in sizes]
     assert shown == [round(threshold, 3) for threshold in thresholds]
@@ -34,7 +34,7 @@ def test_the_page_s_thresholds_and_rates_are_the_table_s() -> None:
 def test_the_page_says_where_extrapolation_begins() -> None:
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     assert spec.table
-    table = reference_table.from_file(spec.table)
+    table = reference_table.from_file(spec.table, spec.embedder_id)
     assert "from N = 4,000 on" in PAGE.read_text(encoding="utf-8")
     assert table.extrapolates(1 - 0.99 ** (1 / 4_100))
     assert not table.extrapolates(1 - 0.99 ** (1 / 3_900))

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.galleries import Command, blank, collins, hopper, unit_vector, variant, write_variants
+from support.observations import observed
 
 from facecli import Gallery, read_pairs
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, InputError, UsageError
 from facecli.datasets.labels import LabelledPhoto
-from facecli.metrics.gallery_fit import Observed
 from facecli.metrics.identification import conformal_threshold
 from facecli.metrics.rates import Scores
 from facecli.metrics.reference_table import ReferenceTable
@@ -143,7 +143,7 @@ def test_the_gallery_s_own_shift_is_not_added_to_what_the_strangers_showed(
 ) -> None:
     """Look-alikes among the enrolled raise the default; the strangers' threshold has it in it."""
     inputs = gallery._threshold_inputs()
-    alike = ThresholdInputs(inputs.embedder_id, N, table, Observed(N, 0.6, 0.05, N))
+    alike = ThresholdInputs(inputs.embedder_id, N, table, observed(table, N, 0.3))
     fitted = alike.fitted_table()
     assert fitted is not None
     moved, basis, _ = _table(searched(fitted, 200), fitted, N, 0.01, None)

@@ -6,6 +6,7 @@ who was enrolled is found at once.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
@@ -133,15 +134,15 @@ class MilvusReader:
 
     def observed(self) -> tuple[int, Observed | None]:
         """The templates' revision, and what was observed of them if that was at this revision."""
-        facts = self._client.facts()
-        revision, kept = int(facts.get("revision", 0)), facts.get("observed")
-        fits = kept is not None and kept[0] == revision
-        return revision, Observed(*kept[1:]) if kept is not None and fits else None
+        revision, last = int(self._client.facts().get("revision", 0)), self.last_observed()
+        return revision, last[1] if last is not None and last[0] == revision else None
 
     def last_observed(self) -> tuple[int, Observed] | None:
         """The revision at which the templates were last observed, and what was; None if never."""
         kept = self._client.facts().get("observed")
-        return None if kept is None else (int(kept[0]), Observed(*kept[1:]))
+        if kept is None or len(kept) != 3:  # an older facecli's: observed anew
+            return None
+        return int(kept[0]), Observed(int(kept[1]), base64.b64decode(kept[2]))
 
     def observe(self) -> Observed | None:
         """Each reference among the other subjects: of a sample with a fixed seed, where many.

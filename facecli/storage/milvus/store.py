@@ -6,6 +6,7 @@ so that a command that is killed leaves references that nobody lists, and nothin
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -192,8 +193,8 @@ class MilvusStore:
 
     def keep_observed(self, revision: int, observed: Observed) -> None:
         """Remember what was observed of the templates at this revision."""
-        kept = (revision, observed.n, observed.mean, observed.deviation, observed.references)
-        self._write(self.client.keep, "observed", kept)
+        scores = base64.b64encode(observed.scores).decode()
+        self._write(self.client.keep, "observed", (revision, observed.n, scores))
 
     def settle(self) -> None:
         """Nothing is derived here that could fall behind."""

@@ -16,7 +16,7 @@ from facecli.common.timestamp import now
 from facecli.storage.keys import Key
 
 APPLICATION_ID = 0x66616365  # "face"
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 PAGE_SIZE = 16384  # a 512-d row wastes half of a 4 KB page
 BUSY_SECONDS = 60.0
 _ANY_SIZE = 1 << 62

@@ -180,6 +180,19 @@ def m006_custody(db: Database) -> None:
         )
 
 
+@migrations()
+def m007_fit_scores(db: Database) -> None:
+    """What the threshold rule observed, score by score (`gallery_fit.Observed`); made anew."""
+    db.execute("DROP TABLE fit")
+    db.execute(
+        """CREATE TABLE fit (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            revision INTEGER NOT NULL,
+            n INTEGER NOT NULL,
+            scores BLOB NOT NULL)"""
+    )
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file up to this version; each step is one transaction, done or not at all."""
     migrations.apply(Database(connection, execute_plugins=False))

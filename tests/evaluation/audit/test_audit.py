@@ -34,7 +34,7 @@ MATED = 0.75  # cosine of two photos of one made-up person, about LFW's
 def table() -> ReferenceTable:
     spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
     assert spec.table is not None
-    return reference_table.from_file(spec.table)
+    return reference_table.from_file(spec.table, spec.embedder_id)
 
 
 class People:

@@ -1,0 +1,162 @@
+"""Does the promise hold for everybody? Galleries that are a mixture of groups, and doubles.
+
+    python -m benchmarks.accuracy.mixed ../shared/lfw-dev ../shared/populations --cache DIR
+
+The table is made from one half of LFW's people; enrolled and strangers come from the other half.
+Into their gallery of 200 go people of another group, a tenth or a half of it; strangers of both
+are searched for. Doubles are people enrolled again under another name, with another photo. Beside
+each figure stands the same rule without the crowd's share (see docs/choosing-a-threshold.md).
+Pairs of a group that are surely one person twice are left out: see `CUTS`. The ranks of the crowd
+were chosen on these very groups, with the default embedder; SFace had no part in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from benchmarks.accuracy import protocol
+from benchmarks.accuracy.rules import TARGET, Gallery, Rule, accepted
+from benchmarks.accuracy.tables import table_without
+from facecli.metrics.reference_table import ReferenceTable
+
+SIZE, DRAWS = 200, 8
+MODELS = {"mobilefacenet-arcface": "mobilefacenet", "sface": "sface"}
+# Above these scores nearly all pairs are one person twice: of adults, of children.
+CUTS = {"mobilefacenet": (0.65, 0.88), "sface": (0.55, 0.80)}
+FEWEST, BAR = 60, 0.55
+RACES = {"0": "White", "1": "Black", "2": "Asian", "3": "Indian"}
+DOUBLES = ((4, 1), (50, 2), (200, 6))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One gallery: strangers of both kinds and mated probes of LFW's people, searched for."""
+
+    gallery: Gallery
+    strangers: np.ndarray
+    others: np.ndarray
+    mated: np.ndarray
+    owners: np.ndarray
+
+    def rates(self, table: ReferenceTable) -> tuple[float, float, float]:
+        """FPIR of LFW's strangers and of the others, DIR of LFW's people; NaN without others."""
+        fpir, other = (self._named(table, who) for who in (self.strangers, self.others))
+        scores = self.mated @ self.gallery.templates.T
+        first = scores.argmax(axis=1) == self.owners
+        found = accepted(table, self.gallery, scores)[Rule.FACECLI] & first
+        return fpir, other, float(found.mean())
+
+    def _named(self, table: ReferenceTable, who: np.ndarray) -> float:
+        if not len(who):
+            return float("nan")
+        scores = who @ self.gallery.templates.T
+        return float(accepted(table, self.gallery, scores)[Rule.FACECLI].mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("populations", type=Path)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--cache", type=Path, help="a folder for templates")
+    args = parser.parse_args()
+    for model in args.models:
+        people = protocol.load(args.root, model, args.cache)
+        groups = dict(_groups(args.populations, MODELS[model]))
+        order = np.random.default_rng(1).permutation(int(people.subjects.max()) + 1)
+        half = order[len(order) // 2 :]
+        table = table_without(people, half)
+        print(f"\n{model}, N = {SIZE}, target FPIR {TARGET:.0%}: with, and without, the crowd")
+        head = ("others in the gallery", "FPIR of others", "FPIR of LFW's", "DIR of LFW's")
+        print(tabulate(_rows(people, half, table, groups), head, disable_numparse=True))
+
+
+def _rows(
+    people: protocol.People, half: np.ndarray, table: ReferenceTable, groups: dict[str, np.ndarray]
+) -> Iterator[tuple[str, ...]]:
+    none = np.empty((0, people.vectors.shape[1]), np.float32)
+    yield _row("none", table, [_trial(people, half, none, 0, 0, SIZE, s) for s in range(DRAWS)])
+    for share in (0.1, 0.5):
+        for name, vectors in groups.items():
+            if len(vectors) - share * SIZE < FEWEST / 2:
+                continue
+            count = round(SIZE * share)
+            trials = [_trial(people, half, vectors, count, 0, SIZE, s) for s in range(DRAWS)]
+            yield _row(f"{share:.0%} {name}", table, trials)
+    for size, doubles in DOUBLES:
+        trials = [_trial(people, half, none, 0, doubles, size, s) for s in range(5 * DRAWS)]
+        yield _row(f"{doubles} of {size} twice", table, trials)
+
+
+def _row(name: str, table: ReferenceTable, trials: list[Trial]) -> tuple[str, ...]:
+    plain = replace(table, effects=())
+    ours, without = (np.mean([t.rates(rule) for t in trials], axis=0) for rule in (table, plain))
+    cells = [f"{ours[i]:6.2%} ({without[i]:.2%})" for i in (1, 0, 2)]
+    return name, *(cell if "nan" not in cell else "" for cell in cells)
+
+
+def _trial(
+    people: protocol.People,
+    half: np.ndarray,
+    others: np.ndarray,
+    count: int,
+    doubles: int,
+    size: int,
+    seed: int,
+) -> Trial:
+    """size people, `count` of them of the others; `doubles` of LFW's again besides."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(np.intersect1d(half, people.with_at_least(2)))[: size - count]
+    others = rng.permutation(others)
+    rows = [rng.permutation(people.rows(subject)) for subject in chosen]
+    first = people.vectors[[own[0] for own in rows]]
+    again = people.vectors[[own[1] for own in rows[:doubles]]]
+    strangers = people.photo(np.intersect1d(half, people.single()), 0)
+    return Trial(
+        Gallery.of(np.concatenate([first, others[:count], again])[:, None]),
+        strangers,
+        others[count:],
+        people.vectors[[own[-1] for own in rows[doubles:]]],
+        np.arange(doubles, len(rows)),
+    )
+
+
+def _groups(folder: Path, model: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Each group's templates, a person each."""
+    adults, children = CUTS[model]
+    utk = np.load(folder / f"utk.{model}.npz")
+    facts = [name.split("_") for name in utk["group"]]
+    ages = np.array([int(parts[0]) if len(parts) == 3 else -1 for parts in facts])
+    races = np.array([parts[-1] for parts in facts])
+    grown = (ages >= 18) & (ages < 60)
+    for code, name in RACES.items():
+        yield from _group(f"{name}, UTKFace", utk, grown & (races == code), adults)
+    yield from _group("over 60 years, UTKFace", utk, ages >= 60, adults)
+    yield from _group("children of 4 to 12, UTKFace", utk, (ages >= 4) & (ages <= 12), children)
+    yield from _group("toddlers, UTKFace", utk, (ages >= 0) & (ages <= 3), children)
+    meb = np.load(folder / f"meb.{model}.npz")
+    origins = np.array([name.split("_")[1] for name in meb["group"]])
+    for origin in np.unique(origins):
+        yield from _group(f"{origin}, MEBeauty", meb, origins == origin, adults)
+
+
+def _group(
+    name: str, data: np.lib.npyio.NpzFile, chosen: np.ndarray, cut: float
+) -> Iterator[tuple[str, np.ndarray]]:
+    vectors = data["vectors"][chosen & (data["quality"] >= BAR)]
+    kept: list[int] = []
+    for i, vector in enumerate(vectors):
+        if not kept or float((vectors[kept] @ vector).max()) <= cut:
+            kept.append(i)
+    if len(kept) >= FEWEST:
+        yield name, vectors[kept]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What a reference population says of strangers: a table of their scores, made from templates.
+
+Every photo of one person is compared with every photo of every other, weighted so that each pair
+of people counts once. Then galleries of many sizes are drawn from the people, and the others are
+searched there: what resembling many people does to a best score (`crowd.CrowdEffect`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecli.common.types import Float32
+from facecli.metrics.crowd import FIRST, CrowdEffect, crowd
+from facecli.metrics.reference_table import ReferenceTable, from_scores
+
+SIZES = (2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 800, 1100)
+SEARCHES, FEWEST_DRAWS = 60_000, 25  # 600 searches behind each 99 % quantile
+
+
+def make_table(
+    vectors: Float32,
+    subjects: NDArray[np.int64],
+    made_from: str,
+    embedder_id: str = "",
+    sizes: Sequence[int] = SIZES,
+    searches: int = SEARCHES,
+) -> ReferenceTable:
+    """The table of all comparisons between different people, and the effects of crowds.
+
+    vectors: (n, d) float32 templates, one a photo. subjects: (n,) whose. sizes: of the galleries
+    that are drawn, as far as they leave half of the people to search for; searches: in those of
+    each size. Always the same for the same templates.
+    """
+    _, codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    share = 1 / counts[codes]
+    scores, mass = [], []
+    for i in range(len(vectors) - 1):
+        others = codes[i + 1 :] != codes[i]
+        scores.append((vectors[i + 1 :] @ vectors[i])[others])
+        mass.append((share[i + 1 :] * share[i])[others])
+    table = from_scores(np.concatenate(scores), len(counts), made_from, np.concatenate(mass))
+    photos = [np.flatnonzero(codes == code) for code in range(len(counts))]
+    rng = np.random.default_rng(0)
+    fitting = [n for n in sizes if n <= len(photos) // 2]
+    effects = tuple(_effect(vectors, photos, table, n, searches, rng) for n in fitting)
+    return replace(table, effects=effects, embedder_id=embedder_id)
+
+
+def _effect(
+    vectors: Float32,
+    photos: Sequence[NDArray[np.intp]],
+    table: ReferenceTable,
+    n: int,
+    searches: int,
+    rng: np.random.Generator,
+) -> CrowdEffect:
+    """Galleries of n people drawn with one photo each, and all others searched there."""
+    best, alike = [], []
+    for _ in range(max(FEWEST_DRAWS, searches // len(photos))):
+        people = vectors[[rng.choice(own) for own in photos]][rng.permutation(len(photos))]
+        scores = people[n:] @ people[:n].T
+        best.append(scores.max(axis=1))
+        alike.append(crowd(scores))
+    y, a = np.concatenate(best).astype(np.float64), np.concatenate(alike)
+    slope, likeness = 0.0, float(a.mean()) if n >= FIRST else 0.0
+    if n > FIRST:
+        slope = float(np.cov(y, a)[0, 1] / a.var())
+        y = y - slope * (a - likeness)
+    low, middle, high, top = np.quantile(y, [0.1, 0.5, 0.9, 0.99])
+    return CrowdEffect(
+        n=n,
+        slope=round(slope, 4),
+        likeness=round(likeness, 5),
+        centre=round(float(middle) - table.median(n), 5),
+        spread=round(float(high - low) / table.spread(n, 0.1, 0.9), 4),
+        stretch=round(float(top - middle) / (table.threshold(0.01, n) - table.median(n)), 4),
+    )

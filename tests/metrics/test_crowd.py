@@ -1,0 +1,96 @@
+"""How many people a face resembles: against plain Python, and the table's say in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facecli.common.errors import ModelError
+from facecli.metrics import reference_table
+from facecli.metrics.crowd import FIRST, LAST, NO_EFFECT, CrowdEffect, crowd
+from facecli.metrics.reference_table import ReferenceTable, from_json
+from facecli.recognition.model_zoo import registry
+
+SPEC = registry.find_embedder(registry.DEFAULT_EMBEDDER)
+assert SPEC.table is not None
+TABLE = reference_table.from_file(SPEC.table, SPEC.embedder_id)
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_the_crowd_is_the_mean_of_its_ranks(n: int, seed: int) -> None:
+    scores = np.random.default_rng(seed).uniform(-1, 1, (5, n)).astype(np.float32)
+    found = crowd(scores)
+    for row, value in zip(scores, found, strict=True):
+        ranks = sorted(map(float, row), reverse=True)[FIRST - 1 : LAST]
+        if ranks:
+            assert value == pytest.approx(sum(ranks) / len(ranks), abs=1e-6)
+        else:
+            assert np.isnan(value)
+
+
+def test_the_best_two_scores_are_not_the_crowd() -> None:
+    """Nor is a second name of the same person."""
+    scores = np.linspace(0.4, 0.1, 20, dtype=np.float32)[None]
+    higher = scores.copy()
+    higher[0, :2] = 0.99
+    assert crowd(higher)[0] == crowd(scores)[0]
+
+
+def test_between_the_rows_the_effect_is_between_them() -> None:
+    low, high = (next(row for row in TABLE.effects if row.n == n) for n in (50, 75))
+    assert TABLE.effect(50) == low
+    middle = TABLE.effect(60)
+    assert low.slope < middle.slope < high.slope
+    assert low.likeness < middle.likeness < high.likeness
+    assert TABLE.effect(1) == NO_EFFECT and NO_EFFECT.crowd is None
+    assert TABLE.effect(3).crowd is None, "three people are no crowd"
+
+
+def test_beyond_the_rows_the_likeness_goes_on() -> None:
+    last = TABLE.effects[-1]
+    far = TABLE.effect(100_000)
+    assert (far.slope, far.stretch) == (last.slope, last.stretch)
+    assert far.likeness > last.likeness + 0.1
+    assert TABLE.effect(last.n + 1).likeness == pytest.approx(last.likeness, abs=1e-3)
+
+
+def test_a_shifted_population_has_shifted_crowds_and_moved_scores_have_not() -> None:
+    shifted, mapped = TABLE.shifted(0.05, "x"), TABLE.mapped(0.0, 0.05, 1.0)
+    assert shifted.effect(50).likeness == pytest.approx(TABLE.effect(50).likeness + 0.05)
+    assert mapped.effect(50).likeness == TABLE.effect(50).likeness
+    assert (mapped.effect(50).centre, mapped.effect(50).stretch) == (0.0, 1.0)
+
+
+def test_effects_are_kept_in_the_file() -> None:
+    assert from_json(TABLE.to_json()) == TABLE
+    assert TABLE.embedder_id == SPEC.embedder_id
+    assert [row.n for row in TABLE.effects[:3]] == [2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (CrowdEffect(5, float("nan"), 0, 0, 1, 1),),
+        (CrowdEffect(5, 1, 0, 0, 0, 1),),
+        (CrowdEffect(5, 1, 0, 0, 1, -1),),
+        (CrowdEffect(5, 1, 0, 0, 1, 1), CrowdEffect(5, 1, 0, 0, 1, 1)),
+        (CrowdEffect(0, 1, 0, 0, 1, 1),),
+    ],
+)
+def test_effects_that_cannot_be_are_refused(rows: tuple[CrowdEffect, ...]) -> None:
+    with pytest.raises(ModelError, match="not a reference table"):
+        from_json(replace(TABLE, effects=rows).to_json())
+
+
+@pytest.mark.parametrize("name", ["", "another:0:p1"])
+def test_a_table_of_another_embedder_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(replace(TABLE, embedder_id=name).to_json(), encoding="utf-8")
+    assert isinstance(reference_table.from_file(path, name), ReferenceTable)
+    with pytest.raises(ModelError, match="its scores would not fit"):
+        reference_table.from_file(path, SPEC.embedder_id)
