@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.paths import Output
 from facecli.common.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ PORTRAITS = {
 
 def demo(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Where to leave photos and pictures.")
+        Path,
+        typer.Argument(metavar="[FOLDER]", help="Where to leave photos and pictures."),
+        Output(folder=True),
     ] = Path("facecli-demo"),
 ) -> None:
     """The whole job on two real portraits: enrol one, know her again, call the other unknown.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facecli.cli.options import DryRunOption, GalleryOption, JsonOption, KeyOption, done, key
+from facecli.cli.paths import Input, Output
 from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ _NEEDED = "give the key with --key-file FILE; `facecli gallery key FILE` makes o
 
 def make_key(
     where: Annotated[
-        str, typer.Argument(metavar="FILE", help="A new file, 0600; or `keyring`, `keyring:NAME`.")
+        str,
+        typer.Argument(metavar="FILE", help="A new file, 0600; or `keyring`, `keyring:NAME`."),
+        Output(new=True),
     ],
 ) -> None:
     """Make a key, 256 random bits, in a file or in the system's keyring. It is never shown.
@@ -38,6 +41,7 @@ def encrypt(
     old_key_file: Annotated[
         str | None,
         typer.Option("--old-key-file", metavar="FILE", help="It is encrypted: change this key."),
+        Input.KEY,
     ] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,

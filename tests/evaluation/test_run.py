@@ -29,7 +29,8 @@ from facecli.evaluation.run import Evaluation
 from facecli.metrics import reference_table, verification
 from facecli.recognition.pipeline import Extractor
 from facecli.report.evaluation import evaluation_row, evaluation_text
-from facecli.report.evaluation_page import drawings, page, write_plots
+from facecli.report.evaluation_page import page
+from facecli.report.evaluation_plots import drawings, write_plots
 from facecli.storage.records import mean_template
 
 REFERENCES, PROBES, STRANGERS = 2, 4, 5
