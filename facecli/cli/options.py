@@ -215,12 +215,15 @@ def print_report(row: object, text: str, as_json: bool) -> None:
 
 
 def print_beside(stdout: str, row: object, text: str, as_json: bool) -> None:
-    """A report where stdout is taken by an output: for people, on stderr. Empty: on stdout."""
+    """An output that goes to stdout, and the report of it to stderr, for people.
+
+    stdout: empty where no output goes there; then the report does.
+    """
     if not stdout:
         print_report(row, text, as_json)
         return
-    typer.echo(text, err=True)
     typer.echo(stdout)
+    typer.echo(text, err=True)
 
 
 def note(text: str, quiet: bool = False) -> None:

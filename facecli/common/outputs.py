@@ -32,14 +32,15 @@ def unless_text(path: Path) -> str:
     """Of a page, a receipt or an export. Raises OSError where the file cannot be read."""
     head = _head(path)
     if head.startswith(b"SQLite format 3\0"):
-        return "a gallery, or another database"
+        return "a gallery or another database"
     if re.fullmatch(rb"\s*[0-9a-fA-F]{64}\s*", head):
         return "a key"
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # a letter may be cut at the end
+        # a letter may be cut at the end of what was read
+        codecs.getincrementaldecoder("utf-8")().decode(head, len(head) < _HEAD)
     except UnicodeDecodeError:
-        return "not text, as this would be"
-    return "not text, as this would be" if b"\0" in head else ""
+        return "no text, as this would be"
+    return "no text, as this would be" if b"\0" in head else ""
 
 
 def unless_plot(path: Path) -> str:
@@ -84,7 +85,7 @@ def judge(
     except OSError as error:
         raise _unwritable(path, error) from error
     if what:
-        raise UsageError(f"{path} is there, {what}, and is not replaced: {_ANOTHER}")
+        raise UsageError(f"{path} is {what}, and is not replaced: {_ANOTHER}")
     if not force:
         cure = _ANOTHER if force is None else f"{_ANOTHER}, or replace it with --force"
         raise UsageError(f"{path} is there already: {cure}")
