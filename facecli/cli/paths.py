@@ -70,11 +70,20 @@ def given(command: Callable[..., object], values: Mapping[str, Any]) -> Iterator
         facts = getattr(parameter.annotation, "__metadata__", ())
         role = next((fact for fact in facts if isinstance(fact, Input | Output)), None)
         value = values.get(name)
-        if role is None or value is None:
+        if role is None or value is None or _is_keyring(value):
             continue
         option = next((_option(fact) for fact in facts if _option(fact)), "")
         for path in value if isinstance(value, list) else [value]:
             yield Given(role, option, Path(path))
+
+
+def _is_keyring(value: object) -> bool:
+    """Whether a key's place is no file."""
+    if not isinstance(value, str):
+        return False
+    from facecli.storage.keys import KEYRING
+
+    return value.partition(":")[0] == KEYRING
 
 
 def _option(fact: object) -> str:

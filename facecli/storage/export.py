@@ -35,8 +35,11 @@ def export(reader: Reader, path: Path, *, force: bool = False) -> int:
         outputs.draft(path, force=force) as draft,
         draft.open("w", encoding="utf-8", newline="\n") as out,
     ):
-        written = sum(out.write(f"{line}\n") > 0 for line in exported(reader))
-    return written - 1
+        count = -1  # the header is no reference
+        for line in exported(reader):
+            out.write(f"{line}\n")
+            count += 1
+    return count
 
 
 def exported(reader: Reader) -> Iterator[str]:
