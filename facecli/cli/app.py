@@ -6,18 +6,20 @@ import gc
 import os
 import sys
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from contextlib import suppress
+from typing import Annotated, ClassVar, TextIO
 
 import typer
 
 from facecli.cli.groups import UNASKED, LazyGroup, help_without_command
 from facecli.cli.options import INTERRUPTED, fail
-from facecli.common.errors import FacecliError, UsageError
+from facecli.common.errors import FacecliError, OutputError, UsageError
 from facecli.common.version import __version__
 
 EPILOG = (
     "Exit codes: 0 answered ('unknown' included), 1 only with --check, 2 usage, 3 input, "
-    "4 gallery, 5 model, 6 calibration, 130 interrupted, 141 broken pipe."
+    "4 gallery, 5 model, 6 calibration, 74 output cannot be written, 130 interrupted, "
+    "141 broken pipe."
 )
 PIPE_CLOSED = 141  # what shells say of a program that SIGPIPE ended: 128 + 13
 
@@ -104,11 +106,26 @@ def _code() -> int:
     except typer.Abort:  # Ctrl-C or the end of stdin where a question was asked
         typer.echo(err=True)  # the line of the question ends
         return INTERRUPTED
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Streams have no file name. What could not be written is not tried again at the end.
+        _forget(sys.stdout)
+        fail(f"stdout cannot be written: {error.strerror}")
+        return OutputError.exit_code
     except SystemExit as end:
         # Typer ends with 1, which means something else here, when the reader of a pipe has gone.
         if isinstance(end.__context__, BrokenPipeError):
             return PIPE_CLOSED
         raise
+
+
+def _forget(stream: TextIO) -> None:
+    """What it still holds goes nowhere."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _usage(error: typer.TyperException) -> str:

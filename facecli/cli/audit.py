@@ -8,16 +8,19 @@ from typing import Annotated
 import typer
 
 from facecli.cli.options import (
+    ForceOption,
     GalleryOption,
     JsonOption,
     KeyOption,
     ModelOption,
     at_most_one,
+    goes_with,
     note,
     open_gallery,
-    print_report,
+    print_beside,
 )
-from facecli.common.errors import InputError
+from facecli.cli.paths import Output
+from facecli.common.outputs import STDOUT
 
 
 def audit(
@@ -26,7 +29,10 @@ def audit(
     ] = 60,
     page: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="Write an HTML page with the faces."),
+        typer.Option(
+            "--report", metavar="FILE", help="Write an HTML page with the faces; - is stdout."
+        ),
+        Output(stdout=True),
     ] = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Print commands that would mend it; runs none.")
@@ -34,27 +40,29 @@ def audit(
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
     model: ModelOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """What is probably wrong: wrong labels, two names of one person, poor photos.
 
     The most certain first. Nothing is changed.
     """
-    from facecli.report.audit import audit_page, audit_row, audit_text, proposals
+    from facecli.report.audit import audit_row, audit_text, proposals
 
-    at_most_one({"--fix": fix, "--json": as_json})
+    at_most_one({"--fix": fix, "--json": as_json, "--report -": page == STDOUT})
+    goes_with("--force", force, {"--report FILE": page})
+    if page is not None:
+        # Here, so that a missing extra shows before the work is done.
+        from facecli.report.audit_page import audit_page
+        from facecli.report.html import save
     with open_gallery(gallery, key_file, model) as opened:
         found = opened.audit()
-    if page is not None:
-        from facecli.report.html import save
-
-        html = audit_page(found, top)
-        try:
-            save(html, page)
-        except OSError as error:
-            raise InputError(f"{page} cannot be written: {error.strerror}") from error
+    html = "" if page is None else audit_page(found, top)
+    if page is not None and page != STDOUT:
+        save(html, page, force=force)
         note(f"wrote {page}; it holds photos of people")
     if fix:
         typer.echo(proposals(found, top, gallery))
     else:
-        print_report(audit_row(found, top), audit_text(found, top), as_json)
+        beside = html if page == STDOUT else ""
+        print_beside(beside, audit_row(found, top), audit_text(found, top), as_json)

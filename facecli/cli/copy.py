@@ -16,15 +16,19 @@ from facecli.cli.options import (
     open_storage,
     print_report,
 )
+from facecli.cli.paths import Input
 
 
 def copy(
-    source: Annotated[Path, typer.Argument(metavar="FROM", help="A gallery.")],
-    target: Annotated[Path, typer.Argument(metavar="TO", help="A new one, or begun before.")],
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="A gallery."), Input.GALLERY],
+    target: Annotated[
+        Path, typer.Argument(metavar="TO", help="A new one, or begun before."), Input.GALLERY
+    ],
     key_file: KeyOption = None,
     to_key_file: Annotated[
         str | None,
         typer.Option("--to-key-file", metavar="FILE", help="The key of TO, where it has one."),
+        Input.KEY,
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

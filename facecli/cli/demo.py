@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.paths import Output
+from facecli.common import atomic
 from facecli.common.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +28,9 @@ PORTRAITS = {
 
 def demo(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Where to leave photos and pictures.")
+        Path,
+        typer.Argument(metavar="[FOLDER]", help="Where to leave photos and pictures."),
+        Output(folder=True),
     ] = Path("facecli-demo"),
 ) -> None:
     """The whole job on two real portraits: enrol one, know her again, call the other unknown.
@@ -103,12 +110,17 @@ def prepare(folder: Path) -> DemoPhotos:
     photos = DemoPhotos.below(folder)
     hopper, collins = portrait("Grace Hopper"), portrait("Eileen Collins")
     try:
-        _clear(folder, photos)
         home = photos.known / "Grace Hopper"
+        wanted = {
+            home / "portrait.jpg": hopper.read_bytes(),
+            photos.stranger: collins.read_bytes(),
+            photos.again: altered(_decoded(hopper)),
+        }
+        _clear(folder, photos, wanted)
         home.mkdir(parents=True, exist_ok=True)
-        (home / "portrait.jpg").write_bytes(hopper.read_bytes())
-        photos.stranger.write_bytes(collins.read_bytes())
-        photos.again.write_bytes(altered(_decoded(hopper)))
+        for path, content in wanted.items():
+            if not path.exists():
+                atomic.write(path, content)
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be used: {error.strerror}; name another folder"
@@ -116,16 +128,35 @@ def prepare(folder: Path) -> DemoPhotos:
     return photos
 
 
-def _clear(folder: Path, photos: DemoPhotos) -> None:
-    """Take away the gallery and pictures of an earlier demo, file by file; refuse anything else."""
+def _clear(folder: Path, photos: DemoPhotos, wanted: Mapping[Path, bytes]) -> None:
+    """Take away the gallery and pictures of an earlier demo, file by file; refuse anything else.
+
+    wanted: what the demo's photos hold.
+    """
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (photos.again.is_file() and photos.stranger.is_file()):
         raise UsageError(f"{folder} is not empty: name another folder, or remove it")
+    for path, content in wanted.items():
+        if os.path.lexists(path) and (path.is_symlink() or path.read_bytes() != content):
+            raise UsageError(f"{path} is not the demo's: name another folder, or remove it")
+    if os.path.lexists(photos.gallery) and not _is_the_demos(photos.gallery):
+        raise UsageError(f"{photos.gallery} holds more than the demo's: name another folder")
     for end in ("", "-wal", "-shm"):
         photos.gallery.with_name(photos.gallery.name + end).unlink(missing_ok=True)
     for probe in (photos.again, photos.stranger):
         (photos.pictures / f"{probe.stem}.jpg").unlink(missing_ok=True)
+
+
+def _is_the_demos(gallery: Path) -> bool:
+    """Whether Grace Hopper is in there, once, and nobody else: no work is lost with it."""
+    from facecli.storage import opening
+
+    if gallery.is_symlink():
+        return False
+    with closing(opening.open_storage(gallery)) as storage:
+        people = storage.reader.subjects()
+        return [(row.name, row.references) for row in people] == [("Grace Hopper", 1)]
 
 
 def _decoded(path: Path) -> Image:

@@ -14,6 +14,7 @@ from facecli.cli.options import (
     given_key,
     print_change,
 )
+from facecli.cli.paths import Input, Output
 from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 def make_key(
     where: Annotated[
-        str, typer.Argument(metavar="FILE", help="A new file, 0600; or `keyring`, `keyring:NAME`.")
+        str,
+        typer.Argument(metavar="FILE", help="A new file, 0600; or `keyring`, `keyring:NAME`."),
+        Output(new=True),
     ],
 ) -> None:
     """Make a key, 256 random bits, in a file or in the system's keyring. It is never shown.
@@ -43,6 +46,7 @@ def encrypt(
     old_key_file: Annotated[
         str | None,
         typer.Option("--old-key-file", metavar="FILE", help="It is encrypted: change this key."),
+        Input.KEY,
     ] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,

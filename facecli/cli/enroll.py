@@ -25,6 +25,7 @@ from facecli.cli.options import (
     quality_bar,
     resumable,
 )
+from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device, FacesRule
 from facecli.common.errors import InputError
 
@@ -35,6 +36,7 @@ PhotosArgument = Annotated[
         help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), a CSV of path,subject, "
         "or with --subject any photos of one person.",
     ),
+    Input.PHOTOS,
 ]
 SubjectOption = Annotated[
     str | None, typer.Option("--subject", "-s", metavar="NAME", help="All photos show NAME.")

@@ -10,16 +10,20 @@ import typer
 from facecli.cli.options import (
     DetectorOption,
     DeviceOption,
+    ForceOption,
     JsonOption,
     ModelOption,
     QuietOption,
     WorkersOption,
+    at_most_one,
+    goes_with,
     note,
-    print_report,
+    print_beside,
     progress,
 )
+from facecli.cli.paths import Input, Output
 from facecli.common.enums import DetectorName, Device
-from facecli.common.errors import InputError
+from facecli.common.outputs import STDOUT
 
 
 def evaluate(
@@ -30,6 +34,7 @@ def evaluate(
             help="A folder with gallery/, mated/ and strangers/; or a folder per person, split by "
             "chance; or a table of pairs (1:1 only).",
         ),
+        Input.PHOTOS,
     ],
     target_fpir: Annotated[
         float,
@@ -42,11 +47,15 @@ def evaluate(
     seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn by chance.")] = 0,
     page: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="Write a self-contained HTML page."),
+        typer.Option(
+            "--report", metavar="FILE", help="Write a self-contained HTML page; - is stdout."
+        ),
+        Output(stdout=True),
     ] = None,
     plots: Annotated[
         Path | None,
         typer.Option("--plots", metavar="DIR", help="Write each plot as PNG and SVG."),
+        Output(folder=True),
     ] = None,
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails/--no-thumbnails", help="Faces in the page.")
@@ -55,6 +64,7 @@ def evaluate(
     device: DeviceOption = Device.AUTO,
     detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -68,9 +78,15 @@ def evaluate(
     from facecli.recognition.pipeline import Extractor
     from facecli.report.evaluation import evaluation_row, evaluation_text
 
-    if page is not None or plots is not None:
-        # Here, so that a missing extra shows before the work is done.
-        import facecli.report.evaluation_page as evaluation_page
+    at_most_one({"--json": as_json, "--report -": page == STDOUT})
+    goes_with("--force", force, {"--report FILE": page, "--plots DIR": plots})
+    # Here, so that a missing extra, and what is there, show before the work is done.
+    if plots is not None:
+        from facecli.report import evaluation_plots
+
+        evaluation_plots.judge(plots, force)
+    if page is not None:
+        from facecli.report import evaluation_page
         from facecli.report.html import save
     plan = read_plan(path, references, seed)
     extractor = Extractor.load(registry.find_embedder(model), device, detector)
@@ -80,13 +96,12 @@ def evaluate(
         )
     for problem in (*plan.problems, *result.remarks):
         note(problem, quiet)
-    print_report(evaluation_row(result), evaluation_text(result), as_json)
-    try:
-        if plots is not None:
-            written = list(evaluation_page.write_plots(result, plots))
-            note(f"wrote {len(written)} files to {plots}", quiet)
-        if page is not None:
-            save(evaluation_page.page(result, thumbnails), page)
-            note(f"wrote {page}", quiet)
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    html = "" if page is None else evaluation_page.page(result, thumbnails)
+    beside = html if page == STDOUT else ""
+    print_beside(beside, evaluation_row(result), evaluation_text(result), as_json)
+    if plots is not None:
+        written = list(evaluation_plots.write_plots(result, plots, force=force))
+        note(f"wrote {len(written)} files to {plots}", quiet)
+    if page is not None and page != STDOUT:
+        save(html, page, force=force)
+        note(f"wrote {page}", quiet)

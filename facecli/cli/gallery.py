@@ -12,6 +12,7 @@ import typer
 from facecli.cli.groups import LazyGroup, make_group
 from facecli.cli.options import (
     DryRunOption,
+    ForceOption,
     GalleryOption,
     JsonOption,
     KeyOption,
@@ -22,6 +23,8 @@ from facecli.cli.options import (
     open_to_add,
     print_report,
 )
+from facecli.cli.paths import Input, Output
+from facecli.common.outputs import STDOUT
 
 
 class GalleryCommands(LazyGroup):
@@ -148,21 +151,32 @@ def remove(
 
 
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines; 0600.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="JSON Lines; 0600. - is stdout."),
+        Output(stdout=True),
+    ],
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Write every reference, templates included, to a portable file. It is biometric data."""
     from facecli.report.formats import counted, printable
     from facecli.storage import export
 
     with open_storage(gallery, key_file) as storage:
-        count = export.export(storage.reader, file)
+        if file == STDOUT:
+            for line in export.exported(storage.reader):
+                typer.echo(line)
+            return
+        count = export.export(storage.reader, file, force=force)
     typer.echo(printable(f"wrote {counted(count, 'reference')} to {file}"))
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `gallery export`.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Made by `gallery export`."), Input.PHOTOS
+    ],
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
     model: ModelOption = None,

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from facecli.cli.paths import guarded
 from facecli.common.errors import UsageError
 
 # Typer's own options are None where they are not given, and of None it makes a bool with pydantic,
@@ -48,7 +49,7 @@ class LazyGroup(TyperGroup):
         if isinstance(found, typer.Typer):
             return get_command(found)
         alone = typer.Typer(**_PLAIN)
-        alone.command(cmd_name)(found)
+        alone.command(cmd_name)(guarded(found))
         return get_command(alone)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from itertools import chain, count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,8 +28,9 @@ from facecli.cli.options import (
     output_format,
     quality_bar,
 )
+from facecli.cli.paths import Input, Output
 from facecli.common.enums import DetectorName, Device, Outcome
-from facecli.common.errors import InputError, UsageError
+from facecli.common.errors import InputError, OutputError, UsageError
 from facecli.common.files import private_folder
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
 PhotosArgument = Annotated[
     list[Path] | None,
     typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
+    Input.PHOTOS,
 ]
 ListOption = Annotated[
     Path | None,
     typer.Option("--from-list", metavar="FILE", help="More photos, a path a line; - reads stdin."),
+    Input.PHOTOS,
 ]
 TopOption = Annotated[
     int, typer.Option("--top", "-k", min=1, metavar="K", help="Candidates to rank a face.")
@@ -57,6 +60,7 @@ ExactOption = Annotated[
 AnnotateOption = Annotated[
     Path | None,
     typer.Option("--annotate", metavar="DIR", help="Write pictures with boxes and names."),
+    Output(folder=True),
 ]
 JsonLinesOption = Annotated[bool, typer.Option("--jsonl", help="One JSON object a face.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="One CSV row a face.")]
@@ -179,7 +183,7 @@ def _make(folder: Path) -> None:
     try:
         private_folder(folder)
     except OSError as error:
-        raise InputError(f"--annotate {folder}: {error.strerror}; name another folder") from error
+        raise OutputError(f"--annotate {folder}: {error.strerror}; name another folder") from error
 
 
 def _drawn(
@@ -206,7 +210,7 @@ def _picture(
     if isinstance(image, FailureToAcquire):
         return  # its row has said so
     stem = "stdin" if path == "-" else Path(path).stem
-    names = (f"{stem}.jpg", *(f"{stem}_{number}.jpg" for number in range(2, 10**6)))
+    names = chain([f"{stem}.jpg"], (f"{stem}_{number}.jpg" for number in count(2)))
     target = next(t for t in (folder / name for name in names) if not os.path.lexists(t))
     save(annotate(image, faces), target)
     note(f"wrote {target}", quiet)

@@ -9,19 +9,25 @@ import typer
 
 from facecli.cli.options import (
     DryRunOption,
+    ForceOption,
     GalleryOption,
     JsonOption,
     KeyOption,
     YesOption,
+    at_most_one,
     confirm,
     done,
     given_key,
+    goes_with,
     open_file,
     open_storage,
+    print_beside,
     print_change,
     print_report,
 )
+from facecli.cli.paths import Output
 from facecli.common.errors import GalleryError, UsageError
+from facecli.common.outputs import STDOUT
 
 if TYPE_CHECKING:
     from facecli.storage.interface import Whom
@@ -65,12 +71,18 @@ def purge(
     ),
     receipt: Annotated[
         Path | None,
-        typer.Option("--receipt", metavar="FILE", help="Write what was done as JSON, no names."),
+        typer.Option(
+            "--receipt",
+            metavar="FILE",
+            help="Write what was done as JSON, no names; - is stdout.",
+        ),
+        Output(stdout=True),
     ] = None,
     names: Annotated[bool, typer.Option("--names", help="With names in the receipt.")] = False,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
     dry_run: DryRunOption = False,
+    force: ForceOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,12 +93,14 @@ def purge(
     holds no faces and no names.
     """
     from facecli.report import formats, maintenance
-    from facecli.storage.receipt import write_receipt
+    from facecli.storage.receipt import receipt_text, write_receipt
 
     if [subject is not None, removed, all_].count(True) != 1:
         raise UsageError("name a SUBJECT to erase, or choose one of --removed and --all")
     if names and receipt is None:
         raise UsageError("--names goes with --receipt")
+    at_most_one({"--json": as_json, "--receipt -": receipt == STDOUT})
+    goes_with("--force", force, {"--receipt FILE": receipt})
     whom = _whom(subject, all_)
     with open_storage(gallery, key_file) as storage:
         planned = maintenance.doomed_text(storage.doomed(whom))
@@ -96,19 +110,24 @@ def purge(
         if not yes:
             confirm(formats.printable(f"erase {planned} for good?"))
         result = storage.erase(whom)
-        if receipt is not None:
-            write_receipt(storage.reader, result, receipt, names)
-    row = maintenance.erasure_row(result)
-    print_report(row, maintenance.erasure_text(result), as_json)
+        beside = receipt_text(storage.reader, result, names) if receipt == STDOUT else ""
+        if receipt is not None and receipt != STDOUT:
+            write_receipt(storage.reader, result, receipt, names, force=force)
+    row, text = maintenance.erasure_row(result), maintenance.erasure_text(result)
+    print_beside(beside, row, text, as_json)
     if result.failed:
         raise typer.Exit(GalleryError.exit_code)
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; 0600.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A new file; 0600."), Output(judged=True)
+    ],
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an earlier backup of this gallery.")
+    ] = False,
 ) -> None:
     """Copy the gallery as it is now, checked, while others may use it. It is biometric data."""
     from facecli.report.formats import printable

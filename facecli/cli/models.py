@@ -11,6 +11,7 @@ import typer
 
 from facecli.cli.groups import LazyGroup, make_group
 from facecli.cli.options import print_report
+from facecli.cli.paths import Input
 
 if TYPE_CHECKING:
     from facecli.recognition.model_zoo.specs import DetectorSpec, EmbedderSpec, KnownModel
@@ -84,7 +85,9 @@ def verify(
 
 
 def add(
-    file: Annotated[Path, typer.Argument(help="An ONNX network: 112x112 crop in, vector out.")],
+    file: Annotated[
+        Path, typer.Argument(help="An ONNX network: 112x112 crop in, vector out."), Input.PHOTOS
+    ],
     name: Annotated[str | None, typer.Option(help="Default: the known or the file's name.")] = None,
     channel_order: Annotated[
         Literal["RGB", "BGR"] | None, typer.Option(case_sensitive=False, help="What it expects.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device
 from facecli.common.errors import UsageError
 
@@ -28,6 +29,7 @@ GalleryOption = Annotated[
         "--gallery", "-g", envvar="FACECLI_GALLERY", metavar="FILE",
         help="The gallery file; by default one in your data folder.",
     ),
+    Input.GALLERY,
 ]  # fmt: skip
 KeyOption = Annotated[
     str | None,
@@ -35,6 +37,7 @@ KeyOption = Annotated[
         "--key-file", envvar="FACECLI_KEY_FILE", metavar="FILE",
         help="An encrypted gallery's key: a file, or `keyring`.",
     ),
+    Input.KEY,
 ]  # fmt: skip
 ModelOption = Annotated[
     str | None,
@@ -73,6 +76,9 @@ QuietOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, change nothing.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace what is there, if it is of the same kind.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -210,10 +216,26 @@ def print_report(row: object, text: str, as_json: bool) -> None:
     typer.echo(formats.as_json(row) if as_json else text)
 
 
+def print_beside(stdout: str, row: object, text: str, as_json: bool) -> None:
+    """An output that goes to stdout, and the report of it to stderr, for people.
+
+    stdout: empty where no output goes there; then the report does.
+    """
+    if not stdout:
+        print_report(row, text, as_json)
+        return
+    typer.echo(stdout)
+    typer.echo(text, err=True)
+
+
 def note(text: str, quiet: bool = False) -> None:
-    """A line for people, on stderr."""
+    """A line for people, on stderr, which may be full: then it is lost, and the answer is not."""
     if not quiet:
-        typer.echo(f"facecli: {_shown(text)}", err=True)
+        try:
+            typer.echo(f"facecli: {_shown(text)}", err=True)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
 
 
 def confirm(question: str) -> None:

@@ -24,6 +24,7 @@ from facecli.cli.options import (
     progress,
     resumable,
 )
+from facecli.cli.paths import Output
 from facecli.common.enums import Device
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def re_embed(
     to: Annotated[
         Path | None,
         typer.Option("--to", metavar="FILE", help="A new gallery; the old stays as it is."),
+        Output(new=True),
     ] = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,

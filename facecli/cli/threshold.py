@@ -24,6 +24,7 @@ from facecli.cli.options import (
     open_gallery,
     print_report,
 )
+from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device, Target
 from facecli.common.errors import UsageError
 
@@ -41,10 +42,12 @@ PairsOption = Annotated[
         help="Measure your own pairs: a CSV of file1,file2,same, LFW's pairs.txt, or a "
         "folder per person.",
     ),
+    Input.PHOTOS,
 ]
 FolderOption = Annotated[
     Path | None,
     typer.Option("--folder", metavar="DIR", help="Make the pairs of a folder per person."),
+    Input.PHOTOS,
 ]
 StrangersOption = Annotated[
     Path | None,
@@ -53,6 +56,7 @@ StrangersOption = Annotated[
         metavar="DIR",
         help="Search for people who are not enrolled: a photo or a folder each.",
     ),
+    Input.PHOTOS,
 ]
 SetOption = Annotated[float | None, typer.Option("--set", metavar="T", help="Insist on a cosine.")]
 FpirOption = Annotated[

@@ -18,12 +18,13 @@ from facecli.cli.options import (
     open_gallery,
     print_report,
 )
+from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device
 
 
 def verify(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="A photo."), Input.PHOTOS],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another."), Input.PHOTOS],
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
     threshold: ThresholdOption = None,

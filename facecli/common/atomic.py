@@ -1,5 +1,8 @@
 """Files that appear whole or not at all: every file that facecli writes whole goes through here.
 
+Nothing is replaced unless that is asked for, which only owners of a file do (a cache, a sidecar, a
+gallery that is encrypted), and `outputs`, for what a user asked for.
+
 It is written beside its place, 0600 from the start, brought to the disk, and moved there; then the
 folder is brought to the disk, too. The folder it is written in, `.NAME.facecli-XXXXXXXX`, is 0700,
 and its writer holds a lock on it, so that what a killed one left is told from what is being
@@ -25,7 +28,7 @@ if sys.platform != "win32":
 _FOLDER = re.compile(r"\..+\.facecli-[a-z0-9_]{8}", re.DOTALL)
 
 
-def write(target: Path, *parts: bytes | memoryview, replace: bool = True) -> None:
+def write(target: Path, *parts: bytes | memoryview, replace: bool = False) -> None:
     """Write a file whose bytes are these, one after the other.
 
     Raises OSError where it cannot be written; FileExistsError where something is there already,

@@ -55,3 +55,9 @@ class CalibrationError(FacecliError):
     """The data given cannot support a threshold."""
 
     exit_code = 6
+
+
+class OutputError(FacecliError):
+    """Stdout or an output file cannot be written: no room, no right, no such folder."""
+
+    exit_code = 74  # EX_IOERR of sysexits.h

@@ -11,6 +11,7 @@ could be undone holds its templates: both stay behind, in the old gallery.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -28,7 +29,7 @@ from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, OpenedPhoto, decode_photo
 from facecli.storage.records import NewReference, ReferenceRow
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite.connection import explained
+from facecli.storage.sqlite.connection import explained, require_no_log
 from facecli.storage.sqlite.files_beside import work_path
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -100,8 +101,10 @@ def re_embed(
     """
     spec = extractor.spec
     _require_another(store, spec)
-    if to is not None and to.exists():
-        raise GalleryError(f"{to} is there already: name another file")
+    if to is not None:
+        require_no_log(to)
+        if os.path.lexists(to):
+            raise GalleryError(f"{to} is there already: name another file")
     at = work_path(store.path, spec.name)
     with closing(GalleryFile.create(at, spec.embedder_id, spec.dimension, store.key)) as work:
         left_out = _work(store, work, extractor, workers, progress)

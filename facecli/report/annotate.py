@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facecli.common import atomic
+from facecli.common import outputs
 from facecli.common.enums import Outcome
 from facecli.common.errors import InputError
 from facecli.common.types import Decision, Image
@@ -85,7 +85,8 @@ def annotate(image: Image, decisions: Sequence[Decision]) -> Image:
 def save(image: Image, path: Path) -> None:
     """Write a .jpg or .png, whole or not at all, readable by its owner only (0600).
 
-    image: (H, W, 3) uint8 BGR. Raises InputError for another suffix or where it cannot be written.
+    image: (H, W, 3) uint8 BGR. Raises InputError for another suffix, and as `outputs.judge`:
+    nothing is replaced.
     """
     options = _ENCODERS.get(path.suffix.lower())
     if options is None:
@@ -93,10 +94,7 @@ def save(image: Image, path: Path) -> None:
     done, data = cv2.imencode(path.suffix.lower(), image, options)
     if not done:
         raise InputError(f"{path}: a {image.shape[1]} x {image.shape[0]} picture does not fit")
-    try:
-        atomic.write(path, data.tobytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another") from error
+    outputs.write(path, data.tobytes(), force=None)
 
 
 def _clip(box: tuple[float, float, float, float], width: int, height: int) -> Box:

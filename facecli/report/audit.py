@@ -1,4 +1,4 @@
-"""What an audit found: for people, for programs, as a page, and as commands that would mend it."""
+"""What an audit found: for people, for programs, and as commands that would mend it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,9 @@ from typing import Any
 
 from facecli.evaluation.audit.findings import Audit, AuditFinding, FindingKind
 from facecli.report.formats import SCHEMA, counted, printable, rounded, significant, table
-from facecli.report.html import data_uri, render
 from facecli.report.people import reference_row
-from facecli.report.thumbnails import thumbnail
 from facecli.storage.records import ReferenceRow
 
-MEANING = {
-    FindingKind.SAME_PHOTO: "The same photograph stands under several names.",
-    FindingKind.ONE_PERSON: "Two subjects that are probably one person.",
-    FindingKind.SOMEBODY_ELSE: "A reference nearer to another subject than to the rest of its own.",
-    FindingKind.OUTLIER: "A reference unlike the rest of its subject.",
-    FindingKind.LOW_QUALITY: "A face too small, turned away or unclear to be relied on.",
-}
 # Rows by chance, and false-alarm value, up to which a command stands there ready, no comment.
 SURE, SURE_ALARM = 0.1, 0.01
 CHANCE = (
@@ -44,9 +35,9 @@ def audit_row(audit: Audit, top: int) -> dict[str, Any]:
 
 def audit_text(audit: Audit, top: int) -> str:
     """A line a finding, the first `top`."""
-    heading = _heading(audit, top)
+    opening = heading(audit, top)
     if not audit.findings:
-        return heading
+        return opening
     shown = audit.findings[:top]
     headers = ["#", "finding", "of", "in doubt", "evidence", "by chance"]
     cells = [
@@ -54,28 +45,7 @@ def audit_text(audit: Audit, top: int) -> str:
          by_chance(f)]
         for f in shown
     ]  # fmt: skip
-    return f"{heading}\n\n{table(cells, headers)}\n\n{CHANCE}"
-
-
-def audit_page(audit: Audit, top: int) -> str:
-    """One self-contained HTML page with the faces side by side. Holds photos: keep it private."""
-    cases = [
-        {
-            "rank": f.rank,
-            "kind": str(f.kind),
-            "subjects": [printable(s) for s in f.subjects],
-            "evidence": evidence(f),
-            "by_chance": by_chance(f),
-            "faces": [_face(r, r in f.suspects) for r in (*f.suspects, *f.beside)],
-        }
-        for f in audit.findings[:top]
-    ]
-    present = {f.kind for f in audit.findings[:top]}
-    meanings = [(str(kind), meaning) for kind, meaning in MEANING.items() if kind in present]
-    context = {
-        "heading": _heading(audit, top), "chance": CHANCE, "meanings": meanings, "cases": cases,
-    }  # fmt: skip
-    return render("audit.html", context)
+    return f"{opening}\n\n{table(cells, headers)}\n\n{CHANCE}"
 
 
 def proposals(audit: Audit, top: int, gallery: Path | None = None) -> str:
@@ -113,7 +83,8 @@ def by_chance(finding: AuditFinding) -> str:
     return "" if math.isnan(finding.expected) else f"{finding.expected:.2g}"
 
 
-def _heading(audit: Audit, top: int) -> str:
+def heading(audit: Audit, top: int) -> str:
+    """What was looked at, and how much was found."""
     looked = f"{counted(audit.subjects, 'subject')}, {counted(audit.references, 'reference')}"
     if not audit.findings:
         return f"looked at {looked}: nothing found"
@@ -136,17 +107,6 @@ def _finding_row(finding: AuditFinding) -> dict[str, Any]:
         "subjects": list(finding.subjects),
         "suspects": [reference_row(r) for r in finding.suspects],
         "beside": [reference_row(r) for r in finding.beside],
-    }
-
-
-def _face(reference: ReferenceRow, suspect: bool) -> dict[str, object]:
-    picture = thumbnail(reference.path, reference.face.box)
-    return {
-        "source": data_uri(picture) if picture else None,
-        "subject": printable(reference.subject),
-        "id": reference.id,
-        "path": printable(reference.path),
-        "suspect": suspect,
     }
 
 

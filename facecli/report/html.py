@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 
-from facecli.common import atomic
+from facecli.common import outputs
 from facecli.common.errors import UsageError
 
 try:
@@ -20,9 +20,9 @@ except ImportError as missing:
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def save(page: str, path: Path) -> None:
-    """Write a page, readable by its owner only: it shows faces. Raises OSError."""
-    atomic.write(path, page.encode())
+def save(page: str, path: Path, *, force: bool = False) -> None:
+    """Write a page, readable by its owner only: it shows faces. Raises as `outputs.judge`."""
+    outputs.write(path, page.encode(), force=force)
 
 
 def render(template: str, context: Mapping[str, object]) -> str:

@@ -36,13 +36,16 @@ SIZE = (6.4, 4.4)  # inches
 DOTS = 130  # an inch, of the PNG
 BINS, FEW_BINS, FEW = 80, 40, 500  # bins of a histogram; FEW_BINS below FEW values
 PERCENT = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95)  # ticks of probit axes
+NAMES = ("searches", "fnir-fpir", "threshold-n", "cmc", "det", "scores", "angles")
 
 Values = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One plot. caption: what it shows and how to read it, in a sentence or two."""
+    """One plot. name: of its files, one of NAMES; caption: what it shows and how to read it, in a
+    sentence or two.
+    """
 
     name: str
     title: str

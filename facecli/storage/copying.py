@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def copy(
     Raises EmbedderMismatchError when another model made `target`, GalleryError when it holds
     people or choices that `source` does not, or when what it holds at the end is not the same.
     """
-    if source.path == target.path:
+    if source.path == target.path or _same(Path(source.path), Path(target.path)):
         raise GalleryError(f"{source.path} cannot be copied onto itself: name another gallery")
     require_embedder(target, source.reader.embedder_id)
     with source.reader.snapshot():
@@ -75,6 +76,11 @@ def copy(
         )
     target.settle()
     return Copied(added, here)
+
+
+def _same(source: Path, target: Path) -> bool:
+    """Whether both names lead to one file; an address of Milvus leads to none."""
+    return source.exists() and target.exists() and source.samefile(target)
 
 
 def contents(reader: Reader) -> Contents:

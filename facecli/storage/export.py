@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
-from facecli.common import atomic
+from facecli.common import outputs
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.files import lines, regular
 from facecli.common.names import name_fault
@@ -25,35 +25,36 @@ VERSION = 1
 _NOT_OURS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
-def export(reader: Reader, path: Path) -> int:
+def export(reader: Reader, path: Path, *, force: bool = False) -> int:
     """Write all references, templates included; returns how many. Whole or not at all, 0600.
 
-    Raises GalleryError when the file cannot be written.
+    force: replace an older export, or other text. Raises UsageError where something else is there,
+    OutputError where the file cannot be written.
     """
-    try:
-        atomic.sweep(path.parent)
-        with atomic.draft(path) as draft:
-            with draft.open("w", encoding="utf-8", newline="\n") as out, reader.snapshot():
-                count = _write(reader, out)
-            atomic.place(draft, path, replace=True)
-    except OSError as error:
-        raise GalleryError(f"{path} cannot be written: {error.strerror}") from error
+    with (
+        outputs.draft(path, force=force) as draft,
+        draft.open("w", encoding="utf-8", newline="\n") as out,
+    ):
+        count = -1  # the header is no reference
+        for line in exported(reader):
+            out.write(f"{line}\n")
+            count += 1
     return count
 
 
-def _write(reader: Reader, out: TextIO) -> int:
-    count = reader.counts()[1]
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "embedder": reader.embedder_id,
-        "dimension": reader.dimension,
-        "references": count,
-    }
-    out.write(json.dumps(header) + "\n")
-    for row in reader.references():
-        out.write(json.dumps(_to_line(row), ensure_ascii=False) + "\n")
-    return count
+def exported(reader: Reader) -> Iterator[str]:
+    """The lines of an export: the header, then one a reference, all of one moment."""
+    with reader.snapshot():
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "embedder": reader.embedder_id,
+            "dimension": reader.dimension,
+            "references": reader.counts()[1],
+        }
+        yield json.dumps(header)
+        for row in reader.references():
+            yield json.dumps(_to_line(row), ensure_ascii=False)
 
 
 def import_(storage: Storage, path: Path) -> int:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from facecli.common import atomic
-from facecli.common.errors import GalleryError
+from facecli.common import outputs
+from facecli.common.errors import OutputError, UsageError
 from facecli.common.version import __version__
 from facecli.storage.interface import Erasure, Reader
 
@@ -38,12 +38,16 @@ def receipt(reader: Reader, done: Erasure, names: bool) -> dict[str, Any]:
     }
 
 
-def write_receipt(reader: Reader, done: Erasure, path: Path, names: bool) -> None:
-    """Write `receipt`, 0600. Raises GalleryError where that cannot be done."""
-    text = json.dumps(receipt(reader, done, names), ensure_ascii=False, indent=2) + "\n"
+def receipt_text(reader: Reader, done: Erasure, names: bool) -> str:
+    """`receipt` as JSON."""
+    return json.dumps(receipt(reader, done, names), ensure_ascii=False, indent=2)
+
+
+def write_receipt(
+    reader: Reader, done: Erasure, path: Path, names: bool, *, force: bool = False
+) -> None:
+    """Write it, 0600. Raises OutputError where that cannot be done, or something is there."""
     try:
-        atomic.write(path, text.encode())
-    except OSError as error:
-        raise GalleryError(
-            f"the erasure is done, but its receipt {path} cannot be written: {error.strerror}"
-        ) from error
+        outputs.write(path, f"{receipt_text(reader, done, names)}\n".encode(), force=force)
+    except (OutputError, UsageError) as error:
+        raise OutputError(f"the erasure is done, but not its receipt: {error}") from error

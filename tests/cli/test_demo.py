@@ -120,6 +120,34 @@ def test_it_leaves_other_folders_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
+def test_people_enrolled_in_its_gallery_are_not_lost(shown: tuple[Path, str]) -> None:
+    folder, _ = shown
+    enroll = ("enroll", "here/stranger.png", "-s", "Eileen Collins", "-g", "here/gallery.facecli")
+    assert facecli(folder, *enroll).returncode == 0
+    before = (folder / "here" / "gallery.facecli").read_bytes()
+    done = facecli(folder, "demo", "here")
+    assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
+    assert "holds more than the demo's" in done.stdout
+    assert (folder / "here" / "gallery.facecli").read_bytes() == before
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_what_a_user_put_in_the_place_of_its_photos_is_not_lost(
+    tmp_path: Path, planted: bool
+) -> None:
+    demo.prepare(tmp_path / "here")
+    (tmp_path / "mine.jpg").write_bytes(b"mine")
+    again = tmp_path / "here" / "again.jpg"
+    again.unlink()
+    if planted:
+        again.symlink_to(tmp_path / "mine.jpg")
+    else:
+        again.write_bytes(b"mine")
+    with pytest.raises(UsageError, match="is not the demo's"):
+        demo.prepare(tmp_path / "here")
+    assert again.read_bytes() == (tmp_path / "mine.jpg").read_bytes() == b"mine"
+
+
 def test_a_missing_portrait_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(demo.PORTRAITS, "Nobody", ("no_such_package", "nobody.jpg"))
     with pytest.raises(InputError, match=r"pip install 'facecli\[demo\]'"):

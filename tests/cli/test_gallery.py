@@ -181,7 +181,7 @@ MISTAKES = {
     "name taken": (["gallery", "rename", "Nobody", "Ada", "-g", "{own}"], 4),
     "name unknown": (["gallery", "rename", "Grace Hopper", "unknown", "-g", "{own}"], 2),
     "import a photo": (["gallery", "import", "{photos}/hopper.jpg", "-g", "{own}"], 4),
-    "export into nothing": (["gallery", "export", "{empty}/a/b", "-g", "{own}"], 4),
+    "export into nothing": (["gallery", "export", "{empty}/a/b", "-g", "{own}"], 74),
     "folder as a table": (["threshold", "--calibrate", "{empty}", "-g", "{own}"], 3),
     "photo as a table": (["threshold", "--calibrate", "{photos}/hopper.jpg", "-g", "{own}"], 3),
     "no table": (["threshold", "--calibrate", "{empty}/none.csv", "-g", "{own}"], 3),

@@ -20,7 +20,7 @@ def test_a_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path):
     file.chmod(0o644)
     before = os.umask(0)
     try:
-        atomic.write(file, b"new", memoryview(b"er"))
+        atomic.write(file, b"new", memoryview(b"er"), replace=True)
     finally:
         os.umask(before)
     assert file.read_bytes() == b"newer"
@@ -30,9 +30,9 @@ def test_a_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path):
 
 def test_what_is_there_is_not_replaced_unless_it_may_be(tmp_path: Path):
     file = tmp_path / "key"
-    atomic.write(file, b"first", replace=False)
+    atomic.write(file, b"first")
     with pytest.raises(FileExistsError):
-        atomic.write(file, b"second", replace=False)
+        atomic.write(file, b"second")
     assert file.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [file]
 

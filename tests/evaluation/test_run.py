@@ -29,7 +29,8 @@ from facecli.evaluation.run import Evaluation
 from facecli.metrics import reference_table, verification
 from facecli.recognition.pipeline import Extractor
 from facecli.report.evaluation import evaluation_row, evaluation_text
-from facecli.report.evaluation_page import drawings, page, write_plots
+from facecli.report.evaluation_page import page
+from facecli.report.evaluation_plots import drawings, write_plots
 from facecli.storage.records import mean_template
 
 REFERENCES, PROBES, STRANGERS = 2, 4, 5
@@ -324,22 +325,37 @@ def test_mistakes_in_the_command_end_with_their_exit_codes(tmp_path: Path) -> No
     assert facecli("evaluate", tmp_path / "empty").returncode == 3
 
 
-@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
-def test_a_missing_extra_is_named_before_the_work(
-    missing: str, folders: Path, tmp_path: Path
-) -> None:
+def without(missing: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command where a package is missing."""
     start = (
         f"import sys; sys.modules[{missing!r}] = None; "
-        f"sys.argv = ['facecli', 'evaluate', {str(folders)!r}, '--report', 'x.html']; "
-        "from facecli.cli import main; main()"
+        f"sys.argv = {['facecli', *words]!r}; from facecli.cli import main; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", start], env=environment(tmp_path), cwd=tmp_path,
+    return subprocess.run(
+        [sys.executable, "-c", start], env=environment(cwd), cwd=cwd,
         capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missing", "option"),
+    [("jinja2", "--report"), ("matplotlib", "--report"), ("matplotlib", "--plots")],
+)
+def test_a_missing_extra_is_named_before_the_work(
+    missing: str, option: str, tmp_path: Path
+) -> None:
+    done = without(missing, "evaluate", "no/such/folder", option, "x", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
-    assert "pip install 'facecli[report]'" in done.stderr
-    assert done.stdout == ""
+    assert "pip install 'facecli[report]'" in done.stderr and done.stderr.count("\n") == 1
+    assert done.stdout == "" and list(tmp_path.iterdir()) == []
+
+
+def test_plots_need_no_pages_and_text_needs_neither(folders: Path, tmp_path: Path) -> None:
+    done = without("jinja2", "evaluate", str(folders), "--plots", "plots", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "plots").iterdir())) == 2 * PLOTS
+    text = without("matplotlib", "evaluate", str(folders), cwd=tmp_path)
+    assert text.returncode == 0, text.stderr
 
 
 @pytest.mark.lfw

@@ -127,7 +127,7 @@ def test_into_a_new_file_the_old_one_stays_in_use(command: Command, enrolled: Pa
         assert vector[3] not in to.read_bytes(), "nothing of the old model is in the new file"
     assert sorted(p.name for p in path.parent.iterdir()) == ["g.facecli", "new"]
     again = command("gallery", "re-embed", "--model", "grid", "--to", to, "-g", path)
-    assert again.returncode == 4 and "there already" in again.stderr
+    assert again.returncode == 2 and "new is there" in again.stderr
 
 
 def test_photos_that_are_gone_or_changed_are_listed_and_left_out_once_agreed(

@@ -13,11 +13,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from support.networks import network
+from support.networks import network, sha
 from support.sandbox import Facecli
 
 from facecli.common.errors import ModelError
 from facecli.recognition.model_zoo.pull import unzipped
+from facecli.recognition.model_zoo.whole import require_whole
 
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip")
 
@@ -161,6 +162,129 @@ def test_links_and_ways_out_of_an_archive_are_refused(
     with pytest.raises(ModelError, match="unsafe"):
         unzipped(tmp_path / "a.zip", "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+# weights in other files -----------------------------------------------------------------------
+
+
+def spread(folder: Path, seed: int) -> tuple[Path, bytes]:
+    """A real network as `onnx.save` writes it in two files, and its weights; in `folder`."""
+    draw = np.random.default_rng(seed).normal(size=(64, 3, 112, 112)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Flatten", ["c"], ["out"]),
+    ]
+    whole = onnx.load_model_from_string(model(nodes, [numpy_helper.from_array(draw, "w")]))
+    folder.mkdir()
+    onnx.save(whole, folder / "m.onnx", save_as_external_data=True, location="m.bin")
+    return folder / "m.onnx", (folder / "m.bin").read_bytes()
+
+
+def test_weights_in_another_file_are_refused_wherever_one_stands(
+    facecli: Facecli, tmp_path: Path
+) -> None:
+    file, weights = spread(tmp_path / "made", 1)
+    (tmp_path / "attack").mkdir()
+    (tmp_path / "attack" / "m.bin").write_bytes(weights[::-1])
+    for place in (file.parent, tmp_path / "attack", tmp_path):
+        said = facecli.refused(5, "models", "add", file, *GIVEN, "--name", "x", cwd=place)
+        assert "lie in another file" in said and said.count("\n") == 1
+    whole = onnx.load(file)
+    onnx.save(whole, tmp_path / "whole.onnx")
+    assert facecli("models", "add", tmp_path / "whole.onnx", *GIVEN, "--name", "one").code == 0
+
+
+def test_a_model_of_an_older_facecli_with_weights_elsewhere_is_not_loaded(
+    facecli: Facecli, good: Path, tmp_path: Path
+) -> None:
+    """Nor from the cache, nor called whole by `models verify`."""
+    file, weights = spread(tmp_path / "made", 2)
+    onnx.save(onnx.load(file), tmp_path / "whole.onnx")
+    assert facecli("models", "add", tmp_path / "whole.onnx", *GIVEN, "--name", "old").code == 0
+    enroll = ("enroll", good, "-s", "Grace", "-g", tmp_path / "g", "--model", "old")
+    assert facecli(*enroll).code == 0
+    folder = facecli.home / "models" / "old"
+    (folder / "model.onnx").write_bytes(file.read_bytes())
+    described = (folder / "model.toml").read_text()
+    old, new = sha((tmp_path / "whole.onnx").read_bytes()), sha(file.read_bytes())
+    assert old in described
+    (folder / "model.toml").write_text(described.replace(old, new))
+    (tmp_path / "attack").mkdir()
+    (tmp_path / "attack" / "m.bin").write_bytes(weights[::-1])
+    for place in (file.parent, tmp_path / "attack"):
+        for words in (
+            ("verify", good, good, "--model", "old", "--threshold", "0.5"),
+            ("enroll", good, "-s", "Grace", "-g", tmp_path / "h", "--model", "old"),
+        ):
+            said = facecli.refused(5, *words, cwd=place)
+            assert "lie in another file" in said
+        checked = facecli("models", "verify", "old", cwd=place)
+        assert checked.code == 5 and "damaged" in checked.out
+
+
+def elsewhere(name: str = "w") -> onnx.TensorProto:
+    tensor = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[1])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="w.bin")
+    return tensor
+
+
+def hidden(where: str) -> onnx.ModelProto:
+    """A model with such a tensor at an odd place."""
+    made = onnx.load_model_from_string(SOUND)
+    node, graph = onnx.NodeProto(op_type="Constant"), onnx.GraphProto(name="inner")
+    if where == "constant":
+        node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(elsewhere())
+    elif where == "constants":
+        node.attribute.add(name="v", type=onnx.AttributeProto.TENSORS).tensors.append(elsewhere())
+    elif where == "sparse constant":
+        sparse = node.attribute.add(name="v", type=onnx.AttributeProto.SPARSE_TENSOR).sparse_tensor
+        sparse.values.CopyFrom(elsewhere())
+    elif where == "subgraph":
+        graph.initializer.append(elsewhere())
+        node.attribute.add(name="then", type=onnx.AttributeProto.GRAPH).g.CopyFrom(graph)
+    elif where == "subgraph of subgraphs":
+        graph.initializer.append(elsewhere())
+        outer = onnx.GraphProto(name="outer")
+        outer.node.add(op_type="If").attribute.add(name="b").graphs.append(graph)
+        node.attribute.add(name="then", type=onnx.AttributeProto.GRAPH).g.CopyFrom(outer)
+    elif where == "sparse initializer":
+        made.graph.sparse_initializer.add().indices.CopyFrom(elsewhere())
+    elif where == "function":
+        inner = made.functions.add(name="f").node.add(op_type="Constant")
+        inner.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(elsewhere())
+    elif where == "training":
+        made.training_info.add().algorithm.initializer.append(elsewhere())
+    if node.attribute:
+        made.graph.node.append(node)
+    return made
+
+
+HIDDEN = ["constant", "constants", "sparse constant", "subgraph", "subgraph of subgraphs",
+          "sparse initializer", "function", "training"]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", HIDDEN)
+def test_another_file_is_found_wherever_it_is_named(where: str) -> None:
+    made = hidden(where)
+    with pytest.raises(ModelError, match="lie in another file"):
+        require_whole(made.SerializeToString())
+
+
+def test_a_key_written_in_an_odd_way_is_found() -> None:
+    """A length in two bytes where one would do, as no library writes it."""
+    plain = outside("w.bin")
+    assert plain.count(b"\x0a\x08location") == 1
+    with pytest.raises(ModelError):
+        require_whole(plain.replace(b"\x0a\x08location", b"\x0a\x88\x00location"))
+
+
+def test_a_name_that_only_looks_like_it_is_taken() -> None:
+    made = onnx.load_model_from_string(SOUND)
+    made.graph.node[0].name = "allocation"
+    made.metadata_props.add(key="location", value="here")
+    require_whole(made.SerializeToString())
+    require_whole(SOUND)
 
 
 def test_the_sound_network_is_taken(facecli: Facecli, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.galleries import new_store, reference, unit_vector
 
-from facecli.common.errors import EmbedderMismatchError, GalleryError
+from facecli.common.errors import EmbedderMismatchError, GalleryError, OutputError, UsageError
 from facecli.storage import export
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -71,9 +71,15 @@ def test_the_file_is_its_owner_s_and_lines_of_json(exported: Path):
 def test_an_export_that_cannot_be_written_leaves_the_old_one(exported: Path, tmp_path: Path):
     source = GalleryFile.open(tmp_path / "from.facecli")
     (tmp_path / "folder").mkdir()
-    for place in (tmp_path / "folder", tmp_path / "no" / "such", exported / "below"):
-        with pytest.raises(GalleryError, match="cannot be written"):
+    before = exported.read_bytes()
+    for place in (tmp_path / "no" / "such", exported / "below"):
+        with pytest.raises(OutputError, match="cannot be written"):
             export.export(source.reader, place)
+    with pytest.raises(UsageError, match="is a folder"):
+        export.export(source.reader, tmp_path / "folder", force=True)
+    with pytest.raises(UsageError, match="is there already"):
+        export.export(source.reader, exported)
+    assert exported.read_bytes() == before
     source.close()
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 

@@ -18,7 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,9 +86,29 @@ def steps(page: Path) -> Iterator[Step]:
             yield Step(page, block.line, block.body, argv, promised)
 
 
-def scratch(folder: Path) -> Path:
-    """A folder as the demo leaves it, less its gallery, with a `facecli` command of this tree."""
+# The README's first command installs facecli[demo]; a page that needs more says so, and is here.
+WITH_MORE = {"encryption.md": {"sqlcipher3", "keyring"}}
+NOT_IN_DEMO = {
+    "jinja2", "pillow_heif", "sqlcipher3", "keyring", "distributed", "dask", "pymilvus", "tflite",
+    "ai_edge_litert",
+}  # fmt: skip
+
+
+def blocked(folder: Path, modules: Iterable[str]) -> Path:
+    """A folder for PYTHONPATH with which these modules cannot be imported."""
+    folder.mkdir()
+    lines = [f"sys.modules[{module!r}] = None" for module in sorted(modules)]
+    (folder / "sitecustomize.py").write_text("\n".join(["import sys", *lines, ""]))
+    return folder
+
+
+def scratch(folder: Path, page: str = "README.md") -> Path:
+    """A folder as the demo leaves it, less its gallery, with a `facecli` command of this tree.
+
+    page: its commands find the packages that the README's first command installs, and no others.
+    """
     prepare(folder)
+    blocked(folder / ".without", NOT_IN_DEMO - WITH_MORE.get(page, set()))
     command = folder / ".bin" / "facecli"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{START}" "$@"\n')
@@ -105,7 +125,7 @@ def run(step: Step, folder: Path) -> tuple[int, str]:
             "PATH": os.pathsep.join([str(folder / ".bin"), os.defpath]),
             "HOME": str(folder),
             "FACECLI_HOME": str(folder / ".home"),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(folder / ".without"), str(ROOT)]),
             "LANG": "C.UTF-8",
             "COLUMNS": "80",
         },
@@ -151,7 +171,7 @@ def refresh(page: Path) -> None:
     """Put what the steps print today in the place of the lines that no longer agree."""
     text = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        scratch(Path(folder))
+        scratch(Path(folder), page.name)
         for step in steps(page):
             code, printed = run(step, Path(folder))
             if code:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from support.commands import all_commands
-from support.pages import agrees, blocks, pages, run, scratch, steps
+from support.pages import Step, agrees, blocks, pages, run, scratch, steps
 from support.places import ROOT
 
 from facecli.common import enums, errors
@@ -31,12 +32,30 @@ RUN_BY_CI = "`.ci/run` runs it"
     ids=lambda page: page.name,
 )
 def test_every_command_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
-    folder = scratch(tmp_path)
+    folder = scratch(tmp_path, page.name)
     for step in steps(page):
         code, printed = run(step, folder)
         where = f"{page.name}:{step.line}: {step.shown}"
         assert code == 0, f"{where}\nended with code {code}:\n{printed}"
         assert agrees(step.output, printed), f"{where}\nprints now:\n{printed}"
+
+
+def test_the_pages_run_where_only_the_demo_s_extra_is(tmp_path: Path) -> None:
+    """The environment that the README's first command makes, less what it does not install."""
+    folder = scratch(tmp_path)
+    for module, there in (("jinja2", False), ("sqlcipher3", False), ("matplotlib", True)):
+        tried = Step(ROOT, 0, "", (sys.executable, "-c", f"import {module}"), "")
+        assert (run(tried, folder)[0] == 0) is there
+    for command in ("facecli enroll photos -q", "facecli gallery audit",
+                    "facecli gallery audit --json", "facecli gallery audit --fix"):  # fmt: skip
+        code, printed = run(Step(ROOT, 0, "", ("bash", "-c", command), ""), folder)
+        assert code == 0, printed
+    page = Step(ROOT, 0, "", ("bash", "-c", "facecli gallery audit --report x.html"), "")
+    code, printed = run(page, folder)
+    assert code == 2 and "pip install 'facecli[report]'" in printed
+    assert printed.count("\n") == 1 and not (folder / "x.html").exists()
+    code, printed = run(Step(ROOT, 0, "", ("bash", "-c", "facecli doctor"), ""), folder)
+    assert code == 0 and "pip install 'facecli[report]'" in printed
 
 
 def test_the_comparison_is_loose_where_it_should_be_and_no_looser() -> None:

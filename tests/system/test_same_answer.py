@@ -143,9 +143,9 @@ def test_every_way_in_gives_the_same_template(
             gallery.models.extractor = extractor  # loaded once
             gallery.enroll(labelled(paths, subject).photos)
             (rows[way],) = gallery.storage.reader.references()
-            export.export(gallery.storage.reader, tmp_path / "e")
+            export.export(gallery.storage.reader, tmp_path / f"{way}.jsonl")
         with Gallery.open(tmp_path / f"{way}-imported", create=True) as gallery:
-            assert export.import_(gallery.storage, tmp_path / "e") == 1
+            assert export.import_(gallery.storage, tmp_path / f"{way}.jsonl") == 1
             (rows[f"{way}, imported"],) = gallery.storage.reader.references()
     with Gallery.open(tmp_path / "table") as gallery:
         gallery.models.extractor = extractor

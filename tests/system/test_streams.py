@@ -95,6 +95,47 @@ def test_other_commands_end_so_too(command: Command) -> None:
     assert process.stderr.read() == b""
 
 
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="NOT CHECKED: no /dev/full here")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["identify", "PHOTO"], ["identify", "PHOTO", "--jsonl"], ["identify", "PHOTO", "--json"],
+        ["enroll", "PHOTO", "-s", "Grace"], ["verify", "PHOTO", "PHOTO"], ["threshold"],
+        ["gallery", "list"], ["gallery", "export", "-"], ["gallery", "audit", "--report", "-"],
+        ["gallery", "undo", "--list", "--dry-run"], ["models", "list", "--json"], ["--help"],
+        ["gallery", "show", "--help"], ["--version"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_full_disk_behind_stdout_is_one_line_with_its_own_code(
+    command: Command, photos: list[Path], words: list[str]
+) -> None:
+    given = command.arguments(*(str(photos[0]) if word == "PHOTO" else word for word in words))
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            given, stdout=full, stderr=subprocess.PIPE, env=environment(command.home),
+            timeout=LAST_RESORT, check=False,
+        )  # fmt: skip
+    said = b"facecli: error: stdout cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (74, said)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="NOT CHECKED: no /dev/full here")
+def test_a_full_disk_behind_stderr_takes_the_notes_and_not_the_answer(
+    command: Command, photos: list[Path]
+) -> None:
+    for words, code in ((["identify", str(photos[0])], 0), (["identify", "none.jpg"], 3)):
+        with FULL.open("wb") as full:
+            done = subprocess.run(
+                command.arguments(*words), stdout=subprocess.PIPE, stderr=full,
+                env=environment(command.home), timeout=LAST_RESORT, check=False,
+            )  # fmt: skip
+        assert done.returncode == code and words[1].encode() in done.stdout
+
+
 def test_check_still_ends_with_1(command: Command, tmp_path: Path) -> None:
     blank(tmp_path / "blank.png")
     assert command("identify", tmp_path / "blank.png", "--check").returncode == 1

@@ -61,14 +61,18 @@ def _processors() -> Check:
 
 
 def extras() -> Iterator[Check]:
-    for extra, module, what in (
-        ("heif", "pillow_heif", "HEIC photos"),
-        ("report", "matplotlib", "plots and HTML reports"),
-        ("convert", "tflite", "conversion of TFLite models"),
-        ("encrypted", "sqlcipher3", "encrypted galleries"),
+    for extra, modules, what in (
+        ("heif", ("pillow_heif",), "HEIC photos"),
+        ("report", ("jinja2", "matplotlib"), "HTML reports and plots"),
+        ("demo", ("matplotlib", "skimage"), "photos for the demo"),
+        ("encrypted", ("sqlcipher3", "keyring"), "encrypted galleries"),
+        ("dask", ("distributed", "cryptography"), "enrolment on several machines"),
+        ("milvus", ("pymilvus",), "galleries in Milvus"),
+        ("convert", ("tflite", "ai_edge_litert"), "conversion of TFLite models"),
     ):
         try:
-            import_module(module)
+            for module in modules:
+                import_module(module)
         except BROKEN as error:
             detail, fix = f"no {what}: {first_line(error)}", f"pip install 'facecli[{extra}]'"
             yield Check(Part.EXTRAS, extra, Verdict.NOTE, detail, fix)

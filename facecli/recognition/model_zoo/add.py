@@ -89,10 +89,10 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
     _refuse_another(folder / "model.toml", spec)
     try:
         own_folder(folder)
-        atomic.write(spec.path, content)
+        atomic.write(spec.path, content, replace=True)
         if spec.rewritten is not None and faster is not None:
-            atomic.write(spec.rewritten, faster)
-        atomic.write(folder / "model.toml", _as_toml(spec).encode())
+            atomic.write(spec.rewritten, faster, replace=True)
+        atomic.write(folder / "model.toml", _as_toml(spec).encode(), replace=True)
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
     return read_manifest(folder / "model.toml")[0]

@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from facecli.common.errors import ModelError
 from facecli.common.types import Float32
+from facecli.recognition.model_zoo.whole import require_whole
 
 INPUT_SIZE = 112
 _LEAST_DIMENSION = 32
@@ -18,8 +19,10 @@ def output_of(content: bytes, mean: float, std: float) -> Float32:
     """Run the network on a grey ramp, fed as `(x - mean) / std`, and give its (d,) unit vector.
 
     Asked of it: one float input (1 or any, 3, 112, 112), one output (1, d), d >= 32, with finite
-    values that are not all zero. Raises ModelError, saying which of these fails.
+    values that are not all zero, and no weights in other files. Raises ModelError, saying which
+    of these fails.
     """
+    require_whole(content)
     session = _open(content)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1:

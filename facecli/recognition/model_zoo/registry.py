@@ -20,6 +20,7 @@ from facecli.common.errors import ModelError
 from facecli.common.files import regular
 from facecli.common.places import home
 from facecli.recognition.model_zoo.specs import ChannelOrder, DetectorSpec, EmbedderSpec, KnownModel
+from facecli.recognition.model_zoo.whole import require_whole
 
 LARGEST_SIDE = 1 << 16  # of a crop in px, and of a template in numbers
 DEFAULT_EMBEDDER = "mobilefacenet-arcface"
@@ -118,7 +119,8 @@ def read_verified(spec: EmbedderSpec | DetectorSpec) -> bytes:
 
     Of an embedder that was rewritten these are the rewritten file's. Make the session from these
     very bytes: the file cannot change in between.
-    Raises ModelError where the file is missing, unreadable or not the one described.
+    Raises ModelError where the file is missing, unreadable or not the one described, or where
+    weights lie in another file.
     """
     if isinstance(spec, EmbedderSpec) and spec.rewritten is not None:
         return _checked(spec, spec.rewritten, spec.rewritten_sha256)
@@ -145,6 +147,10 @@ def _checked(spec: EmbedderSpec | DetectorSpec, path: Path, sha256: str | None) 
             f"{path} is damaged or not the model {spec.name}: its sha256 is {found}, "
             f"not {sha256}. {_remedy(spec)}"
         )
+    try:
+        require_whole(content)  # an older facecli took such networks
+    except ModelError as error:
+        raise ModelError(f"{path} cannot be used: {error}") from error
     return content
 
 

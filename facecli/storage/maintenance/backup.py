@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from facecli.common import atomic
-from facecli.common.errors import GalleryError
+from facecli.common import outputs
+from facecli.common.errors import GalleryError, UsageError
 from facecli.storage.keys import Key
-from facecli.storage.sqlite.connection import connect, explained
+from facecli.storage.records import Seal
+from facecli.storage.sqlite.connection import (
+    connect,
+    connect_to_still,
+    explained,
+    require_no_log,
+    sql_errors,
+)
 from facecli.storage.sqlite.store import GalleryFile
 
 
@@ -16,24 +24,47 @@ def backup(gallery: GalleryFile, path: Path, *, replace: bool = False) -> int:
     """Copy the gallery as it is now to `path`, 0600; returns the copy's size in bytes.
 
     Others may read and write meanwhile. The copy is written beside `path`, its integrity checked,
-    and moved there whole; what can be undone is in it, too. Raises GalleryError when there is a
-    file already (unless `replace`), or where the copy cannot be written or is damaged.
+    and moved there whole; what can be undone is in it, too. replace: an earlier backup of this
+    gallery, or text. Raises UsageError when something else is there, OutputError or GalleryError
+    where the copy cannot be written or is damaged.
     """
     if path.exists() and path.samefile(gallery.path):
-        raise GalleryError(f"{path} is the gallery itself: name another file for the backup")
-    if path.exists() and not replace:
-        raise _there(path)
-    with explained(path):
-        atomic.sweep(path.parent)
-        with atomic.draft(path) as draft:
-            gallery.copy_to(draft)
-            _check(draft, gallery.key, path)
-            size = draft.stat().st_size
-            try:
-                atomic.place(draft, path, replace=replace)
-            except FileExistsError:
-                raise _there(path) from None
-    return size
+        raise UsageError(f"{path} is the gallery itself: name another file for the backup")
+    require_no_log(path)
+
+    def kept(there: Path) -> str:
+        return _kept(gallery, there)
+
+    with outputs.draft(path, force=replace, kept=kept) as draft, explained(path):
+        gallery.copy_to(draft)
+        _check(draft, gallery.key, path)
+        return draft.stat().st_size
+
+
+def _kept(gallery: GalleryFile, path: Path) -> str:
+    """What is at `path`, unless it is text or the gallery itself as it was once."""
+    if not outputs.unless_text(path):
+        return ""
+    unknown: tuple[type[Exception], ...] = (GalleryError, TypeError, *sql_errors())  # no such row
+    try:
+        with closing(connect_to_still(path, gallery.key)) as db:
+            ours = _was_once(gallery, db)
+    except unknown:
+        return "no backup of this gallery"
+    return "" if ours else "another gallery, or this one with people who were purged since"
+
+
+def _was_once(gallery: GalleryFile, db: sqlite3.Connection) -> bool:
+    """Whether all templates in `db` were the gallery's at some time since the last purge."""
+    (name,) = db.execute("SELECT gallery_id FROM custody").fetchone()
+    revision, token = db.execute(
+        "SELECT g.revision, r.token FROM gallery g LEFT JOIN revision r ON r.id = g.revision"
+    ).fetchone()
+    if name != gallery.reader.gallery_id():
+        return False
+    if token is None:  # a purge forgets them, and nothing has changed since
+        return bool(revision <= gallery.reader.seal().revision)
+    return gallery.reader.has_seal(Seal(revision, token))
 
 
 def _check(draft: Path, key: Key | None, path: Path) -> None:
@@ -44,7 +75,3 @@ def _check(draft: Path, key: Key | None, path: Path) -> None:
             f"nothing was written to {path}: the gallery is damaged ({faults[0]}); see "
             "`facecli gallery check --repair`"
         )
-
-
-def _there(path: Path) -> GalleryError:
-    return GalleryError(f"{path} is there already: name another file, or replace it with --force")

@@ -18,6 +18,7 @@ reads as None: it is rebuilt, never an error. No SQL and no FAISS here.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zlib
@@ -122,8 +123,10 @@ def write_sidecar(gallery: Path, sidecar: Sidecar) -> None:
         sidecar.seal.token, len(sidecar.ids), len(ids) + len(sidecar.index),
         sidecar.agreed, sidecar.asked, zlib.crc32(sidecar.index.data, zlib.crc32(ids)),
     )  # fmt: skip
-    crc = _CRC.pack(zlib.crc32(fields))
-    atomic.write(path(gallery, sidecar.kind), fields, crc, ids, sidecar.index.data)
+    crc, file = _CRC.pack(zlib.crc32(fields)), path(gallery, sidecar.kind)
+    if _is_database(file):
+        raise FileExistsError(errno.EEXIST, "a gallery of this name is there", str(file))
+    atomic.write(file, fields, crc, ids, sidecar.index.data, replace=True)
 
 
 def discard_sidecars(gallery: Path) -> None:
@@ -132,7 +135,17 @@ def discard_sidecars(gallery: Path) -> None:
     They hold templates, coarsely. Raises OSError where one cannot be deleted.
     """
     for kind in ScanKind:
-        atomic.discard(path(gallery, kind))
+        if not _is_database(file := path(gallery, kind)):
+            atomic.discard(file)
+
+
+def _is_database(file: Path) -> bool:
+    """Whether another gallery has the name that a sidecar of this one would have."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False
 
 
 def _header(file: BinaryIO) -> tuple[Header, int] | None:

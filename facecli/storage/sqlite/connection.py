@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from facecli.common.atomic import draft, place
-from facecli.common.errors import GalleryError
+from facecli.common.errors import GalleryError, UsageError
 from facecli.common.files import regular
 from facecli.common.timestamp import now
 from facecli.storage.keys import Key
@@ -48,6 +48,22 @@ def connect(path: Path, key: Key | None = None) -> sqlite3.Connection:
 def connect_to_read(path: Path, key: Key | None = None) -> sqlite3.Connection:
     """Open the file so that nothing can be written to it."""
     return _connect(path, key, "?mode=ro")
+
+
+def connect_to_still(path: Path, key: Key | None = None) -> sqlite3.Connection:
+    """The same where nobody writes to it, as to a backup: nothing is made beside it."""
+    return _connect(path, key, "?immutable=1")
+
+
+def require_no_log(path: Path) -> None:
+    """Raises UsageError where a writer's log lies beside the place of a new file.
+
+    SQLite would take it for the new file's own.
+    """
+    for end in ("-wal", "-journal"):
+        log = path.with_name(path.name + end)
+        if log.exists() and log.stat().st_size:
+            raise UsageError(f"{log} is there, a log of changes to a gallery: name another file")
 
 
 def sql_errors() -> tuple[type[Exception], ...]:

@@ -21,7 +21,8 @@ from facecli.gallery.gallery import Gallery
 from facecli.metrics import reference_table
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
-from facecli.report.audit import audit_page, audit_row, audit_text, proposals
+from facecli.report.audit import audit_row, audit_text, proposals
+from facecli.report.audit_page import audit_page
 from facecli.report.thumbnails import thumbnail
 from facecli.storage.records import ReferenceRow
 from facecli.storage.sqlite.store import GalleryFile

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.galleries import Command, environment, new_store, reference
 
-from facecli.common.errors import GalleryError
+from facecli.common.errors import GalleryError, OutputError, UsageError
 from facecli.storage.maintenance.backup import backup
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -52,14 +52,14 @@ def test_a_backup_is_whole_private_and_can_be_undone_in(store: GalleryFile, tmp_
 
 def test_an_existing_file_is_not_overwritten_unless_asked(store: GalleryFile, tmp_path: Path):
     (tmp_path / "there").write_text("mine")
-    with pytest.raises(GalleryError, match="is there already"):
+    with pytest.raises(UsageError, match="is there already"):
         backup(store, tmp_path / "there")
     assert (tmp_path / "there").read_text() == "mine"
     backup(store, tmp_path / "there", replace=True)
     assert names(tmp_path / "there") == ["Ada", "Bob"]
-    with pytest.raises(GalleryError, match="the gallery itself"):
+    with pytest.raises(UsageError, match="the gallery itself"):
         backup(store, store.path, replace=True)
-    with pytest.raises(GalleryError, match="No such file"):
+    with pytest.raises(OutputError, match="there is no folder"):
         backup(store, tmp_path / "none" / "b")
     assert store.reader.counts() == (2, 2)
 
@@ -117,5 +117,5 @@ def test_the_command(store: GalleryFile, tmp_path: Path):
     done = command("gallery", "backup", tmp_path / "b", "-g", store.path)
     assert done.stdout.startswith("wrote 0.") and done.stdout.endswith("b, sound\n")
     again = command("gallery", "backup", tmp_path / "b", "-g", store.path)
-    assert (again.returncode, again.stdout) == (4, "") and "--force" in again.stderr
+    assert (again.returncode, again.stdout) == (2, "") and "--force" in again.stderr
     assert command("gallery", "backup", tmp_path / "b", "-g", store.path, "--force").returncode == 0

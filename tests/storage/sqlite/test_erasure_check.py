@@ -334,6 +334,8 @@ def test_the_receipt_tells_what_was_done_and_not_to_whom(command, path: Path, tm
     assert "Grace" not in receipt.read_text()
     assert stat.S_IMODE(receipt.stat().st_mode) == 0o600
     words = ["gallery", "purge", "Subject 01", "-y", "--receipt", receipt, "--names", "--json"]
+    assert command(*words, "-g", path).returncode == 2, "the first receipt is there"
+    words.append("--force")
     row = json.loads(command(*words, "-g", path).stdout)
     assert row["complete"] and row["remains"] == []
     assert json.loads(receipt.read_text())["names"] == ["Subject 01"]

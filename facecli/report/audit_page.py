@@ -1,0 +1,53 @@
+"""What an audit found, as one self-contained page.
+
+Importing this raises UsageError without Jinja2.
+"""
+
+from __future__ import annotations
+
+from facecli.evaluation.audit.findings import Audit, FindingKind
+from facecli.report.audit import CHANCE, by_chance, evidence, heading
+from facecli.report.formats import printable
+from facecli.report.html import data_uri, render
+from facecli.report.thumbnails import thumbnail
+from facecli.storage.records import ReferenceRow
+
+MEANING = {
+    FindingKind.SAME_PHOTO: "The same photograph stands under several names.",
+    FindingKind.ONE_PERSON: "Two subjects that are probably one person.",
+    FindingKind.SOMEBODY_ELSE: "A reference nearer to another subject than to the rest of its own.",
+    FindingKind.OUTLIER: "A reference unlike the rest of its subject.",
+    FindingKind.LOW_QUALITY: "A face too small, turned away or unclear to be relied on.",
+}
+
+
+def audit_page(audit: Audit, top: int) -> str:
+    """One self-contained HTML page with the faces side by side. Holds photos: keep it private."""
+    cases = [
+        {
+            "rank": f.rank,
+            "kind": str(f.kind),
+            "subjects": [printable(s) for s in f.subjects],
+            "evidence": evidence(f),
+            "by_chance": by_chance(f),
+            "faces": [_face(r, r in f.suspects) for r in (*f.suspects, *f.beside)],
+        }
+        for f in audit.findings[:top]
+    ]
+    present = {f.kind for f in audit.findings[:top]}
+    meanings = [(str(kind), meaning) for kind, meaning in MEANING.items() if kind in present]
+    context = {
+        "heading": heading(audit, top), "chance": CHANCE, "meanings": meanings, "cases": cases,
+    }  # fmt: skip
+    return render("audit.html", context)
+
+
+def _face(reference: ReferenceRow, suspect: bool) -> dict[str, object]:
+    picture = thumbnail(reference.path, reference.face.box)
+    return {
+        "source": data_uri(picture) if picture else None,
+        "subject": printable(reference.subject),
+        "id": reference.id,
+        "path": printable(reference.path),
+        "suspect": suspect,
+    }
