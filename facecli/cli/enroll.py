@@ -41,7 +41,13 @@ PhotosArgument = Annotated[
 SubjectOption = Annotated[
     str | None, typer.Option("--subject", "-s", metavar="NAME", help="All photos show NAME.")
 ]
-FacesOption = Annotated[FacesRule, typer.Option("--faces", help="Which faces of a photo to enrol.")]
+FacesOption = Annotated[
+    FacesRule,
+    typer.Option(
+        "--faces",
+        help="Which faces of a photo to enrol; clear: the largest, unless another comes near it.",
+    ),
+]
 SchedulerOption = Annotated[
     str | None,
     typer.Option(
@@ -58,7 +64,7 @@ CheckOption = Annotated[
 def enroll(
     photos: PhotosArgument,
     subject: SubjectOption = None,
-    faces: FacesOption = FacesRule.LARGEST,
+    faces: FacesOption = FacesRule.CLEAR,
     min_quality: QualityOption = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,

@@ -36,7 +36,7 @@ def verify(
     device: DeviceOption = Device.AUTO,
     detector: DetectorOption = DetectorName.YUNET,
 ) -> None:
-    """Do two photos show the same person? Compares the largest face of each.
+    """Do two photos show the same person? Compares the most prominent face of each.
 
     At the gallery's operating point; without a gallery, at the embedder's own for FMR 1e-4.
     """

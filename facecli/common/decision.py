@@ -32,14 +32,15 @@ def decide(
     false_alarm: float = float("nan"),
     flaw: FailureToAcquire | None = None,
 ) -> Decision:
-    """Accept the best candidate, or say unknown; of low quality where a flaw may be to blame.
+    """Accept the best candidate, or say unknown; neither of a face of low quality.
 
     candidates: best first. threshold: the one that applies to this face. false_alarm: see
-    `types.Decision`. flaw: what is wrong with the face; one that is identified all the same stays
-    so.
+    `types.Decision`. flaw: what is wrong with the face: a threshold says nothing of such faces, for
+    they can be alike whoever they show.
     """
     best = candidates[0] if candidates else None
-    identified = best is not None and accepts(best.score, threshold)
+    reached = best is not None and accepts(best.score, threshold)
+    identified = reached and flaw is None
     rejected = Outcome.UNKNOWN if flaw is None else Outcome.LOW_QUALITY
     return Decision(
         probe=probe,
@@ -49,5 +50,5 @@ def decide(
         threshold=threshold,
         subject=best.subject if best is not None and identified else None,
         false_alarm=false_alarm,
-        failure=None if identified else flaw,
+        failure=flaw,
     )

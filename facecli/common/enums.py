@@ -35,8 +35,13 @@ class DetectorName(StrEnum):
 
 
 class FacesRule(StrEnum):
-    """Which faces of a photo are enrolled; ONLY_ONE refuses a photo with several."""
+    """Which faces of a photo are enrolled.
 
+    CLEAR: the most prominent one, where no other comes near it; else the photo is refused.
+    LARGEST: the most prominent one all the same. ONLY_ONE refuses a photo with several.
+    """
+
+    CLEAR = "clear"
     LARGEST = "largest"
     ALL = "all"
     ONLY_ONE = "only-one"

@@ -33,11 +33,12 @@ class Face:
     """One detected face.
 
     box: (x1, y1, x2, y2) px, may reach over the photo's edge.
-    landmarks: (5, 2) float32 px: the eye on the photo's left, the other eye, nose tip, the
-        mouth corner on the photo's left, the other corner.
+    landmarks: (5, 2) float32 px: the eye on the left of the upright face, the other eye, nose
+        tip, the mouth corner on the left, the other corner.
     detection_score: the detector's, in [0, 1].
-    quality: in [0, 1], see `quality.Quality`. sharpness: one of its measures, in [0, 1]; NaN where
-        the face was read from a gallery.
+    quality: in [0, 1], see `quality.Quality`. sharpness, naturalness: two of its measures, in
+        [0, 1]; NaN where the face was read from a gallery, and where nothing measured it.
+    Box and landmarks are of the photo as its EXIF has it, whichever way up it shows the face.
     """
 
     box: tuple[float, float, float, float]
@@ -45,6 +46,24 @@ class Face:
     detection_score: float
     quality: float = 0.0
     sharpness: float = float("nan")
+    naturalness: float = float("nan")
+
+    @property
+    def turned(self) -> int:
+        """0, 90, 180 or 270: the degrees clockwise that bring the face upright, to the nearest."""
+        return -90 * round(tilt(self) / 90) % 360
+
+    @property
+    def position(self) -> str:
+        """Where it is, for people: `LEFT,TOP-RIGHT,BOTTOM`, whole px."""
+        x1, y1, x2, y2 = self.box
+        return f"{x1:.0f},{y1:.0f}-{x2:.0f},{y2:.0f}"
+
+
+def tilt(face: Face) -> float:
+    """How far a head leans: degrees clockwise in [-180, 180], 0 where the eyes are level."""
+    across = (face.landmarks[1] - face.landmarks[0]).astype(np.float64)
+    return float(np.degrees(np.arctan2(across[1], across[0])))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,13 +87,16 @@ class Photo:
     """A photo that was read. sha256: hex digest of its bytes. faces: most prominent first (see
     `pipeline.prominence`), may be empty.
 
-    failures: faces that were found but gave no template.
+    failures: faces that were found but gave no template. others: those for which none was asked,
+        the most prominent first. size: (width, height), px.
     """
 
     path: str
     sha256: str
     faces: tuple[FaceTemplate, ...]
     failures: tuple[FailureToAcquire, ...] = ()
+    others: tuple[Face, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
     def without_face(self) -> FailureToAcquire:
         """Why this photo gave no template, where `faces` is empty."""

@@ -16,11 +16,15 @@ from facecli.common.parallel import batches
 from facecli.common.types import FailureToAcquire, Photo
 from facecli.datasets.labels import LabelledPhoto
 from facecli.recognition import images, quality
-from facecli.recognition.pipeline import Extractor, OpenedPhoto, Run, decode_photo
+from facecli.recognition.pipeline import Extractor, OpenedPhoto, Run, decode_photo, prominence
 from facecli.storage.interface import Storage
 from facecli.storage.records import NewReference
 
 COMMIT_EVERY = 32  # photos: a commit costs milliseconds, a lost photo costs an embedding
+
+NEAR = 0.3
+"""Of the most prominent face's prominence: from here another face may be the one that is meant. Of
+3,929 LFW photos, 18 % of which show several faces, it refuses 0.7 %."""
 
 UNSEEN = "it is here, but a worker does not see it: workers need it under the same path"
 
@@ -35,7 +39,7 @@ class EnrollStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnrollItem:
-    """One photo's outcome. faces: references it added.
+    """One photo's outcome. faces: references it added. left_out: other faces that it shows.
 
     failure: why it was skipped, or what was wrong with a face of it that was.
     """
@@ -45,6 +49,7 @@ class EnrollItem:
     status: EnrollStatus
     faces: int = 0
     failure: FailureToAcquire | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ def _tasks(store: Storage, photos: Sequence[LabelledPhoto]) -> Iterator[_Task]:
 def _prepare(
     rule: FacesRule, bar: float, extractor: Extractor, tasks: Sequence[_Task]
 ) -> Iterator[_Prepared]:
-    most = 1 if rule is FacesRule.LARGEST else None
+    most = None if rule is FacesRule.ALL else 1
     results: Iterator[Photo | FailureToAcquire | _Prepared]
     results = extractor.extract(map(_open_photo, tasks), most)
     for task in tasks:
@@ -154,7 +159,7 @@ def _judged(
         return _skipped(path, subject, photo)
     if failure := _refused(photo, rule):
         return _skipped(path, subject, failure)
-    chosen = photo.faces if rule is FacesRule.ALL else photo.faces[:1]
+    chosen = photo.faces
     faults = [quality.fault(found.face, bar) for found in chosen]
     worst = next(filter(None, faults), None)
     flaw = FailureToAcquire(path, Reason.LOW_QUALITY, worst) if worst else None
@@ -165,16 +170,26 @@ def _judged(
     )
     if flaw and not new:
         return _skipped(path, subject, flaw)
-    return _Prepared(EnrollItem(path, subject, EnrollStatus.ENROLLED, len(new), flaw), new)
+    item = EnrollItem(
+        path, subject, EnrollStatus.ENROLLED, len(new), flaw, left_out=len(photo.others)
+    )
+    return _Prepared(item, new)
 
 
 def _refused(photo: Photo, rule: FacesRule) -> FailureToAcquire | None:
     if not photo.faces:
         return photo.without_face()
-    if rule is FacesRule.ONLY_ONE and len(photo.faces) > 1:
-        return FailureToAcquire(
-            photo.path, Reason.SEVERAL_FACES, f"{len(photo.faces)} faces; crop it to the one meant"
-        )
+    several = [found.face for found in photo.faces] + list(photo.others)
+    if rule is FacesRule.CLEAR:
+        near = NEAR * prominence(several[0], photo.size)
+        several = [face for face in several if prominence(face, photo.size) >= near]
+    if rule in (FacesRule.CLEAR, FacesRule.ONLY_ONE) and len(several) > 1:
+        where = ", ".join(face.position for face in several)
+        cure = "crop it to the one meant"
+        if rule is FacesRule.CLEAR:
+            cure += ", or take the largest with --faces largest"
+        detail = f"{len(several)} faces, at {where} px; {cure}"
+        return FailureToAcquire(photo.path, Reason.SEVERAL_FACES, detail)
     return None
 
 

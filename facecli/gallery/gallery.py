@@ -104,7 +104,7 @@ class Gallery:
         self,
         photos: Sequence[LabelledPhoto],
         *,
-        faces: FacesRule = FacesRule.LARGEST,
+        faces: FacesRule = FacesRule.CLEAR,
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
         scheduler: str | None = None,
@@ -146,7 +146,7 @@ class Gallery:
         """Decide for every face of every photo, in order; a photo without one gives one row.
 
         top: how many candidates to rank. threshold, fpir: as for `operating_point`.
-        min_quality: a face below it is of low quality where it would be unknown.
+        min_quality: a face below it is of low quality, whoever it is like.
         exact: rank as brute force would, where the gallery is so large that a sidecar proposes.
         """
         return identify(
@@ -155,7 +155,7 @@ class Gallery:
         )  # fmt: skip
 
     def verify(self, first: Path, second: Path, *, threshold: float | None = None) -> Verification:
-        """Compare the largest faces of two photos at the operating point.
+        """Compare the most prominent faces of two photos at the operating point.
 
         Raises InputError when a photo gives no template.
         """

@@ -29,7 +29,7 @@ class Search:
     """One reading of the gallery, searched many times at one operating point.
 
     table: the non-mated scores that false alarms are told by; None where there are none.
-    min_quality: a face below it that is not identified is of low quality, not unknown.
+    min_quality: a face below it is of low quality, neither identified nor unknown.
     top: how many candidates a face gets.
     """
 

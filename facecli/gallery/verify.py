@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facecli.common.decision import accepts
-from facecli.common.enums import Basis, DetectorName, Device, Target
+from facecli.common.enums import Basis, DetectorName, Device, Reason, Target
 from facecli.common.errors import InputError
 from facecli.common.timestamp import now
-from facecli.common.types import FaceTemplate, FailureToAcquire, OperatingPoint, Photo, Probe
+from facecli.common.types import FailureToAcquire, OperatingPoint, Photo, Probe
+from facecli.recognition import quality
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.threshold import operating_point
@@ -18,9 +19,10 @@ from facecli.threshold.operating_point import ThresholdInputs
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verification:
-    """Two photos compared, the largest face of each. score: cosine.
+    """Two photos compared, the most prominent face of each. score: cosine.
 
     accepted: the score reaches the operating point's threshold: taken for the same subject.
+    faces: how many each photo shows. flaws: what makes a face's template unreliable.
     """
 
     first: Probe
@@ -28,13 +30,28 @@ class Verification:
     score: float
     accepted: bool
     operating_point: OperatingPoint
+    faces: tuple[int, int] = (1, 1)
+    flaws: tuple[FailureToAcquire, ...] = ()
 
 
 def verify(extractor: Extractor, first: Path, second: Path, point: OperatingPoint) -> Verification:
     """Compare two photos at an operating point. Raises InputError for one without a template."""
-    one, two = (_largest(extractor.photo(path)) for path in (first, second))
-    score = float(one[1].template.vector @ two[1].template.vector)
-    return Verification(one[0], two[0], score, accepts(score, point.threshold), point)
+    photos = tuple(_with_faces(extractor.photo(path)) for path in (first, second))
+    one, two = (photo.faces[0] for photo in photos)
+    score = float(one.template.vector @ two.template.vector)
+    return Verification(
+        first=Probe(photos[0].path, 0, one.face),
+        second=Probe(photos[1].path, 0, two.face),
+        score=score,
+        accepted=accepts(score, point.threshold),
+        operating_point=point,
+        faces=(len(photos[0].faces), len(photos[1].faces)),
+        flaws=tuple(
+            FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault)
+            for photo in photos
+            if (fault := quality.fault(photo.faces[0].face, quality.DEFAULT_BAR))
+        ),
+    )
 
 
 def verify_without_gallery(
@@ -59,9 +76,9 @@ def verify_without_gallery(
     return verify(Extractor.load(spec, device, detector), first, second, point)
 
 
-def _largest(photo: Photo | FailureToAcquire) -> tuple[Probe, FaceTemplate]:
+def _with_faces(photo: Photo | FailureToAcquire) -> Photo:
     if isinstance(photo, FailureToAcquire):
         raise InputError(": ".join(filter(None, (photo.path, photo.reason, photo.detail))))
     if not photo.faces:
         raise InputError(f"{photo.path}: no face found; give a photo that shows one")
-    return Probe(photo.path, 0, photo.faces[0].face), photo.faces[0]
+    return photo

@@ -25,7 +25,7 @@ from facecli.common.types import (
     Photo,
     Template,
 )
-from facecli.recognition import alignment, images, quality
+from facecli.recognition import alignment, images, naturalness, orientation, quality
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 
@@ -83,13 +83,15 @@ def decode_photo(data: bytes, path: str, sha256: str = "") -> OpenedPhoto | Fail
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
-    """A photo's faces with a crop of each, which wait for the embedder."""
+    """A photo's faces with a crop of each, which wait for the embedder; see `Photo`."""
 
     path: str
     sha256: str
     faces: tuple[Face, ...]
     crops: tuple[Image, ...]
     failures: tuple[FailureToAcquire, ...]
+    others: tuple[Face, ...]
+    size: tuple[int, int]
 
 
 class Extractor:
@@ -105,6 +107,7 @@ class Extractor:
         self.spec = spec
         self.embedder = embedder
         self.detector = detector
+        self._odd = None if spec.odd is None else naturalness.from_file(spec.odd, spec.dimension)
         # One batch of several photos' faces is what fills an accelerator. On a CPU it is no
         # faster, and the last bits of a template would hang on its neighbours.
         self._together = getattr(embedder, "device", Device.CPU) is not Device.CPU
@@ -199,6 +202,7 @@ class Extractor:
         """A photo decoded, and its faces in px of that view.
 
         Of a large photo fewer pixels are decoded, all of them where a face is too small there.
+        Where it is not upright its faces are found all the same, see `orientation`.
         """
         photo = decode_photo(data, path)
         return photo if isinstance(photo, FailureToAcquire) else self._detect(photo)
@@ -206,27 +210,46 @@ class Extractor:
     def _detect(
         self, photo: OpenedPhoto
     ) -> tuple[images.View, tuple[Face, ...]] | FailureToAcquire:
+        found = self._turned(photo, 0)
+        if isinstance(found, FailureToAcquire):
+            return found
+        degrees = orientation.turn_needed(photo.view.image, found[1], self.detector.detect)
+        return self._turned(photo, degrees) if degrees else found
+
+    def _turned(
+        self, photo: OpenedPhoto, degrees: int
+    ) -> tuple[images.View, tuple[Face, ...]] | FailureToAcquire:
+        """The faces seen once the photo is turned clockwise, in px of its view as it is."""
         view = photo.view
         if view.scale == 1:
-            return view, self.detector.detect(view.image)
-        height, width = view.image.shape[:2]
-        k = max(height, width) / VIEW_SIDE
-        size = (max(1, round(width / k)), max(1, round(height / k)))
-        small = cast(Image, cv2.resize(view.image, size, interpolation=cv2.INTER_AREA))
-        known = [_enlarged(face, k) for face in self.detector.detect(small)]
+            return view, self._seen(view.image, (), degrees)
+        small, k = _shrunk(view.image)
+        known = [_enlarged(face, k) for face in self._seen(small, (), degrees)]
         if _shows_enough(known):
-            return view, self.detector.detect(view.image, known)
+            return view, self._seen(view.image, known, degrees)
         whole = images.decode_view(photo.data, photo.path, None)
         if isinstance(whole, FailureToAcquire):
             return whole
         known = [_enlarged(face, view.scale) for face in known]
-        return whole, self.detector.detect(whole.image, known)
+        return whole, self._seen(whole.image, known, degrees)
+
+    def _seen(self, image: Image, known: Sequence[Face], degrees: int) -> tuple[Face, ...]:
+        """The faces of a picture looked at turned clockwise, in px of it as it is."""
+        if degrees == 0:
+            return self.detector.detect(image, known)
+        if degrees % 90:  # in a copy: a large photo turned with its corners takes twice the memory
+            copy, k = _shrunk(image)
+            found = self.detector.detect(orientation.turned(copy, degrees)) if not known else ()
+            back = (orientation.turned_back(face, degrees, _size(copy)) for face in found)
+            return tuple(known) or tuple(_enlarged(face, k) for face in back)
+        upright = orientation.turned(image, degrees)
+        there = [orientation.turned_back(f, 360 - degrees, _size(upright)) for f in known]
+        seen = self.detector.detect(upright, there)
+        return tuple(orientation.turned_back(face, degrees, _size(image)) for face in seen)
 
     def image(self, image: Image, path: str) -> Photo:
-        """The same for an upright (H, W, 3) uint8 BGR picture."""
-        view = images.View(image, 1)
-        photo = OpenedPhoto(path, b"", "", view)
-        (made,) = self._embedded([_cut(view, self.detector.detect(image), photo, None)])
+        """The same for an (H, W, 3) uint8 BGR picture."""
+        (made,) = self._made([OpenedPhoto(path, b"", "", images.View(image, 1))], None)
         return cast(Photo, made)
 
     def _embedded(self, cut: Sequence[_Cut | FailureToAcquire]) -> list[Photo | FailureToAcquire]:
@@ -249,11 +272,15 @@ class Extractor:
         return self.embedder.embed(np.stack(crops))
 
     def _photo(self, cut: _Cut, vectors: Float32) -> Photo:
+        faces = cut.faces
+        if self._odd:
+            natural = map(float, self._odd.naturalness(vectors))
+            faces = tuple(map(quality.with_naturalness, faces, natural))
         templates = tuple(
             FaceTemplate(face, Template(vector, self.spec.embedder_id))
-            for face, vector in zip(cut.faces, vectors, strict=True)
+            for face, vector in zip(faces, vectors, strict=True)
         )
-        return Photo(cut.path, cut.sha256, templates, cut.failures)
+        return Photo(cut.path, cut.sha256, templates, cut.failures, cut.others, cut.size)
 
 
 class Run(Protocol):
@@ -272,10 +299,12 @@ def _cut(view: images.View, faces: Sequence[Face], photo: OpenedPhoto, most: int
     found: list[Face] = []
     crops: list[Image] = []
     failures: list[FailureToAcquire] = []
-    size = (view.image.shape[1], view.image.shape[0])
+    others: list[Face] = []
+    size = _size(view.image)
     for face in sorted(faces, key=lambda f: prominence(f, size), reverse=True):
         if len(crops) == most:
-            break
+            others.append(_enlarged(face, view.scale))
+            continue
         try:
             crop = alignment.crop(view.image, face.landmarks)
         except ValueError as error:
@@ -285,7 +314,25 @@ def _cut(view: images.View, faces: Sequence[Face], photo: OpenedPhoto, most: int
             whole = _enlarged(face, view.scale)
             found.append(replace(whole, quality=seen.score, sharpness=seen.sharpness))
             crops.append(crop)
-    return _Cut(photo.path, photo.sha256, tuple(found), tuple(crops), tuple(failures))
+    return _Cut(
+        photo.path, photo.sha256, tuple(found), tuple(crops), tuple(failures), tuple(others),
+        (size[0] * view.scale, size[1] * view.scale),
+    )  # fmt: skip
+
+
+def _size(image: Image) -> tuple[int, int]:
+    """(width, height), px."""
+    return image.shape[1], image.shape[0]
+
+
+def _shrunk(image: Image) -> tuple[Image, float]:
+    """A copy with a long side of VIEW_SIDE at most, and px of the picture per px of it."""
+    width, height = _size(image)
+    k = max(1.0, max(width, height) / VIEW_SIDE)
+    size = (max(1, round(width / k)), max(1, round(height / k)))
+    return (
+        image if k == 1 else cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    ), k
 
 
 def _shows_enough(faces: Sequence[Face]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from facecli.common.decision import accepts
 from facecli.common.enums import Outcome
 from facecli.report.formats import (
     SCHEMA,
@@ -13,6 +14,7 @@ from facecli.report.formats import (
     as_json,
     as_json_line,
     failure_line,
+    printable,
     rate,
     rounded,
     short_path,
@@ -80,10 +82,12 @@ def _decision_cells(d: Decision) -> list[str]:
     best = next(iter(d.candidates), None)
     note = failure_line(d.failure) if d.failure else ""
     if d.outcome is Outcome.LOW_QUALITY and best:
-        quality = f"quality {d.probe.face.quality:.2f}; " if d.probe.face else ""
-        note = f"{quality}nearest: {best.subject}, below threshold"
+        below = "" if accepts(best.score, d.operating_point.threshold) else ", below threshold"
+        note = f"{_low(d.probe.face)}nearest: {best.subject}{below}"
     if d.outcome is Outcome.UNKNOWN:
         note = f"nearest: {best.subject}, below threshold" if best else "the gallery is empty"
+    if d.probe.face and d.probe.face.turned:
+        note = f"turned {d.probe.face.turned} degrees" + (f"; {note}" if note else "")
     answer = d.subject if d.subject is not None else str(d.outcome).replace("_", " ")
     number = "" if d.probe.index is None else str(d.probe.index + 1)
     scores = [f"{best.score:.3f}", f"{d.threshold:.3f}"] if best else ["", ""]
@@ -91,29 +95,52 @@ def _decision_cells(d: Decision) -> list[str]:
     return [path, number, answer, *scores, rate(d.false_alarm) if best else "", note]
 
 
+def _low(face: Face | None) -> str:
+    """The measures that tell a face of low quality."""
+    if face is None:
+        return ""
+    natural = f", naturalness {face.naturalness:.2f}" if face.naturalness < 1 else ""
+    return f"quality {face.quality:.2f}{natural}; "
+
+
 def verification_row(result: Verification) -> dict[str, Any]:
     """The JSON object of `verify`."""
     return {
         "schema": SCHEMA,
-        "first": probe_row(result.first),
-        "second": probe_row(result.second),
+        "first": {**probe_row(result.first), "faces": result.faces[0]},
+        "second": {**probe_row(result.second), "faces": result.faces[1]},
         "score": rounded(result.score),
         "threshold": rounded(result.operating_point.threshold),
         "margin": rounded(result.score - result.operating_point.threshold),
         "same_subject": result.accepted,
+        "notes": list(verification_notes(result)),
         "operating_point": point_row(result.operating_point),
     }
 
 
 def verification_text(result: Verification) -> str:
-    """Two lines for people."""
+    """Two lines for people, and one for each note."""
     answer = "same subject" if result.accepted else "not shown to be the same subject"
     sign = ">=" if result.accepted else "<"
     point = result.operating_point
-    return (
-        f"{answer}: score {result.score:.3f} {sign} threshold {point.threshold:.3f}\n"
-        f"threshold: {aim(point)}, {point.basis}"
+    lines = (
+        f"{answer}: score {result.score:.3f} {sign} threshold {point.threshold:.3f}",
+        f"threshold: {aim(point)}, {point.basis}",
+        *map(printable, verification_notes(result)),
     )
+    return "\n".join(lines)
+
+
+def verification_notes(result: Verification) -> Iterator[str]:
+    """Which of several faces was taken, and what makes one unreliable."""
+    for probe, faces in zip((result.first, result.second), result.faces, strict=True):
+        if faces > 1 and probe.face:
+            place = probe.face.position
+            yield f"{probe.path}: shows {faces} faces; the most prominent was taken, at {place} px"
+        if probe.face and probe.face.turned:
+            yield f"{probe.path}: was turned {probe.face.turned} degrees clockwise"
+    for flaw in result.flaws:
+        yield f"{flaw.path}: {failure_line(flaw)}"
 
 
 def probe_row(probe: Probe) -> dict[str, Any]:
@@ -121,6 +148,7 @@ def probe_row(probe: Probe) -> dict[str, Any]:
         "path": probe.path,
         "face": probe.index,
         **(face_row(probe.face) if probe.face else dict.fromkeys(FACE_FIELDS)),
+        "turned": probe.face.turned if probe.face else None,
     }
 
 

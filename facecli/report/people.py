@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from facecli.gallery.enroll import EnrollReport
     from facecli.storage.records import GalleryInfo, IndexInfo, ReferenceRow, SubjectRow
 
+MOST_NAMED = 3  # photos that a line names
+
 
 def enroll_row(report: EnrollReport, problems: Sequence[FailureToAcquire]) -> dict[str, Any]:
     """The machine-readable report of a run."""
@@ -33,12 +35,13 @@ def enroll_row(report: EnrollReport, problems: Sequence[FailureToAcquire]) -> di
             "subject": i.subject,
             "status": str(i.status),
             "faces": i.faces,
+            "left_out": i.left_out,
             "reason": failure_line(i.failure) if i.failure else None,
         }
         for i in report.items
     ]
     items += [
-        {"path": p.path, "subject": None, "status": "skipped", "faces": 0,
+        {"path": p.path, "subject": None, "status": "skipped", "faces": 0, "left_out": 0,
          "reason": failure_line(p)}
         for p in problems
     ]  # fmt: skip
@@ -63,6 +66,12 @@ def enroll_text(row: Row, info: GalleryInfo | None) -> str:
         for p in row["photos"]
         if p["status"] == "skipped"
     ]
+    others = [p for p in row["photos"] if p["left_out"]]
+    if others:
+        named = ", ".join(printable(short_path(p["path"])) for p in others[:MOST_NAMED])
+        more = f" and {counted(len(others) - MOST_NAMED, 'other')}" if others[MOST_NAMED:] else ""
+        faces = counted(sum(p["left_out"] for p in others), "other face")
+        lines.append(f"left out {faces} of {counted(len(others), 'photo')}: {named}{more}")
     if info:
         held = people(info.subjects, info.references)
         lines.append(f"gallery {printable(str(info.path))}: {held}")

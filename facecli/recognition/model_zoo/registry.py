@@ -189,6 +189,7 @@ def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSp
             card=_beside(folder, facts.get("card")),
             table=_beside(folder, facts.get("table")),
             centre=_beside(folder, facts.get("centre")),
+            odd=_beside(folder, facts.get("odd")),
             rewritten=folder / facts["rewritten"] if "rewritten" in facts else None,
             rewritten_sha256=facts.get("rewritten_sha256"),
         )

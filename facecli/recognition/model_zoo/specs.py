@@ -45,6 +45,7 @@ class EmbedderSpec:
     card: Path | None = None
     table: Path | None = None
     centre: Path | None = None
+    odd: Path | None = None
     rewritten: Path | None = None
     rewritten_sha256: str | None = None
 
