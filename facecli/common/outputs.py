@@ -72,7 +72,7 @@ def judge(
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
     if stat.S_ISLNK(mode):
-        raise UsageError(f"{path} is a link: name the file that it leads to, or another one")
+        raise UsageError(f"{path} is a link: name the file itself, another one, or - for stdout")
     if stat.S_ISDIR(mode):
         raise UsageError(f"{path} is a folder: name a file")
     if not stat.S_ISREG(mode):

@@ -51,7 +51,9 @@ def write(store: GalleryFile, who: int) -> Iterator[None]:
         if turn % 5 == 0:
             candidates.keep_in_step(store.reader)
         if turn % 7 == 0:
-            backup(store, store.path.with_name(f"backup-{who}"), replace=True)
+            copy = store.path.with_name(f"backup-{who}")
+            copy.unlink(missing_ok=True)  # it may hold people who were erased since
+            backup(store, copy)
             yield
         if turn % 11 == 0 and (
             mine := [s.name for s in store.reader.subjects() if f"W{who}-" in s.name]
@@ -85,7 +87,7 @@ def read(store: GalleryFile, who: int) -> Iterator[None]:
             assert best.score > 1 - 1e-5, (best, found.names[at])
         yield
         if turn % 9 == 0:
-            export(store.reader, store.path.with_name(f"export-{who}"))
+            export(store.reader, store.path.with_name(f"export-{who}"), force=True)
             yield
 
 
