@@ -4,8 +4,8 @@
 
 PHOTOS: a folder per person. Of every second person the first photo is made into each kind of
 benchmarks/accuracy/odd_faces.py. The direction is the mean over kinds of the (unit) mean template
-of each: a mean over hundreds of people, nobody's template. The two cosines are chosen by the figures
-of that benchmark, 0.25 and 0.5 for mobilefacenet-arcface, 0.15 and 0.4 for sface; how many of the
+of each: a mean over hundreds of people, nobody's template. The two cosines are chosen by that
+benchmark's figures, 0.28 and 0.5 for mobilefacenet-arcface, 0.15 and 0.4 for sface; how many of the
 photos as they are lie above the first, and so high that enrolment refuses them, is printed.
 """
 

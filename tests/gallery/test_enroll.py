@@ -115,7 +115,7 @@ def test_nobody_is_left_behind_by_a_run_without_a_face(store, extractor, tmp_pat
 
 
 @pytest.mark.parametrize(("rule", "faces", "reason"), [
-    (FacesRule.CLEAR, 0, Reason.SEVERAL_FACES),
+    (FacesRule.CLEAR, 1, None),
     (FacesRule.LARGEST, 1, None),
     (FacesRule.ALL, 2, None),
     (FacesRule.ONLY_ONE, 0, Reason.SEVERAL_FACES),
@@ -127,15 +127,24 @@ def test_each_rule_for_a_photo_with_two_faces(store, extractor, tmp_path, rule, 
     assert item.faces == faces == store.reader.counts()[1]
     assert (item.failure.reason if item.failure else None) is reason
     assert [r.face_index for r in store.reader.references()] == list(range(faces))
-    assert item.left_out == (1 if rule is FacesRule.LARGEST else 0)
+    assert item.left_out == (0 if reason or rule is FacesRule.ALL else 1)
 
 
-def test_a_photo_refused_for_another_face_says_where_both_are(store, extractor, tmp_path: Path):
-    photo = two_faces(tmp_path / "two.png")
+def test_two_faces_that_may_be_meant_are_refused_and_said_where(store, extractor, tmp_path: Path):
+    photo = tmp_path / "two.png"
+    together = Pillow.new("RGB", (1200, 800), "grey")
+    together.paste(Pillow.open(hopper()).convert("RGB").resize((400, 469)), (0, 160))
+    together.paste(Pillow.open(collins()).convert("RGB").resize((800, 800)), (400, 0))
+    together.save(photo)
     (item,) = run(store, extractor, (photo, "Crew"), faces=FacesRule.CLEAR).items
-    for found in extractor.photo(photo).faces:
-        assert found.face.position in item.failure.detail
+    assert (item.status, item.failure.reason) == (EnrollStatus.SKIPPED, Reason.SEVERAL_FACES)
+    found = extractor.photo(photo).faces
+    assert len(found) == 2
+    for face in found:
+        assert face.face.position in item.failure.detail
     assert "--faces largest" in item.failure.detail
+    (item,) = run(store, extractor, (photo, "Crew"), faces=FacesRule.LARGEST).items
+    assert (item.status, item.faces, item.left_out) == (EnrollStatus.ENROLLED, 1, 1)
 
 
 def test_a_bystander_is_left_out_and_counted(store, extractor, tmp_path: Path):
