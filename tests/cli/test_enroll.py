@@ -32,7 +32,7 @@ def command(tmp_path_factory) -> Command:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("many")
-    write_variants(folder, hopper(), MANY, width=120)
+    write_variants(folder, hopper(), MANY, width=160)
     return folder
 
 

@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 from support.galleries import blank, collins, hopper, two_faces, variant, write_variants
 
 from facecli.common.enums import FacesRule, Reason
@@ -114,6 +115,7 @@ def test_nobody_is_left_behind_by_a_run_without_a_face(store, extractor, tmp_pat
 
 
 @pytest.mark.parametrize(("rule", "faces", "reason"), [
+    (FacesRule.CLEAR, 1, None),
     (FacesRule.LARGEST, 1, None),
     (FacesRule.ALL, 2, None),
     (FacesRule.ONLY_ONE, 0, Reason.SEVERAL_FACES),
@@ -125,6 +127,39 @@ def test_each_rule_for_a_photo_with_two_faces(store, extractor, tmp_path, rule, 
     assert item.faces == faces == store.reader.counts()[1]
     assert (item.failure.reason if item.failure else None) is reason
     assert [r.face_index for r in store.reader.references()] == list(range(faces))
+    assert item.left_out == (0 if reason or rule is FacesRule.ALL else 1)
+
+
+def test_two_faces_that_may_be_meant_are_refused_and_said_where(store, extractor, tmp_path: Path):
+    photo = tmp_path / "two.png"
+    together = Pillow.new("RGB", (1200, 800), "grey")
+    together.paste(Pillow.open(hopper()).convert("RGB").resize((400, 469)), (0, 160))
+    together.paste(Pillow.open(collins()).convert("RGB").resize((800, 800)), (400, 0))
+    together.save(photo)
+    (item,) = run(store, extractor, (photo, "Crew"), faces=FacesRule.CLEAR).items
+    assert (item.status, item.failure.reason) == (EnrollStatus.SKIPPED, Reason.SEVERAL_FACES)
+    found = extractor.photo(photo).faces
+    assert len(found) == 2
+    for face in found:
+        assert face.face.position in item.failure.detail
+    assert "--faces largest" in item.failure.detail
+    (item,) = run(store, extractor, (photo, "Crew"), faces=FacesRule.LARGEST).items
+    assert (item.status, item.faces, item.left_out) == (EnrollStatus.ENROLLED, 1, 1)
+
+
+def test_a_bystander_is_left_out_and_counted(store, extractor, tmp_path: Path):
+    sitter, other = (Pillow.open(path).convert("RGB") for path in (hopper(), collins()))
+    photo = tmp_path / "bystander.png"
+    together = Pillow.new("RGB", (sitter.width * 2, sitter.height * 2), "grey")
+    together.paste(sitter, (sitter.width // 2, sitter.height // 2))
+    together.paste(other.resize((other.width // 3, other.height // 3)), (0, 0))
+    together.save(photo)
+    (item,) = run(store, extractor, (photo, "Grace Hopper"), faces=FacesRule.CLEAR).items
+    assert (item.status, item.faces, item.left_out) == (EnrollStatus.ENROLLED, 1, 1)
+    assert float(
+        next(iter(store.reader.references())).template.vector
+        @ extractor.photo(hopper()).faces[0].template.vector
+    ) > 0.9  # fmt: skip
 
 
 def test_only_one_takes_a_photo_with_one_face(store, extractor):
