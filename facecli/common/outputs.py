@@ -85,7 +85,7 @@ def judge(
     except OSError as error:
         raise _unwritable(path, error) from error
     if what:
-        raise UsageError(f"{path} is {what}, and is not replaced: {_ANOTHER}")
+        raise UsageError(f"{path} is there and is {what}: it is not replaced, {_ANOTHER}")
     if not force:
         cure = _ANOTHER if force is None else f"{_ANOTHER}, or replace it with --force"
         raise UsageError(f"{path} is there already: {cure}")

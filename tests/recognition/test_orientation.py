@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from facecli.common.types import Face, Image, Photo, tilt
 from facecli.recognition import orientation
 from facecli.recognition.detector import YuNet
-from facecli.recognition.pipeline import Extractor, Opened, opened
+from facecli.recognition.pipeline import Extractor, OpenedPhoto, open_photo
 
 
 def leaning(image: Image, degrees: float) -> Image:
@@ -58,8 +58,8 @@ def test_a_large_turned_photo_is_found_in_a_smaller_copy(
     Pillow.fromarray(orientation.turned(np.asarray(large, np.uint8), 270)[:, :, ::-1]).save(
         out, "JPEG"
     )
-    seen = opened(out.getvalue())
-    assert isinstance(seen, Opened) and seen.view.scale > 1
+    seen = open_photo(out.getvalue())
+    assert isinstance(seen, OpenedPhoto) and seen.view.scale > 1
     photo = extractor.photo(out.getvalue())
     assert isinstance(photo, Photo)
     assert photo.faces[0].face.turned == 90

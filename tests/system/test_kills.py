@@ -50,13 +50,13 @@ def test_a_sidecar_under_way_while_somebody_is_erased_is_not_left(
     written = sidecar.write_sidecar
 
     def late(gallery: Path, made: sidecar.Sidecar) -> None:
-        monkeypatch.setattr(sidecar, "write", written)
+        monkeypatch.setattr(sidecar, "write_sidecar", written)
         other = GalleryFile.open(store.path)
         assert other.erase(Called("S7")).complete
         other.close()
         written(gallery, made)  # with S7 in it
 
-    monkeypatch.setattr(sidecar, "write", late)
+    monkeypatch.setattr(sidecar, "write_sidecar", late)
     candidates.keep_in_step(store.reader)
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".rabitq"] == []
     FileRanker.open(store.reader)

@@ -26,7 +26,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("photos")
-    write_variants(folder, hopper(), 4, width=120)
+    write_variants(folder, hopper(), 4, width=180)
     return sorted(folder.iterdir())
 
 
