@@ -236,12 +236,15 @@ def _are_effects(rows: tuple[CrowdEffect, ...]) -> bool:
 
 
 def from_file(path: Path, embedder_id: str) -> ReferenceTable:
-    """The table of this embedder. Raises ModelError where it is none, or another's."""
+    """The table of this embedder, whatever it is called here: weights and preprocessing count.
+
+    Raises ModelError where it is none, or another's.
+    """
     try:
         table = from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"the reference table {path} cannot be read: {error}") from error
-    if table.embedder_id != embedder_id:
+    if table.embedder_id.partition(":")[2] != embedder_id.partition(":")[2]:
         raise ModelError(
             f"the reference table {path} is of {table.embedder_id or 'no embedder it names'}, not "
             f"of {embedder_id}: its scores would not fit. Install facecli again, or make it anew "

@@ -87,10 +87,16 @@ def test_effects_that_cannot_be_are_refused(rows: tuple[CrowdEffect, ...]) -> No
         from_json(replace(TABLE, effects=rows).to_json())
 
 
-@pytest.mark.parametrize("name", ["", "another:0:p1"])
+@pytest.mark.parametrize("name", ["", "mobilefacenet-arcface:0:p1"])
 def test_a_table_of_another_embedder_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "table.json"
     path.write_text(replace(TABLE, embedder_id=name).to_json(), encoding="utf-8")
     assert isinstance(reference_table.from_file(path, name), ReferenceTable)
     with pytest.raises(ModelError, match="its scores would not fit"):
         reference_table.from_file(path, SPEC.embedder_id)
+
+
+def test_the_same_embedder_under_another_name_has_the_same_scores() -> None:
+    assert SPEC.table is not None
+    _, rest = SPEC.embedder_id.split(":", 1)
+    assert reference_table.from_file(SPEC.table, f"mine:{rest}") == TABLE
