@@ -106,8 +106,8 @@ def fault(face: Face, bar: float) -> str | None:
         parts.append(f"naturalness {face.naturalness:.2f}")
         if face.naturalness < bar:
             advice = (
-                "it is not like a photographed face (a drawing, a negative, a statue, upside down, "
-                "blurred by movement or in the dark?): give a plain photo"
+                "to the embedder it is unlike a photographed face (a drawing, a statue, upside "
+                "down, blurred by movement, in odd light or the dark?): give a plain photo"
             )
     return f"quality {face.quality:.2f} is below {bar:.2f} ({', '.join(parts)}); {advice}"
 

@@ -24,7 +24,7 @@ DEFAULT_FPIR = 0.01
 DEFAULT_FMR = 1e-4  # for a comparison of two photos where no gallery says otherwise
 NOTABLE_SHIFT = 0.04  # cosine: what a gallery of photos like the reference set's stays below
 MANY_PEOPLE, SOME_PEOPLE = 100, 30  # that an estimate from them alone is good or fair from
-LOOKALIKES = 0.02  # of the people: by chance, at 1 %, half as many look like somebody else
+SURPRISING = 0.05  # the chance that any of the people enrolled scores so high with another
 ROUNDING = 0.01  # of a person: scores are kept to 0.0005, and shares as well
 DAMAGED = "the stored calibration is damaged: calibrate again"
 NAN = float("nan")
@@ -216,7 +216,7 @@ def at(
         notes=(
             *_thin_tail(table, scores.tail(threshold)),
             *_estimate(inputs),
-            *_alike(inputs, threshold, crowd),
+            *_alike(inputs, scores, crowd),
             *_differs(own),
             *_elsewhere(inputs, rate),
         ),
@@ -298,14 +298,15 @@ def _differs(own: GalleryFit | None) -> tuple[str, ...]:
     )
 
 
-def _alike(inputs: ThresholdInputs, threshold: float, crowd: Crowd | None) -> tuple[str, ...]:
-    """How many of the enrolled reach the threshold with somebody else's template."""
+def _alike(inputs: ThresholdInputs, scores: ReferenceTable, crowd: Crowd | None) -> tuple[str, ...]:
+    """How many of the enrolled score with somebody else's template as surprises of any of them."""
     if inputs.own_scores is None:
         return ()
+    threshold = scores.threshold(SURPRISING / inputs.n, inputs.n)
     best, alike, share = inputs.own_scores.columns()
     reached = best - (crowd.share(alike) if crowd and not np.isnan(alike).any() else 0) >= threshold
     count = math.ceil(float(share[reached].sum()) - ROUNDING)
-    if count <= inputs.n * LOOKALIKES:
+    if not count:
         return ()
     return (
         f"{count} of the people enrolled look like somebody else enrolled: one person under two "

@@ -64,4 +64,4 @@ def test_portraits_are_natural_and_drawings_are_told_why(
 ) -> None:
     assert extractor.image(hopper, "").faces[0].face.naturalness > 0.8
     (drawn,) = extractor.image(255 - hopper, "").faces[:1]
-    assert "not like a photographed face" in (fault(drawn.face, DEFAULT_BAR) or "")
+    assert "unlike a photographed face" in (fault(drawn.face, DEFAULT_BAR) or "")
