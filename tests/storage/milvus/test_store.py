@@ -22,7 +22,7 @@ from support.galleries import (
 )
 
 from facecli.common.errors import EmbedderMismatchError, GalleryError
-from facecli.metrics.gallery_fit import Observed
+from facecli.metrics.gallery_fit import MOST_PROBES, Observed
 from facecli.storage import copying, opening
 from facecli.storage.interface import Called, Group, Storage
 from facecli.storage.milvus.layout import REFERENCES
@@ -48,7 +48,9 @@ def fill(storage: Storage, people: int = 30) -> None:
         storage.add([reference(f"p{i}", start + i) for i in range(people - start // 10)])
     for choice in CHOICES:
         storage.calibrate(choice)
-    storage.keep_observed(storage.reader.observed()[0], Observed(30, 0.3, 0.05, 60))
+    # as many scores as are ever kept
+    scores = np.random.default_rng(0).uniform(-1, 1, (3, MOST_PROBES)).astype(np.float32)
+    storage.keep_observed(storage.reader.observed()[0], Observed.of(30, *scores))
 
 
 def without_ids(value: Any) -> Any:
