@@ -98,7 +98,9 @@ def comparison_scores(mated: Values, nonmated: Values, threshold: float | None) 
 
 def search_scores(mated: Values, strangers: Values, threshold: float | None, n: int) -> Drawing:
     """The best score of each search among n subjects, with the threshold in force."""
-    figure, axes = _axes("best score of a search (cosine)", "share of searches")
+    figure, axes = _axes(
+        "best score of a search, less the crowd's share (cosine)", "share of searches"
+    )
     _histograms(axes, {"of enrolled people": mated, "of strangers": strangers}, (0.0, 1.0))
     _threshold(axes, threshold)
     axes.legend(frameon=False)

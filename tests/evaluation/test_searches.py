@@ -11,6 +11,9 @@ from facecli.common.types import Face
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation import comparisons, searches
 from facecli.evaluation.acquire import Acquired
+from facecli.metrics.crowd import own_threshold
+from facecli.recognition.model_zoo import registry
+from facecli.threshold.operating_point import built_in_table
 
 
 def made_up(seed: int, subjects: int = 30, each: int = 3) -> tuple[Acquired, list[LabelledPhoto]]:
@@ -61,6 +64,24 @@ def test_searching_equals_brute_force(seed: int) -> None:
     assert found.cmc[0].errors == expected.count(1)
     assert found.cmc[4].errors == sum(1 <= rank <= 5 for rank in expected)
     assert found.searches.nonmated.trials == len(strangers)
+
+
+def test_scores_are_less_the_crowd_s_share_as_identify_decides() -> None:
+    acquired, photos = made_up(3)
+    enrolled = [p for p in photos if p.path.name.endswith("-0.jpg") and int(p.subject[1:]) < 20]
+    strangers = [p for p in photos if int(p.subject[1:]) >= 20]
+    gallery = searches.mean_templates(acquired, enrolled)
+    spec = registry.find_embedder()
+    found = searches.search_results(
+        acquired, gallery, [], strangers, "e:1:p", built_in_table(spec), 0.01
+    )
+    assert found.point is not None and found.point.crowd is not None
+    for probe, score in zip(found.strangers.probes, found.strangers.scores, strict=True):
+        ranked = sorted(map(float, gallery.templates @ acquired.vectors[probe]), reverse=True)
+        taken_off = own_threshold(found.point, ranked) - found.point.threshold
+        if acquired.usable[probe]:
+            assert score == pytest.approx(ranked[0] - taken_off, abs=1e-5)
+            assert abs(taken_off) > 1e-4
 
 
 def test_a_smaller_gallery_keeps_its_people_s_templates() -> None:

@@ -34,6 +34,7 @@ from facecli.common.errors import (
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.verify import verify_without_gallery
 from facecli.recognition.model_zoo import registry
+from facecli.report.decisions import decision_row
 from facecli.storage import export
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -92,6 +93,26 @@ def test_candidates_are_ranked_one_per_subject_with_the_stored_scores(gallery, p
         rows = gallery.storage.reader.references(subject.id)
         own = {r.id: r.template.vector @ probe for r in rows}
         assert candidate.reference_id == max(own, key=own.__getitem__)
+
+
+def test_each_face_has_its_own_threshold(gallery: Gallery, photos: Path, extractor):
+    """By all its runners-up, however few candidates are asked for."""
+    gallery.storage.add([reference(f"V{seed}", seed) for seed in range(300, 312)])
+    point = gallery.operating_point()
+    (decision,) = answers(gallery, photos / "collins.jpg", top=1)
+    assert len(decision.candidates) == 1
+    probe = extractor.photo(photos / "collins.jpg").faces[0].template.vector
+    scores = sorted(map(float, gallery.storage.reader.templates().templates @ probe), reverse=True)
+    assert point.crowd is not None
+    crowd = point.crowd.slope * (sum(scores[2:10]) / 8 - point.crowd.likeness)
+    assert decision.threshold == pytest.approx(point.threshold + crowd, abs=1e-5)
+    assert abs(crowd) > 0.005
+    table = gallery._threshold_inputs().fitted_table()
+    assert table is not None
+    assert decision.false_alarm == pytest.approx(table.fpir(scores[0] - crowd, point.n), rel=1e-3)
+    row = decision_row(decision)
+    assert row["threshold"] == pytest.approx(decision.threshold, abs=1e-5)
+    assert row["margin"] == pytest.approx(scores[0] - decision.threshold, abs=1e-5)
 
 
 def test_every_face_has_its_row_and_every_failure_its_own(gallery: Gallery, photos: Path):

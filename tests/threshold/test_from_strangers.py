@@ -14,12 +14,13 @@ from support.observations import observed
 from facecli import Gallery, read_pairs
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, InputError, UsageError
+from facecli.common.types import Crowd
 from facecli.datasets.labels import LabelledPhoto
 from facecli.metrics.identification import conformal_threshold
 from facecli.metrics.rates import Scores
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.pipeline import Extractor
-from facecli.storage.records import CalibrationRow
+from facecli.storage.records import CalibrationRow, Subjects
 from facecli.threshold.from_pairs import calibrate, enrolled_among
 from facecli.threshold.from_strangers import (
     FEWEST_PEOPLE,
@@ -30,6 +31,7 @@ from facecli.threshold.from_strangers import (
     _table,
     likely_enrolled,
     read_people,
+    search_strangers,
 )
 from facecli.threshold.operating_point import ThresholdInputs, in_force
 
@@ -136,6 +138,19 @@ def test_the_choice_survives_growth_and_says_so(gallery: Gallery, shots: Path) -
     assert "calibrate again" in note
     gallery.storage.remove("Eileen Collins")
     assert gallery.operating_point().notes == ()
+
+
+def test_a_stranger_s_score_is_less_the_crowd_s_share(extractor) -> None:
+    vectors = np.stack([unit_vector(i) for i in range(12)])
+    subjects = Subjects(tuple(range(12)), tuple(f"S{i}" for i in range(12)), vectors)
+    people = [Stranger("Grace", (hopper(),))]
+    (plain,) = search_strangers(extractor, people, subjects).searches
+    (less,) = search_strangers(extractor, people, subjects, Crowd(0.5, 0.1)).searches
+    probe = extractor.photo(hopper()).faces[0].template.vector
+    ranked = sorted(map(float, vectors @ probe), reverse=True)
+    assert plain.score == pytest.approx(ranked[0], abs=1e-6)
+    assert less.score == pytest.approx(ranked[0] - 0.5 * (sum(ranked[2:10]) / 8 - 0.1), abs=1e-6)
+    assert less.subject == plain.subject
 
 
 def test_the_gallery_s_own_shift_is_not_added_to_what_the_strangers_showed(
