@@ -52,7 +52,8 @@ class Change:
     """A change that can be undone. name: the subject's before it, `subject_id` whose it was.
 
     other: what it was renamed to, or whom it was merged into. references: how many it moved or
-    took away. at: ISO 8601 UTC.
+    took away. at: ISO 8601 UTC. A change of the threshold has no subject: id 0 and no name; other:
+    where the threshold came from.
     """
 
     id: int

@@ -22,6 +22,8 @@ _REMOVED = (
     "WHERE c.id = ? AND c.kind <> 'merge'"
 )
 
+_OF_PEOPLE = "SELECT id FROM change WHERE kind <> 'threshold'"
+
 
 @dataclass(frozen=True, slots=True)
 class _Doomed:
@@ -42,9 +44,9 @@ def delete(db: sqlite3.Connection, whom: Whom) -> Deleted:
         case Called(name):
             doomed = _called(db, name)
         case Group.REMOVED:
-            doomed = _Doomed(frozenset(), _ids(db, "change"))
+            doomed = _Doomed(frozenset(), _ids(db, _OF_PEOPLE))
         case Group.EVERYBODY:
-            doomed = _Doomed(_ids(db, "subject"), _ids(db, "change"))
+            doomed = _Doomed(_ids(db, "SELECT id FROM subject"), _ids(db, _OF_PEOPLE))
     gone = _contents(db, doomed)
     db.executemany("DELETE FROM subject WHERE id = ?", ((i,) for i in doomed.subjects))
     db.executemany("DELETE FROM change WHERE id = ?", ((i,) for i in doomed.changes))
@@ -157,6 +159,6 @@ def _faces(db: sqlite3.Connection, doomed: _Doomed) -> Iterator[tuple[bytes, str
         )
 
 
-def _ids(db: sqlite3.Connection, table: str) -> frozenset[int]:
-    rows: Iterable[tuple[int]] = db.execute(f"SELECT id FROM {table}")
+def _ids(db: sqlite3.Connection, query: str) -> frozenset[int]:
+    rows: Iterable[tuple[int]] = db.execute(query)
     return frozenset(row[0] for row in rows)

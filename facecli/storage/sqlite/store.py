@@ -36,7 +36,7 @@ from facecli.storage.sqlite import (
 from facecli.storage.sqlite.audit_log import AuditLog
 from facecli.storage.sqlite.connection import connect, explained, make_file, present, recognise
 from facecli.storage.sqlite.consistency import Mended
-from facecli.storage.sqlite.reader import CHOICE, OBSERVED, FileReader
+from facecli.storage.sqlite.reader import OBSERVED, FileReader
 from facecli.storage.sqlite.reference_rows import StoredReference
 from facecli.storage.sqlite.undo import Journal
 
@@ -292,9 +292,8 @@ class GalleryFile:
     def calibrate(self, row: CalibrationRow) -> None:
         """Put a threshold choice in force; earlier ones stay on record."""
         with self._transaction() as db:
-            values = astuple(row)
-            marks = ", ".join("?" * len(values))
-            db.execute(f"INSERT INTO calibration ({CHOICE}) VALUES ({marks})", values)
+            undo.calibrate(db, row)
+            audit_log.append(db, LogAction.THRESHOLD)
 
     def keep_observed(self, revision: int, observed: Observed) -> None:
         """Remember what was observed of the templates at this revision."""
