@@ -101,7 +101,9 @@ def _fit_row(fit: GalleryFit) -> dict[str, Any]:
 
 def _fit_text(fit: GalleryFit) -> str:
     """What the gallery's own people, each searched among the others, did to the threshold."""
-    moved = f"{'raised' if fit.shift > 0 else 'lowered'} by {abs(fit.shift):.3f}"
+    moved = "not moved"
+    if abs(fit.shift) >= AGREES / 10:
+        moved = f"{'raised' if fit.shift > 0 else 'lowered'} by {abs(fit.shift):.3f}"
     stretched = f", its margin scaled by {fit.scale:.2f}" if abs(fit.scale - 1) > 0.005 else ""
     return (
         f"its own people reach {fit.median:.3f} among each other in the median, the reference set "
