@@ -7,13 +7,14 @@ undone or purged. Enrolling is not journalled: `remove` undoes it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from facecli.common.enums import ChangeKind, LogAction
 from facecli.common.errors import GalleryError
 from facecli.common.timestamp import now
 from facecli.storage.records import Change, SubjectRow
-from facecli.storage.sqlite import audit_log, reference_rows, subject_rows
+from facecli.storage.sqlite import audit_log, reference_rows, subject_rows, values
 from facecli.storage.sqlite.connection import Transaction, explained
 
 _RECORDED = 'kind, subject_id, name, other_id, other, "references", at'
@@ -32,8 +33,7 @@ class Journal:
     def changes(self) -> tuple[Change, ...]:
         """Every rename, merge and removal that can be undone, newest first."""
         with explained(self._path):
-            rows = self._db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC").fetchall()
-        return tuple(_change(row) for row in rows)
+            return tuple(read_change(row) for row in recorded(self._db))
 
     def undo(self, change_id: int | None = None) -> Change:
         """Take a change back, the newest for None; all is as it was before it.
@@ -46,6 +46,11 @@ class Journal:
             subject_rows.refresh(db, _take_back(db, change))
             audit_log.append(db, LogAction.UNDONE, change.name)
         return change
+
+
+def recorded(db: sqlite3.Connection) -> sqlite3.Cursor:
+    """Every change as it is stored, newest first, for `read_change`."""
+    return db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC")
 
 
 def rename(db: sqlite3.Connection, subject: SubjectRow, new: str) -> None:
@@ -155,7 +160,7 @@ def _wanted(db: sqlite3.Connection, change_id: int | None) -> Change:
     if row is None:
         what = "nothing" if change_id is None else f"no change {change_id}"
         raise GalleryError(f"there is {what} to undo: see `facecli gallery undo --list`")
-    return _change(row)
+    return read_change(row)
 
 
 def _last_of_its_subjects(db: sqlite3.Connection, change: Change) -> None:
@@ -210,5 +215,18 @@ def _free(db: sqlite3.Connection, change: Change) -> None:
         )
 
 
-def _change(row: tuple[int, str, int, str, int | None, str | None, int, str]) -> Change:
-    return Change(row[0], ChangeKind(row[1]), *row[2:])
+def read_change(row: Sequence[object]) -> Change:
+    """row: _CHANGE."""
+    id, kind, subject_id, name, other_id, other, references, at = row
+    if values.text(kind, "a change's kind") not in list(ChangeKind):
+        raise values.Unsound(f"a change is of the kind {kind!r:.30}")
+    return Change(
+        values.whole(id, "a change's id", 1),
+        ChangeKind(str(kind)),
+        values.whole(subject_id, "a change's subject", 1),
+        values.text(name, "a change's name"),
+        None if other_id is None else values.whole(other_id, "a change's other subject", 1),
+        values.optional_text(other, "a change's other name"),
+        values.whole(references, "a change's references"),
+        values.text(at, "the day of a change"),
+    )
