@@ -256,8 +256,12 @@ def endless(path: Path, draw: random.Random) -> None:
         found = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
     if found is None:
         return
-    data = bytearray(path.read_bytes())
-    root, storeys = found[0], 5
+    lead_round(path, found[0])
+
+
+def lead_round(path: Path, root: int) -> None:
+    """Put storeys of pages above a table's root page, each 500 times the parent of the next."""
+    data, storeys = bytearray(path.read_bytes()), 5
     pages = len(data) // PAGE_SIZE
     leaf = data[(root - 1) * PAGE_SIZE : root * PAGE_SIZE]
     for storey in range(storeys):  # the new pages come last; the last of them is the old root

@@ -24,14 +24,17 @@ BUSY_SECONDS = 60.0
 _ANY_SIZE = 1 << 62
 _ELSEWHERE = "name another file with --gallery"
 DAMAGED = "the file is damaged; `facecli gallery check` tells more, or use a copy"
+_UNFINISHED = (
+    "a read or a write of it is not finished: end its `with` block, or read to the end or close "
+    "what it yields, before this"
+)
 # What SQLite and its Python module say of wrong use, by a part of it.
 _MISTAKES = {
     "closed database": "it was closed: open the gallery again",
     "same thread": "it was opened in another thread: open the gallery in the thread that uses it",
-    "within a transaction": "a read or a write of it is not finished: end its `with` block, or "
-    "read or close what it yields, before this",
-    "SQL statements in progress": "a read of it is not finished: read what it yields to the end, "
-    "or close it, before this",
+    "within a transaction": _UNFINISHED,
+    "SQL statements in progress": _UNFINISHED,
+    "table is locked": _UNFINISHED,  # by the same connection; others lock the "database"
 }
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]

@@ -41,7 +41,10 @@ def vector(blob: object, dimension: int) -> Float32 | None:
 
 def faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
     """What is wrong, a line each: pages, keys, the audit log, an erasure, faces, templates."""
-    yield from (row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok")
+    damaged = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    yield from damaged
+    if damaged:  # then rows may lie anywhere, or lead to each other
+        return
     # At these the integrity check does not look.
     for table, row_id, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"row {row_id} of {table} points at no {parent}"

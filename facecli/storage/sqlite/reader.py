@@ -111,8 +111,12 @@ class FileReader:
                 f"JOIN subject s ON s.id = r.subject_id {where} ORDER BY r.id",
                 asked,
             )
+            last = 0
             for row in cursor:
-                yield reference_rows.record(row, self.embedder_id, self.dimension)
+                found = reference_rows.record(row, self.embedder_id, self.dimension)
+                _require_after(last, found.id)
+                last = found.id
+                yield found
 
     def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]:
         """(subject key, photo sha256) of every reference of the subjects called so."""
@@ -161,9 +165,12 @@ class FileReader:
                 ),
                 self.size,
             )
+            last = 0
             while some := list(islice(cursor, rows)):
-                values.whole(some[0][0], "a subject's id", 1)  # of all, for they are in order
-                yield np.array([r[0] for r in some]), self._matrix([r[1] for r in some])
+                ids = np.array([r[0] for r in some], np.int64)
+                _require_after(last, int(ids[0]), ascending=bool((np.diff(ids) > 0).all()))
+                last = int(ids[-1])
+                yield ids, self._matrix([r[1] for r in some])
 
     def vectors(self, subject_id: int) -> tuple[tuple[int, ...], Float32]:
         """One subject's reference ids and their (k, d) float32 vectors; k is 0 once removed."""
@@ -331,6 +338,12 @@ class FileReader:
 
     def _no_template(self, why: str) -> GalleryError:
         return GalleryError(f"{self.path}: a template {why}: {DAMAGED}")
+
+
+def _require_after(last: int, first: int, ascending: bool = True) -> None:
+    """Raises Unsound where ids do not ascend: pages then lead to each other, without an end."""
+    if not (ascending and first > last):
+        raise values.Unsound(f"rows are out of order after {last}")
 
 
 def _subject(row: Sequence[object]) -> SubjectRow:

@@ -271,6 +271,8 @@ class GalleryFile:
 
         Raises GalleryError where nobody is called so.
         """
+        with explained(self.path):  # raises where a read of our own would keep the bytes
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         deleted = self.purge(whom)  # from here on nobody is found, whatever fails below
         try:
             busy = not self.compact()

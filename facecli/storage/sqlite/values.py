@@ -17,7 +17,7 @@ from facecli.common.types import Float32
 LARGEST = 2**63 - 1
 TOKEN = 16  # bytes of a revision's
 UNIT = 1e-3  # a template's norm may be so far from 1
-FREE = 1 << 26  # bytes that are not counted
+FREE = 1 << 22  # bytes that are not counted
 
 
 class Unsound(Exception):
