@@ -7,6 +7,7 @@ undone or purged. Enrolling is not journalled: `remove` undoes it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from facecli.common.enums import ChangeKind, LogAction
 from facecli.common.errors import GalleryError
 from facecli.common.timestamp import now
 from facecli.storage.records import CalibrationRow, Change, SubjectRow
-from facecli.storage.sqlite import audit_log, reference_rows, subject_rows
+from facecli.storage.sqlite import audit_log, reference_rows, subject_rows, values
 from facecli.storage.sqlite.connection import Transaction, explained
 from facecli.storage.sqlite.reader import CHOICE
 
@@ -35,8 +36,7 @@ class Journal:
     def changes(self) -> tuple[Change, ...]:
         """Every rename, merge, removal and threshold that can be undone, newest first."""
         with explained(self._path):
-            rows = self._db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC").fetchall()
-        return tuple(_change(row) for row in rows)
+            return tuple(read_change(row) for row in recorded(self._db))
 
     def undo(self, change_id: int | None = None) -> Change:
         """Take a change back, the newest for None; all is as it was before it.
@@ -49,6 +49,11 @@ class Journal:
             subject_rows.refresh(db, _take_back(db, change))
             audit_log.append(db, LogAction.UNDONE, change.name or None)
         return change
+
+
+def recorded(db: sqlite3.Connection) -> sqlite3.Cursor:
+    """Every change as it is stored, newest first, for `read_change`."""
+    return db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC")
 
 
 def rename(db: sqlite3.Connection, subject: SubjectRow, new: str) -> None:
@@ -116,9 +121,8 @@ def remove_reference(db: sqlite3.Connection, subject: SubjectRow, reference_id: 
 def calibrate(db: sqlite3.Connection, row: CalibrationRow) -> None:
     """Put a threshold choice in force, after those before it."""
     _record(db, ChangeKind.THRESHOLD, _NOBODY, 0, other=row.basis)
-    values = astuple(row)
-    marks = ", ".join("?" * len(values))
-    db.execute(f"INSERT INTO calibration ({CHOICE}) VALUES ({marks})", values)
+    marks = ", ".join("?" * len(astuple(row)))
+    db.execute(f"INSERT INTO calibration ({CHOICE}) VALUES ({marks})", astuple(row))
 
 
 def _take_back(db: sqlite3.Connection, change: Change) -> set[int]:
@@ -170,7 +174,7 @@ def _wanted(db: sqlite3.Connection, change_id: int | None) -> Change:
     if row is None:
         what = "nothing" if change_id is None else f"no change {change_id}"
         raise GalleryError(f"there is {what} to undo: see `facecli gallery undo --list`")
-    return _change(row)
+    return read_change(row)
 
 
 def _last_of_its_subjects(db: sqlite3.Connection, change: Change) -> None:
@@ -226,5 +230,18 @@ def _free(db: sqlite3.Connection, change: Change) -> None:
         )
 
 
-def _change(row: tuple[int, str, int, str, int | None, str | None, int, str]) -> Change:
-    return Change(row[0], ChangeKind(row[1]), *row[2:])
+def read_change(row: Sequence[object]) -> Change:
+    """row: _CHANGE."""
+    id, kind, subject_id, name, other_id, other, references, at = row
+    if values.text(kind, "a change's kind") not in list(ChangeKind):
+        raise values.Unsound(f"a change is of the kind {kind!r:.30}")
+    return Change(
+        values.whole(id, "a change's id", 1),
+        ChangeKind(str(kind)),
+        values.whole(subject_id, "a change's subject", kind != ChangeKind.THRESHOLD),
+        values.text(name, "a change's name"),
+        None if other_id is None else values.whole(other_id, "a change's other subject", 1),
+        values.optional_text(other, "a change's other name"),
+        values.whole(references, "a change's references"),
+        values.text(at, "the day of a change"),
+    )
