@@ -187,9 +187,12 @@ def _pairs(path: Path, gallery: Gallery, quiet: bool) -> Pairs:
 
 def _strangers(folder: Path, quiet: bool) -> Sequence[Stranger]:
     """The strangers of a folder; what cannot be used of it is said."""
+    from facecli.datasets.photo_files import left_out_lines
     from facecli.threshold.from_strangers import read_people
 
     found = read_people(folder)
+    for line in left_out_lines(found.left_out):
+        note(line, quiet)
     for problem in found.problems:
         note(f"{problem.path}: {problem.detail or problem.reason}", quiet)
     return found.people

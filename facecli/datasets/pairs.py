@@ -19,7 +19,8 @@ from facecli.common.errors import InputError
 from facecli.common.files import lines, regular
 from facecli.common.names import name_key
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
-from facecli.datasets.labels import SUFFIXES, labelled
+from facecli.datasets.labels import labelled
+from facecli.datasets.photo_files import SUFFIXES, left_out_lines
 
 MOST_PAIRS = 100_000
 """Pairs of each kind drawn from a folder; where there are more, a sample with a fixed seed."""
@@ -274,8 +275,9 @@ def _with_subjects(found: Sequence[_Row], problems: list[str]) -> list[Pair]:
 
 
 def _from_folder(folder: Path) -> tuple[list[Pair], list[str]]:
-    layout = labelled([folder])
+    layout = labelled([folder], one_person=False)
     problems = [f"{item.path}: {item.reason}; {item.detail}" for item in layout.problems]
+    problems += left_out_lines(layout.left_out)
     photos = sorted(layout.photos, key=lambda photo: name_key(photo.subject))
     sizes = list(Counter(name_key(photo.subject) for photo in photos).values())
     # Sorted by subject, photo i's mates are the photos i + 1 ... ends[i] - 1, all later strangers.

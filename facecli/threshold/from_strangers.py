@@ -17,7 +17,8 @@ from facecli.common.errors import CalibrationError, UsageError
 from facecli.common.names import name_key
 from facecli.common.timestamp import now
 from facecli.common.types import Crowd, FailureToAcquire, Float32, Interval, OperatingPoint, Photo
-from facecli.datasets.labels import SUFFIXES, labelled
+from facecli.datasets.labels import labelled
+from facecli.datasets.photo_files import LeftOut
 from facecli.metrics.crowd import crowd
 from facecli.metrics.identification import assured_threshold, conformal_threshold
 from facecli.metrics.intervals import clopper_pearson
@@ -43,10 +44,14 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
-    """Each person once. problems: what was left out below the folder, and why."""
+    """Each person once. problems: what was not taken below the folder, and why.
+
+    left_out: see `LabelledPhotos`.
+    """
 
     people: tuple[Stranger, ...]
     problems: tuple[FailureToAcquire, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def read_people(folder: Path) -> Strangers:
     `Ada_1.jpg` and `Ada_2.jpg` are one person; photos that name nobody (`IMG_1234.jpg`) are
     taken for a person each. Raises InputError where there is no photo.
     """
-    layout = labelled([folder])
+    layout = labelled([folder], one_person=False)
     known: dict[str, Stranger] = {}
     for photo in layout.photos:
         person = known.get(name_key(photo.subject), Stranger(photo.subject, ()))
@@ -123,11 +128,11 @@ def read_people(folder: Path) -> Strangers:
     nameless = [p for p in layout.problems if _is_photo(p)]
     alone = [Stranger(Path(p.path).name, (Path(p.path),)) for p in nameless]
     others = tuple(p for p in layout.problems if p not in nameless)
-    return Strangers((*known.values(), *alone), others)
+    return Strangers((*known.values(), *alone), others, layout.left_out)
 
 
 def _is_photo(problem: FailureToAcquire) -> bool:
-    return problem.reason is Reason.NO_NAME and Path(problem.path).suffix.lower() in SUFFIXES
+    return problem.reason is Reason.NO_NAME and Path(problem.path).is_file()
 
 
 def calibrate_strangers(
