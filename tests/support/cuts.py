@@ -209,13 +209,13 @@ def attack(
     return outcome
 
 
-def _points(before: Path, operations: list[Operation], reported: int) -> Iterator[tuple[int, Cut]]:
+def _points(found: Recording) -> Iterator[tuple[int, Cut]]:
     """After which operation, and how, so that each leaves something else on the disk."""
-    disk, seen = Disk(before), set[tuple[str, bool, bool]]()
-    for number, operation in enumerate(operations):
+    disk, seen = Disk(found.before), set[tuple[str, bool, bool]]()
+    for number, operation in enumerate(found.operations):
         disk.do(operation)
         for cut in Cut:
-            left = (disk.digest(cut), number >= reported, cut is Cut.KILLED)
+            left = (disk.digest(cut), number >= found.reported, cut is Cut.KILLED)
             if left not in seen:
                 seen.add(left)
                 yield number, cut
