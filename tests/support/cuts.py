@@ -77,19 +77,20 @@ class InProcess:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command is cut off. here: the folder that is watched; told: what it had reported.
+    """Where a command runs. here: the folder that is watched; more: beside it, what is only read.
 
-    more: beside it, what is only read.
+    told: whether it had reported what it did. name: the gallery's.
     """
 
     here: Path
     more: Path
     facecli: InProcess
     told: bool = True
+    name: str = "g"
 
     @property
     def gallery(self) -> Path:
-        return self.here / "g"
+        return self.here / self.name
 
     def key(self, which: str) -> keys.Key | None:
         return keys.read_key(str(self.more / which)) if which else None
@@ -224,7 +225,7 @@ def _points(found: Recording) -> Iterator[tuple[int, Cut]]:
 # what is there before ------------------------------------------------------------------------
 
 
-def _gallery(place: Place) -> None:
+def gallery(place: Place) -> None:
     """People, a removal that can be undone, and both sidecars, as a large gallery has them."""
     with closing(new_store(place.gallery)) as store:
         store.add([reference(name, i) for i, name in enumerate([*PEOPLE, "Removed"])])
@@ -237,20 +238,20 @@ def _gallery(place: Place) -> None:
             candidates.SIDECAR_FROM = usual
 
 
-def _encrypted(place: Place) -> None:
-    _gallery(place)
+def encrypted(place: Place) -> None:
+    gallery(place)
     for which in ("key", "other"):
         keys.make(str(place.more / which))
     encryption.convert(place.gallery, None, place.key("key"))
 
 
-def _to_be_encrypted(place: Place) -> None:
-    _gallery(place)
+def to_be_encrypted(place: Place) -> None:
+    gallery(place)
     keys.make(str(place.more / "key"))
 
 
 def _two_backups(place: Place) -> None:
-    _gallery(place)
+    gallery(place)
     with closing(GalleryFile.open(place.gallery)) as store:
         backup(store, place.here / "b")
         export.export(store.reader, place.here / "e")
@@ -264,9 +265,9 @@ def _to_import(place: Place) -> None:
         export.export(store.reader, place.more / "e")
 
 
-def _stale(place: Place) -> None:
+def stale(place: Place) -> None:
     """A template that is not the mean of its references."""
-    _gallery(place)
+    gallery(place)
     with closing(GalleryFile.open(place.gallery)) as store:
         store._db.execute("UPDATE subject SET template = zeroblob(768) WHERE id = 2")
 
@@ -351,13 +352,13 @@ def _purged(place: Place) -> None:
         assert receipt["complete"] and receipt["references"] == 1
     checked = place.check()
     assert (checked.code == 0) == (not unfinished), checked
-    words = _words_purge(place)[:5]
+    words = words_purge(place)[:5]
     _then_all(place, words, *(() if unfinished or there == PEOPLE else (4,)))
     assert place.people() == left and place.holds(*TRACES) == []
     assert place.check().code == 0
 
 
-def _words_purge(place: Place) -> list[str | Path]:
+def words_purge(place: Place) -> list[str | Path]:
     return [
         "gallery", "purge", GONE, "-y", f"-g{place.gallery}", "--receipt", place.here / "receipt",
     ]  # fmt: skip
@@ -540,8 +541,8 @@ def _old(place: Place) -> None:
     old_gallery(place.gallery)
 
 
-def _behind(place: Place) -> None:
-    _gallery(place)
+def behind(place: Place) -> None:
+    gallery(place)
     sidecar.discard_sidecars(place.gallery)
 
 
@@ -552,34 +553,34 @@ ENCRYPT, DECRYPT, REKEY = (
 )
 SCENARIOS = (
     Scenario("key", lambda place: None, lambda p: ["gallery", "key", p.here / "key"], _key),
-    Scenario("encrypt", _to_be_encrypted, *ENCRYPT),
-    Scenario("rekey", _encrypted, *REKEY),
-    Scenario("decrypt", _encrypted, *DECRYPT),
-    Scenario("purge", _gallery, _words_purge, _purged),
+    Scenario("encrypt", to_be_encrypted, *ENCRYPT),
+    Scenario("rekey", encrypted, *REKEY),
+    Scenario("decrypt", encrypted, *DECRYPT),
+    Scenario("purge", gallery, words_purge, _purged),
     Scenario("backup", _two_backups, _words_backup, _backed_up),
     Scenario(
         "export", _two_backups,
         lambda p: ["gallery", "export", p.here / "e", "-g", p.gallery, "--force"], _exported,
     ),
     Scenario("import", _to_import, _words_import, _imported),
-    Scenario("copy", _gallery, lambda p: ["gallery", "copy", p.gallery, p.here / "c"], _copied),
+    Scenario("copy", gallery, lambda p: ["gallery", "copy", p.gallery, p.here / "c"], _copied),
     Scenario(
-        "remove", _gallery, _in("gallery", "remove", GONE),
+        "remove", gallery, _in("gallery", "remove", GONE),
         lambda p: _one_of(p, PEOPLE, [name for name in PEOPLE if name != GONE]),
     ),
     Scenario(
-        "rename", _gallery, _in("gallery", "rename", PEOPLE[0], "Renamed"),
+        "rename", gallery, _in("gallery", "rename", PEOPLE[0], "Renamed"),
         lambda p: _one_of(p, PEOPLE, sorted(AFTER)),
     ),
     Scenario(
-        "undo", _gallery, _in("gallery", "undo"),
+        "undo", gallery, _in("gallery", "undo"),
         lambda p: _one_of(p, PEOPLE, sorted([*PEOPLE, "Removed"])),
     ),
-    Scenario("log", _gallery, _in("gallery", "log", "--on"), _logged),
-    Scenario("repair", _stale, _in("gallery", "check", "--repair"), _repaired),
+    Scenario("log", gallery, _in("gallery", "log", "--on"), _logged),
+    Scenario("repair", stale, _in("gallery", "check", "--repair"), _repaired),
     Scenario("recover", _torn, _in("gallery", "check", "--repair"), _recovered),
     Scenario("migrate", _old, _in("gallery", "list"), _migrated),
-    Scenario("sidecar", _behind, lambda p: [sys.executable, "-c", SETTLE, p.gallery], _settled),
+    Scenario("sidecar", behind, lambda p: [sys.executable, "-c", SETTLE, p.gallery], _settled),
     Scenario(
         "enroll", _photos,
         lambda p: ["enroll", p.more / "photos", "-g", p.gallery, "--workers", "1"], _enrolment,
