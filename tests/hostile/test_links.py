@@ -1,4 +1,4 @@
-"""A gallery opened through a link is the file it leads to; through a planted one nothing is written.
+"""A gallery opened through a link is the file it leads to; planted links are never written through.
 
 benchmarks/reliability tries every command through every kind of link.
 """
