@@ -49,9 +49,10 @@ def copy(
         tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
         closing(
             opening.create_storage(
-                target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file)
+                target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file),
+                to_copy=True,
             )
         ) as there,
-    ):
+    ):  # fmt: skip
         done = copy_whole(here, there, bar.update)
     print_report(copied_row(done), copied_text(done), as_json)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from facecli.common import atomic
+
 LARGEST = 1 << 31  # bytes, unless a caller says otherwise: no ONNX file can be larger
 LONGEST = 1 << 20  # letters of a line
 
@@ -32,6 +34,14 @@ def regular(path: Path, largest: int = LARGEST) -> Path:
     return path
 
 
+def followed(path: Path) -> Path:
+    """The file that a link leads to, by however many links; any other path as it is."""
+    try:
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
+    except OSError:  # no path that can be looked at: whoever opens it says why
+        return path
+
+
 def private_folder(path: Path) -> Path:
     """Make `path` and what is missing above it, for this user only (0700), and give it back.
 
@@ -40,6 +50,7 @@ def private_folder(path: Path) -> Path:
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
+            atomic.sync(folder.parent)
     return path
 
 

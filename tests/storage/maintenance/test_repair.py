@@ -153,7 +153,7 @@ def test_an_index_that_lies_is_built_anew(large: Path):
 
 def test_the_derived_index_goes(path: Path):
     derived = sidecar.path(path, sidecar.ScanKind.EIGHT)
-    derived.write_bytes(b"whatever")
+    derived.write_bytes(sidecar.MAGIC)
     assert repair(path).sound and not derived.exists()
 
 
