@@ -7,6 +7,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from facecli.common import atomic
@@ -14,12 +15,12 @@ from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
 from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
-from facecli.recognition.model_zoo.optimise import rewritten
 from facecli.recognition.model_zoo.registry import SHIPPED, known_models, read_manifest
 from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 UNKNOWN_LICENCE = "unknown"
 _PREPROCESSING = 1
+_PRELU = b"PRelu"  # the operator that `optimise` is about, as an ONNX file names it
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -70,9 +71,9 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
     """Write an embedder that passes `output_of`: the networks first, the description last.
 
     The publisher's file stays as it is and gives the embedder its identity; where it can be
-    rewritten to run faster, that stands beside it and is what runs. The same model again is
-    written again, which mends a damaged one. Raises ModelError where the
-    name is unusable or another model's, or the network is unfit.
+    rewritten to run faster, that stands beside it and is what runs; see `may_be_faster`. The same
+    model again is written again, which mends a damaged one. Raises ModelError where the name is
+    unusable or another model's, or the network is unfit.
     """
     if not _NAME.fullmatch(facts.name):
         raise ModelError(
@@ -82,7 +83,7 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
     folder = home() / "models" / facts.name
     output = output_of(content, facts.mean, facts.std)
     spec = replace(facts, path=folder / "model.onnx", dimension=len(output))
-    faster = rewritten(content, facts.mean, facts.std)
+    faster = _rewritten(content, facts)
     if faster is not None:
         sha256 = hashlib.sha256(faster).hexdigest()
         spec = replace(spec, rewritten=folder / "rewritten.onnx", rewritten_sha256=sha256)
@@ -96,6 +97,22 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
     return read_manifest(folder / "model.toml")[0]
+
+
+def may_be_faster(spec: EmbedderSpec) -> bool:
+    """Whether a network was added as it is for want of the `models` extra, and runs slower so."""
+    return spec.rewritten is None and _PRELU in spec.path.read_bytes() and not find_spec("onnx")
+
+
+def _rewritten(content: bytes, facts: EmbedderSpec) -> bytes | None:
+    """The network as `optimise` has it; None where nothing is to be rewritten, or onnx missing."""
+    if _PRELU not in content:
+        return None
+    try:
+        from facecli.recognition.model_zoo.optimise import rewritten
+    except ImportError:
+        return None
+    return rewritten(content, facts.mean, facts.std)
 
 
 def facts_by_sha256(content: bytes) -> EmbedderSpec | None:
