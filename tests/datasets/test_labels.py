@@ -240,7 +240,10 @@ def test_what_is_no_photo_is_counted_in_a_line(tmp_path: Path, monkeypatch) -> N
     layout = labelled([tmp_path])
     assert named(layout) == {"1.jpg": "Ada"} and layout.problems == ()
     (line,) = left_out_lines(layout.left_out)
-    assert line.startswith("left out 8 files: 2 JSON, 2 MOV, 1 CR2, 1 CR2 beside its JPEG, 1 ") and "facecli[raw]" in line
+    assert (
+        line.startswith("left out 8 files: 2 JSON, 2 MOV, 1 CR2, 1 CR2 beside its JPEG, 1 ")
+        and "facecli[raw]" in line
+    )
     assert {item.kind for item in layout.left_out} == {
         "CR2", "CR2 beside its JPEG", "JSON", "MOV", "TXT", "without a known ending",
     }  # fmt: skip

@@ -107,16 +107,15 @@ class FileReader:
                     reference = reference_rows.record(row, self.embedder_id)
                 yield reference
 
-    def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]:
-        """(subject key, photo sha256) of every reference of the subjects called so."""
-        return set(
-            self._all(
-                "SELECT DISTINCT s.key, r.photo_sha256 FROM subject s "
-                "JOIN reference r ON s.id = r.subject_id "
-                "WHERE s.key IN (SELECT value FROM json_each(?))",
-                json.dumps(sorted({name_key(name) for name in names})),
-            )
+    def enrolled_photos(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
+        """By subject key and photo sha256, the paths of the photos of the subjects called so."""
+        rows = self._all(
+            "SELECT DISTINCT s.key, r.photo_sha256, r.path FROM subject s "
+            "JOIN reference r ON s.id = r.subject_id "
+            "WHERE s.key IN (SELECT value FROM json_each(?))",
+            json.dumps(sorted({name_key(name) for name in names})),
         )
+        return {(key, sha256): path for key, sha256, path in rows}
 
     # templates -------------------------------------------------------------------------------
 
