@@ -21,7 +21,7 @@ from facecli.common.timestamp import now
 from facecli.metrics.gallery_fit import Observed
 from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
 from facecli.storage.keys import Key
-from facecli.storage.records import CalibrationRow, NewReference, ReferenceRow, SubjectRow
+from facecli.storage.records import CalibrationRow, NewReference, ReferenceRow, Refiled, SubjectRow
 from facecli.storage.search import candidates
 from facecli.storage.sqlite import (
     audit_log,
@@ -270,6 +270,14 @@ class GalleryFile:
             subject_rows.refresh(db, {subject.id} if left else ())
             audit_log.append(db, LogAction.REMOVED, subject.name)
         return left
+
+    def refile(self, photos: Sequence[Refiled]) -> None:
+        """Note where photos lie now, and what their bytes are; what is not there is passed over."""
+        with self._transaction() as db:
+            for photo in photos:
+                subject_id = subject_rows.named(db, photo.subject)
+                if subject_id is not None:
+                    reference_rows.refile(db, subject_id, photo)
 
     def log_search(self, photo: str, subjects: Iterable[str]) -> None:
         """Where the audit log is on, note a search. photo: sha256; subjects: who was identified."""
