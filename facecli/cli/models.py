@@ -40,7 +40,8 @@ AcceptLicence = Annotated[
 def list_models(as_json: AsJson = False) -> None:
     """The embedders on this machine, and known ones that can be fetched."""
     from facecli.recognition.model_zoo.registry import chosen_name, embedders, known_models
-    from facecli.report.formats import SCHEMA, table
+    from facecli.report.columns import table
+    from facecli.report.formats import SCHEMA
 
     here, chosen = embedders(), chosen_name()
     names = {spec.name for spec in here}
@@ -58,7 +59,8 @@ def info(
 ) -> None:
     """Everything that is recorded about an embedder."""
     from facecli.recognition.model_zoo.registry import find_embedder
-    from facecli.report.formats import SCHEMA, titled_lines
+    from facecli.report.columns import titled_lines
+    from facecli.report.formats import SCHEMA
 
     facts = _facts(find_embedder(name))
     text = titled_lines([(title, _shown(value)) for title, value in facts.items()])
@@ -72,7 +74,8 @@ def verify(
     """Compare model files with their sha256. Ends with code 5 where one is damaged."""
     from facecli.common.errors import ModelError
     from facecli.recognition.model_zoo.registry import embedders, find_detector, find_embedder
-    from facecli.report.formats import SCHEMA, titled_lines
+    from facecli.report.columns import titled_lines
+    from facecli.report.formats import SCHEMA
 
     every: tuple[EmbedderSpec | DetectorSpec, ...] = (find_detector(), *embedders())
     specs = (find_embedder(name),) if name else every

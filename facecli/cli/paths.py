@@ -98,9 +98,10 @@ def _judge(paths: list[Given], values: Mapping[str, Any]) -> None:
         reads = [found.path for found in paths if isinstance(found.role, Input)]
         photos = [found.path for found in paths if found.role is Input.PHOTOS]
         gallery = _gallery(paths, values)
+        force = bool(values.get("force") or values.get("append"))  # what is there may stay, too
         for output in outputs:
             try:
-                _judge_one(output, reads, photos, gallery, bool(values.get("force")))
+                _judge_one(output, reads, photos, gallery, force)
             except (UsageError, OutputError) as error:
                 raise type(error)(f"{output.name} {error}".lstrip()) from error
         if len({found.path for found in outputs}) < len(outputs):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from facecli.report.columns import table
 from facecli.report.evaluation_tables import Table, summary, tables
-from facecli.report.formats import SCHEMA, failure_line, printable, rounded, significant, table
+from facecli.report.formats import SCHEMA, failure_line, printable, rounded, significant
 from facecli.report.intervals import interval_row
 from facecli.report.threshold import point_row
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import ChangeKind
-from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable, table
+from facecli.report.columns import table
+from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable
 
 if TYPE_CHECKING:
     from facecli.gallery.re_embed import LeftOut, ReEmbedding

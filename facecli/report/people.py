@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import IndexKind
+from facecli.report.columns import short_path, table, titled_lines
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
@@ -13,9 +14,6 @@ from facecli.report.formats import (
     counted,
     failure_line,
     printable,
-    short_path,
-    table,
-    titled_lines,
 )
 from facecli.report.threshold import aim, point_row
 

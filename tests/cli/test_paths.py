@@ -57,7 +57,8 @@ def test_what_writes_is_known() -> None:
         if any(isinstance(f, Output) for f in getattr(p.annotation, "__metadata__", ()))
     }
     assert written == {
-        ("identify", "annotate"), ("evaluate", "page"), ("evaluate", "plots"), ("demo", "folder"),
+        ("identify", "annotate"), ("identify", "output"),
+        ("evaluate", "page"), ("evaluate", "plots"), ("demo", "folder"),
         ("gallery audit", "page"), ("gallery backup", "file"), ("gallery export", "file"),
         ("gallery key", "where"), ("gallery purge", "receipt"), ("gallery re-embed", "to"),
     }  # fmt: skip
