@@ -51,6 +51,14 @@ class GalleryCommands(LazyGroup):
         "encrypt": "facecli.cli.encryption:encrypt",
         "decrypt": "facecli.cli.encryption:decrypt",
     }
+    meant: ClassVar[Mapping[str, str]] = {
+        "delete": "gallery remove", "rm": "gallery remove", "del": "gallery remove",
+        "drop": "gallery remove", "erase": "gallery purge", "forget": "gallery purge",
+        "ls": "gallery list", "mv": "gallery rename", "join": "gallery merge",
+        "add": "enroll", "enroll": "enroll", "identify": "identify", "search": "identify",
+        "find": "identify", "history": "gallery undo --list", "stats": "gallery info",
+        "repair": "gallery check --repair", "verify": "gallery check", "save": "gallery backup",
+    }  # fmt: skip
 
 
 app = make_group(GalleryCommands, "Who is enrolled, and keeping it in order.")

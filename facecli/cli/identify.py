@@ -154,7 +154,6 @@ def identify(
     with (
         open_gallery(gallery, key_file, model, device, detector) as opened,
         _written(output, append, force) as write,
-        _progress(named, from_list, in_rows and output is None, quiet) as step,
     ):
         decisions = opened.identify(
             sources, top=top, threshold=threshold, fpir=target_fpir, possible=possible,
@@ -162,7 +161,8 @@ def identify(
         )  # fmt: skip
         if annotate is not None:
             decisions = _drawn(decisions, annotate, named, quiet)
-        noted = _noting(outcomes, decisions, step)
+        bar = _progress(named, from_list, in_rows and output is None, quiet)
+        noted = _noting(outcomes, decisions, bar)
         screen = terminal() if output is None else ANYWHERE
         texts = decisions_text(noted, form, screen, top if candidates else 0)
         if append and output is not None:
@@ -275,14 +275,20 @@ def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:
 
 
 def _noting(
-    outcomes: Counter[Outcome], decisions: Iterable[Decision], step: Callable[[], object]
+    outcomes: Counter[Outcome],
+    decisions: Iterable[Decision],
+    bar: AbstractContextManager[Callable[[], object]],
 ) -> Iterator[Decision]:
-    """The same decisions; their outcomes are counted on the way, and `step` called a photo."""
-    for _, faces in groupby(decisions, key=lambda d: d.probe.path):
-        for decision in faces:
-            outcomes[decision.outcome] += 1
-            yield decision
-        step()
+    """The same decisions; their outcomes are counted on the way, and the bar moves a photo.
+
+    It is gone when the last one has come, before a table of them is printed.
+    """
+    with bar as step:
+        for _, faces in groupby(decisions, key=lambda d: d.probe.path):
+            for decision in faces:
+                outcomes[decision.outcome] += 1
+                yield decision
+            step()
 
 
 def _make(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from facecli.cli.groups import LazyGroup, make_group
-from facecli.cli.options import print_report
+from facecli.cli.options import bar, print_report
 from facecli.cli.paths import Input
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ class ModelCommands(LazyGroup):
         "add": "facecli.cli.models:add",
         "pull": "facecli.cli.models:pull",
     }
+    meant: ClassVar[Mapping[str, str]] = {
+        "ls": "models list", "show": "models info", "check": "models verify",
+        "download": "models pull", "fetch": "models pull", "get": "models pull",
+        "install": "models add", "import": "models add",
+    }  # fmt: skip
 
 
 app = make_group(ModelCommands, "List, inspect, check, add and fetch embedders.")
@@ -151,14 +156,12 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    from tqdm import tqdm
-
     # The delay keeps an empty bar away where there is nothing to fetch.
-    with tqdm(unit="B", unit_scale=True, unit_divisor=1024, delay=0.1, file=sys.stderr) as bar:
+    with bar(quiet, unit="B", unit_scale=True, unit_divisor=1024, delay=0.1) as shown:
 
         def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            shown.total = total
+            shown.update(done - shown.n)
 
         yield show
 

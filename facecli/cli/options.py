@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from facecli.storage.keys import Key
     from facecli.storage.sqlite.store import GalleryFile
 
+NARROW = 80  # columns, of a terminal that does not say
 INTERRUPTED = 130  # what shells say of a program that SIGINT ended: 128 + 2
 
 GalleryOption = Annotated[
@@ -229,8 +230,7 @@ def terminal() -> Terminal:
     asked = os.environ.get("COLUMNS", "")
     width = int(asked) if asked.isdecimal() and int(asked) else None
     if width is None and is_one:
-        # A terminal that does not say how wide it is says 0.
-        width = os.get_terminal_size(sys.stdout.fileno()).columns or 80
+        width = os.get_terminal_size(sys.stdout.fileno()).columns or NARROW
     colour = is_one and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Terminal(width, colour)
 
@@ -310,7 +310,15 @@ def resumable(text: str) -> Iterator[None]:
 @contextmanager
 def progress(total: int | None, quiet: bool) -> Iterator[Callable[[], object]]:
     """Call it once a photo: a progress bar on stderr, only on a terminal."""
+    with bar(quiet, total=total, unit="photo", leave=False) as shown:
+        yield shown.update
+
+
+def bar(quiet: bool, **options: Any) -> Any:
+    """A progress bar of tqdm on stderr, only on a terminal. options: tqdm's."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="photo", leave=False, disable=True if quiet else None) as bar:
-        yield bar.update
+    shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+    if shown and os.get_terminal_size(sys.stderr.fileno()).columns == 0:
+        options |= {"ncols": NARROW, "nrows": 24}  # where tqdm would draw nothing
+    return tqdm(disable=not shown, file=sys.stderr, **options)
