@@ -20,6 +20,7 @@ from facecli.cli.options import (
     note,
     print_beside,
     progress,
+    terminal,
 )
 from facecli.cli.paths import Input, Output
 from facecli.common.enums import DetectorName, Device
@@ -99,7 +100,7 @@ def evaluate(
         note(problem, quiet)
     html = "" if page is None else evaluation_page.page(result, thumbnails)
     beside = html if page == STDOUT else ""
-    print_beside(beside, evaluation_row(result), evaluation_text(result), as_json)
+    print_beside(beside, evaluation_row(result), evaluation_text(result, terminal()), as_json)
     if plots is not None:
         drawn = evaluation_plots.drawings(result)
         written = list(evaluation_plots.write_plots(drawn, plots, force=force))

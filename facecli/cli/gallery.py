@@ -22,6 +22,7 @@ from facecli.cli.options import (
     open_storage,
     open_to_add,
     print_report,
+    terminal,
 )
 from facecli.cli.paths import Input, Output
 from facecli.common.outputs import STDOUT
@@ -85,7 +86,7 @@ def list_(
 
     with open_storage(gallery, key_file) as storage:
         rows = [subject_row(s) for s in storage.reader.subjects()]
-    print_report(rows, subjects_table(rows), as_json)
+    print_report(rows, subjects_table(rows, terminal()), as_json)
 
 
 def show(
@@ -100,7 +101,7 @@ def show(
     with open_storage(gallery, key_file) as storage:
         found = storage.reader.references(storage.reader.find(subject).id)
         rows = [reference_row(r) for r in found]
-    print_report(rows, references_table(rows), as_json)
+    print_report(rows, references_table(rows, terminal()), as_json)
 
 
 def rename(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from facecli.cli.groups import LazyGroup, make_group
-from facecli.cli.options import bar, print_report
+from facecli.cli.options import bar, print_report, terminal
 from facecli.cli.paths import Input
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def list_models(as_json: AsJson = False) -> None:
     row = {"schema": SCHEMA, "embedders": listed, "known": [_offer(model) for model in known]}
     cells = [_cells(spec, "in use" if spec.name == chosen else "") for spec in here]
     cells += [_cells(model.spec, f"facecli models pull {model.spec.name}") for model in known]
-    print_report(row, table(cells, ["name", "dimension", "licence", ""]), as_json)
+    print_report(row, table(cells, ["name", "dimension", "licence", ""], terminal()), as_json)
 
 
 def info(
