@@ -6,9 +6,10 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a search came to."""
+    """What a search came to. POSSIBLE, a lead and no answer, only where that was asked for."""
 
     IDENTIFIED = "identified"
+    POSSIBLE = "possible"
     UNKNOWN = "unknown"
     LOW_QUALITY = "low_quality"
     NO_FACE = "no_face"

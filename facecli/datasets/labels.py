@@ -17,6 +17,7 @@ from statistics import median
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
 from facecli.common.file_kinds import Family, kind_of
+from facecli.common.files import not_there
 from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, read_table
@@ -264,7 +265,7 @@ def _below(path: Path, subject: str | None, named_by: NamedBy) -> Found:
         for item in _contents(path):
             yield LabelledPhoto(item, subject or "", named_by) if isinstance(item, Path) else item
     elif not os.access(path, os.F_OK):
-        yield FailureToAcquire(str(path), Reason.NOT_FOUND, "check the spelling of the path")
+        yield FailureToAcquire(str(path), Reason.NOT_FOUND, not_there(path))
     elif what := _no_photo(path):
         yield FailureToAcquire(str(path), Reason.NOT_AN_IMAGE, what)
     else:

@@ -143,19 +143,21 @@ class Gallery:
         top: int = 5,
         threshold: float | None = None,
         fpir: float | None = None,
+        possible: float | None = None,
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
         exact: bool = False,
     ) -> Iterator[Decision]:
         """Decide for every face of every photo, in order; a photo without one gives one row.
 
-        top: how many candidates to rank. threshold, fpir: as for `operating_point`.
+        top: how many candidates to rank. threshold, fpir: as for `operating_point`. possible: a
+        laxer target FPIR: an unknown face with candidates between the two thresholds is possible.
         min_quality: a face below it is of low quality, whoever it is like.
         exact: rank as brute force would, where the gallery is so large that a sidecar proposes.
         """
         return identify(
             self.storage, self.models, photos, top=top, threshold=threshold, fpir=fpir,
-            min_quality=min_quality, workers=workers, exact=exact,
+            possible=possible, min_quality=min_quality, workers=workers, exact=exact,
         )  # fmt: skip
 
     def verify(self, first: Path, second: Path, *, threshold: float | None = None) -> Verification:

@@ -28,6 +28,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from facecli.common.enums import Reason
 from facecli.common.file_kinds import Family, file_kind, tiff_tags
+from facecli.common.files import not_there
 from facecli.common.types import FailureToAcquire, Image
 from facecli.recognition import jpeg_rows
 
@@ -73,7 +74,7 @@ def read_photo(path: Path) -> bytes | FailureToAcquire:
             return FailureToAcquire(str(path), Reason.TOO_LARGE, detail)
         return path.read_bytes()
     except FileNotFoundError:
-        return FailureToAcquire(str(path), Reason.NOT_FOUND, "check the path")
+        return FailureToAcquire(str(path), Reason.NOT_FOUND, not_there(path))
     except OSError as error:
         return FailureToAcquire(str(path), Reason.UNREADABLE, error.strerror or str(error))
     except ValueError as error:  # a NUL byte in the path

@@ -11,6 +11,7 @@ from facecli.common.enums import IndexKind
 from facecli.common.names import name_key
 from facecli.datasets.photo_files import left_out_lines
 from facecli.gallery.known_photos import PhotoChange
+from facecli.report.columns import ANYWHERE, Terminal, short_path, table, titled_lines
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
@@ -18,9 +19,6 @@ from facecli.report.formats import (
     counted,
     failure_line,
     printable,
-    short_path,
-    table,
-    titled_lines,
 )
 from facecli.report.threshold import aim, point_row
 
@@ -250,18 +248,18 @@ def reference_row(ref: ReferenceRow) -> dict[str, Any]:
     }
 
 
-def subjects_table(rows: Sequence[Row]) -> str:
+def subjects_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """Everyone enrolled, for people."""
     if not rows:
         return "nobody is enrolled yet: facecli enroll PHOTOS"
     cells = [[r["subject"], str(r["references"]), r["created_at"]] for r in rows]
-    return table(cells, ["subject", "references", "since"])
+    return table(cells, ["subject", "references", "since"], terminal)
 
 
-def references_table(rows: Sequence[Row]) -> str:
+def references_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """One subject's references, for people."""
     cells = [
         [str(r["reference"]), short_path(r["path"]), f"{r['quality']:.2f}", r["enrolled_at"]]
         for r in rows
     ]
-    return table(cells, ["reference", "photo", "quality", "enrolled"])
+    return table(cells, ["reference", "photo", "quality", "enrolled"], terminal)

@@ -34,11 +34,21 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
 CYCLE = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"))
 SIZE = (6.4, 4.4)  # inches
 DOTS = 130  # an inch, of the PNG
+FEWEST = 5  # values of a kind: with fewer a plot shows dots and gaps, not how they spread
 BINS, FEW_BINS, FEW = 80, 40, 500  # bins of a histogram; FEW_BINS below FEW values
 PERCENT = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95)  # ticks of probit axes
 NAMES = ("searches", "fnir-fpir", "threshold-n", "cmc", "det", "scores", "angles")
 
 Values = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class NotDrawn:
+    """A plot that so few data would leave empty. why: what there is, and what it takes."""
+
+    name: str
+    title: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

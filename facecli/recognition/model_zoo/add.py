@@ -15,6 +15,7 @@ from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
 from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
+from facecli.recognition.model_zoo.kinds import require_network
 from facecli.recognition.model_zoo.registry import SHIPPED, known_models, read_manifest
 from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
@@ -52,6 +53,7 @@ def add_model(
     read or is no embedder, or the name is another model's, LicenceError without consent.
     """
     content = _read(file)
+    require_network(content)  # first, for what it is matters more than how to feed it
     facts = _facts(content, given or Preprocessing(), licence)
     if facts_by_sha256(content):
         require_consent(facts, accept_licence)

@@ -83,8 +83,8 @@ def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (np.random.default_rng(1).bytes(5000), "cannot open it"),
-        (b"", "cannot open it"),
+        (np.random.default_rng(1).bytes(5000), "no ONNX network, or a damaged one"),
+        (b"", "an empty file"),
         (network(side=64), r"its input is tensor\(float\) \['N', 3, 64, 64\]"),
         (network(inputs=2), "2 inputs"),
         (network(kernel=56), r"shape \(1, 12\)"),
