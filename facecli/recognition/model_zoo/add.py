@@ -16,7 +16,7 @@ from facecli.common.files import regular
 from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
 from facecli.recognition.model_zoo.kinds import require_network
-from facecli.recognition.model_zoo.registry import SHIPPED, known_models, read_manifest
+from facecli.recognition.model_zoo.registry import known_models, read_manifest, shipped_embedders
 from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 UNKNOWN_LICENCE = "unknown"
@@ -49,6 +49,7 @@ def add_model(
 
     name: by default the known model's, else the file's. given: goes before what is known of the
     file and must be complete where nothing is. licence: what to record for an unknown file.
+    Of the file that a shipped model was made of, the shipped one is given: it is the same.
     Raises UsageError where facts are missing or impossible, ModelError where the file cannot be
     read or is no embedder, or the name is another model's, LicenceError without consent.
     """
@@ -57,7 +58,9 @@ def add_model(
     facts = _facts(content, given or Preprocessing(), licence)
     if facts_by_sha256(content):
         require_consent(facts, accept_licence)
-    return install(content, replace(facts, name=name or facts.name or file.stem))
+    facts = replace(facts, name=name or facts.name or file.stem)
+    shipped = (spec for spec in shipped_embedders() if spec.embedder_id == facts.embedder_id)
+    return next(shipped, None) or install(content, facts)
 
 
 def require_consent(facts: EmbedderSpec, accepted: bool) -> None:
@@ -118,9 +121,12 @@ def _rewritten(content: bytes, facts: EmbedderSpec) -> bytes | None:
 
 
 def facts_by_sha256(content: bytes) -> EmbedderSpec | None:
-    """What is known of a file with this content."""
+    """What is known of a file with this content, and of one that a shipped model was made of."""
     sha256 = hashlib.sha256(content).hexdigest()
-    return next((known.spec for known in known_models() if known.spec.sha256 == sha256), None)
+    sources = [spec for spec in shipped_embedders() if spec.published_sha256 == sha256]
+    known = [model.spec for model in known_models() if model.spec.sha256 == sha256]
+    known += [replace(spec, sha256=sha256, published_sha256=None) for spec in sources]
+    return next(iter(known), None)
 
 
 def _read(file: Path) -> bytes:
@@ -170,7 +176,7 @@ def _unknown(content: bytes, given: Preprocessing, licence: str | None) -> Embed
 
 
 def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
-    taken = {shipped.name.casefold() for shipped in read_manifest(SHIPPED / "manifest.toml")}
+    taken = {shipped.name.casefold() for shipped in shipped_embedders()}
     if spec.name.casefold() in taken:
         raise ModelError(f"{spec.name} comes with facecli: choose another --name.")
     if not description.exists():
