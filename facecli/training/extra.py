@@ -31,8 +31,8 @@ def require_converter() -> None:
         if isinstance(error, ModuleNotFoundError) and error.name == "torchvision":
             raise UsageError(f"training needs torchvision as well: {_HOW}") from error
         raise UsageError(
-            f"torchvision {_version('torchvision')} does not fit torch {_version('torch')}: install "
-            f"both in one command, from one place ({_first_line(error)})"
+            f"torchvision {_version('torchvision')} does not fit torch {_version('torch')}: "
+            f"install both in one command, from one place ({_first_line(error)})"
         ) from error
     try:
         import_module("onnx2torch")

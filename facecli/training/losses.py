@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from facecli.common.enums import LossName
 from facecli.common.errors import UsageError
 
 SMALLEST_SINE = 1e-4  # float32 knows no cosine between 1 and that of 3.4e-4 radians
@@ -28,28 +28,13 @@ CENTER_WEIGHT = 0.003  # lambda of Wen et al., ECCV 2016, section 3.2
 LARGEST_ANGLE = math.pi
 
 
-class LossName(StrEnum):
-    """What can be trained with; the function of each stands in this module."""
-
-    ARCFACE = "arcface"
-    COSFACE = "cosface"
-    SPHEREFACE = "sphereface"
-    COMBINED = "combined"
-    SOFTMAX = "softmax"
-    NORMSOFTMAX = "normsoftmax"
-    TRIPLET = "triplet"
-    CENTER = "center"
-    INTRA = "intra"
-    INTER = "inter"
-
-
 @dataclass(frozen=True, slots=True)
 class Margin:
     """s and the margins of ArcFace, equation 4: s (cos(m1 theta + m2) - m3).
 
     scale: s > 0. m1: factor of the angle, at least 1 (SphereFace). m2: added to the angle, radians,
-    0 to pi (ArcFace). m3: taken off the cosine, at least 0 (CosFace). falling: keep the logit falling
-    all the way to pi, as SphereFace does, instead of following the cosine up again.
+    0 to pi (ArcFace). m3: taken off the cosine, at least 0 (CosFace). falling: keep the logit
+    falling all the way to pi, as SphereFace does, instead of following the cosine up again.
     Raises UsageError for others.
     """
 
@@ -82,6 +67,33 @@ MARGINS = {
     LossName.INTER: Margin(),
 }
 TRIPLET_MARGIN = 0.35  # radians: ArcFace, section 3.2
+
+# What of a margin each loss knows.
+_KNOWN = {
+    LossName.ARCFACE: ("scale", "m2"),
+    LossName.COSFACE: ("scale", "m3"),
+    LossName.SPHEREFACE: ("scale", "m1"),
+    LossName.COMBINED: ("scale", "m1", "m2", "m3"),
+    LossName.NORMSOFTMAX: ("scale",),
+    LossName.INTRA: ("scale",),
+    LossName.INTER: ("scale",),
+    LossName.TRIPLET: ("m2",),
+}
+
+
+def margin_of(loss: LossName, **given: float | None) -> Margin:
+    """The loss's own margin, and what is given in its place. given: scale, m1, m2, m3.
+
+    Raises UsageError for one that the loss does not know, and for values that cannot be.
+    """
+    own = Margin(m2=TRIPLET_MARGIN) if loss is LossName.TRIPLET else MARGINS.get(loss, Margin())
+    values = {name: value for name, value in given.items() if value is not None}
+    known = _KNOWN.get(loss, ())
+    if strange := [name for name in values if name not in known]:
+        takes = ", ".join(f"--{name}" for name in known) or "none of them"
+        raise UsageError(f"--{strange[0]} does not go with --loss {loss}, which takes {takes}")
+    made = {name: values.get(name, getattr(own, name)) for name in ("scale", "m1", "m2", "m3")}
+    return Margin(**made, falling=own.falling)
 
 
 def target_logit(cosine: Tensor, margin: Margin) -> Tensor:
@@ -117,7 +129,7 @@ def cosines(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def margin_loss(x: Tensor, weights: Tensor, y: Tensor, margin: Margin) -> Tensor:
-    """Cross entropy of s cos(theta_j), the right class's in its place `target_logit`: ArcFace eq. 4.
+    """Cross entropy of s cos(theta_j), of the right class `target_logit`: ArcFace, equation 4.
 
     x: (n, d), weights: (c, d), neither need be normalised; y: (n,) int64 below c. The mean over n,
     at least 0. Without margins it is NormalizedSoftmax (ArcFace, equation 2).
@@ -192,10 +204,10 @@ def triplet_squared_loss(x: Tensor, y: Tensor, margin: float = 0.2) -> Tensor:
 
 
 def boundary(loss: LossName, margin: Margin, angle2: Tensor) -> Tensor:
-    """The decision boundary between two classes, as ArcFace's figure 5 draws it: theta_1 for theta_2.
+    """The decision boundary between two classes (ArcFace, figure 5): theta_1 for theta_2.
 
-    angle2: (k,) radians in [0, pi / 2], to the other class. theta_1, (k,) radians: the largest angle
-    to the own class whose target logit still reaches s cos(theta_2). NaN where no angle does.
+    angle2: (k,) radians in [0, pi / 2], to the other class. theta_1, (k,) radians: the largest
+    angle to the own class whose target logit still reaches s cos(theta_2). NaN where no angle does.
     """
     grid = torch.linspace(0, LARGEST_ANGLE, 20_001, dtype=angle2.dtype)
     own = target_logit(torch.cos(grid), margin) if loss in MARGINS else margin.scale * grid.cos()

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.training
-torch = pytest.importorskip("torch", reason="NOT CHECKED: pip install 'facecli[train]'")
+pytest.importorskip("torch", reason="NOT CHECKED: pip install 'facecli[train]'")
 
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from support.places import SHARED
 
+from facecli.common.enums import LossName
 from facecli.common.errors import UsageError
 from facecli.training import losses
-from facecli.training.losses import LossName, Margin
+from facecli.training.losses import Margin
+
+pytestmark = pytest.mark.training
 
 WITHIN = 1e-4
 GOLDEN = {  # of golden-losses.json's target logits, all at a scale of 64
