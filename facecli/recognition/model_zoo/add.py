@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,8 +73,12 @@ def require_consent(facts: EmbedderSpec, accepted: bool) -> None:
         )
 
 
-def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
+def install(
+    content: bytes, facts: EmbedderSpec, beside: Mapping[str, bytes] | None = None
+) -> EmbedderSpec:
     """Write an embedder that passes `output_of`: the networks first, the description last.
+
+    beside: more files of its own, by name: its table, its card.
 
     The publisher's file stays as it is and gives the embedder its identity; where it can be
     rewritten to run faster, that stands beside it and is what runs; see `may_be_faster`. The same
@@ -98,7 +103,12 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
         atomic.write(spec.path, content, replace=True)
         if spec.rewritten is not None and faster is not None:
             atomic.write(spec.rewritten, faster, replace=True)
-        atomic.write(folder / "model.toml", _as_toml(spec).encode(), replace=True)
+        for file, more in (beside or {}).items():
+            atomic.write(folder / file, more, replace=True)
+        description = _as_toml(
+            spec, card=spec.card is not None and spec.card.name in (beside or {})
+        )
+        atomic.write(folder / "model.toml", description.encode(), replace=True)
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
     return read_manifest(folder / "model.toml")[0]
@@ -188,14 +198,17 @@ def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
         )
 
 
-def _as_toml(spec: EmbedderSpec) -> str:
-    """The description, in the format of `models/manifest.toml`: files by their names."""
+def _as_toml(spec: EmbedderSpec, card: bool) -> str:
+    """The description, in the format of `models/manifest.toml`: files by their names.
+
+    card: whether the card lies beside it.
+    """
     facts = {field.name: getattr(spec, field.name) for field in fields(spec)}
     facts = {"file": facts.pop("path"), **facts}
     lines = [
         f"{key} = {_toml_value(value.name if isinstance(value, Path) else value)}"
         for key, value in facts.items()
-        if value is not None and key not in ("name", "card")
+        if value is not None and key != "name" and (card or key != "card")
     ]
     return "\n".join([f'[embedder."{spec.name}"]', *lines, ""])
 
