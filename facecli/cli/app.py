@@ -35,6 +35,7 @@ class Commands(LazyGroup):
         "evaluate": "facecli.cli.evaluate:evaluate",
         "demo": "facecli.cli.demo:demo",
         "doctor": "facecli.cli.doctor.command:doctor",
+        "group": "facecli.cli.group:app",
         "gallery": "facecli.cli.gallery:app",
         "models": "facecli.cli.models:app",
     }

@@ -61,8 +61,8 @@ def as_csv(rows: Iterable[Row], header: bool = True) -> str:
     return out.getvalue().rstrip("\n")
 
 
-NUMBERS = {"face", "score", "threshold", "false alarm", "references", "reference", "quality",
-           "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
+NUMBERS = {"face", "faces", "group", "score", "threshold", "false alarm", "references",
+           "reference", "quality", "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from facecli.storage.search import sidecar
 from facecli.storage.sqlite import erasure_check, sqlcipher
 from facecli.storage.sqlite.byte_search import Needles, pieces
 from facecli.storage.sqlite.connection import explained, present
-from facecli.storage.sqlite.files_beside import is_own
+from facecli.storage.sqlite.files_beside import grouping_path, is_own
 from facecli.storage.sqlite.store import GalleryFile
 
 _SECONDS = 5.0  # to wait for programs that have the gallery open
@@ -64,6 +64,10 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
             count = _check(db, draft, new)
             overwritten = _swap(db, draft, path)
         sidecar.discard_sidecars(path)
+        if (grouping := grouping_path(path)).exists():
+            with atomic.draft(grouping) as draft, closing(_alone(grouping, old)) as db:
+                sqlcipher.copy_under(db, draft, new)
+                overwritten += _swap(db, draft, grouping)
     with closing(GalleryFile.open(path, new)) as gallery:
         return Sealed(count, overwritten, _readable(gallery))
 

@@ -11,6 +11,7 @@ from facecli.storage.search import sidecar
 from facecli.storage.sqlite.connection import explained
 
 _WORK = ".re-embed-"
+_LOGS = ("-wal", "-shm", "-journal")
 
 
 def free_name(gallery: Path, what: str) -> Path:
@@ -25,12 +26,18 @@ def work_path(gallery: Path, model: str) -> Path:
     return gallery.with_name(f"{gallery.name}{_WORK}{model}")
 
 
+def grouping_path(gallery: Path) -> Path:
+    """Where the faces that nobody named yet lie, with what was decided about them."""
+    return gallery.with_name(f"{gallery.name}.groups")
+
+
 def is_own(file: Path, gallery: Path) -> bool:
     """Whether it is the gallery, or a file that facecli or SQLite keep beside it."""
+    databases = gallery, grouping_path(gallery)
     return (
-        file == gallery
+        file in databases
         or file.name.startswith(f".{gallery.name}.")
-        or file.name in {gallery.name + end for end in ("-wal", "-shm", "-journal")}
+        or file.name in {database.name + end for database in databases for end in _LOGS}
         or file in {sidecar.path(gallery, kind) for kind in sidecar.ScanKind}
     )
 
