@@ -222,13 +222,28 @@ def _reads_avif() -> bool:
     return "avif" in features.get_supported_modules()
 
 
-def _turn(picture: Pillow.Image) -> Pillow.Image:
-    """Upright by EXIF orientation. AVIF and HEIC carry theirs as boxes, which Pillow maps to it."""
+def orientation(data: bytes) -> int:
+    """A photo's EXIF orientation, 1 to 8; 1, upright, where it has none or cannot be read."""
+    form = _format(data)
     try:
-        orientation = picture.getexif().get(_ORIENTATION)
+        with _open(data, form or "") as picture:
+            return _orientation(picture)
+    except Exception:  # as in `decode_view`, which says what is wrong
+        return 1
+
+
+def _orientation(picture: Pillow.Image) -> int:
+    """AVIF and HEIC carry theirs as boxes, which Pillow maps to EXIF."""
+    try:
+        found = picture.getexif().get(_ORIENTATION)
     except Exception:  # corrupt EXIF says nothing about the pixels
-        return picture
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+        return 1
+    return found if isinstance(found, int) and found in _UPRIGHT else 1
+
+
+def _turn(picture: Pillow.Image) -> Pillow.Image:
+    """Upright by EXIF orientation."""
+    turn = _UPRIGHT.get(_orientation(picture))
     return picture if turn is None else picture.transpose(turn)
 
 
