@@ -122,6 +122,12 @@ class LogAction(StrEnum):
     RE_EMBEDDED = "re-embedded"
 
 
+class TagPlace(StrEnum):
+    """Where names are written for other programs to read. SIDECAR: an .xmp file beside a photo."""
+
+    SIDECAR = "sidecar"
+
+
 class GroupState(StrEnum):
     """What a group of faces is to the person who looks through them.
 

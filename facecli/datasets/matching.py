@@ -64,6 +64,15 @@ def _alone(names: Sequence[str], faces: int) -> Matched:
     return Matched((), tuple((name, fault) for name in names))
 
 
+def way(tags: Tags, faces: Sequence[Box], size: tuple[int, int], orientation: int) -> int:
+    """The orientation that brings a photo's regions upright: its own, or 1, for none, where they
+    were drawn as it is shown. As for `match`; its own where nothing tells. 0: another picture's.
+    """
+    ways = _ways(tags, size, orientation)
+    found = {w: len(_fit(_placed(tags.regions, w, size), faces).named) for w in ways}
+    return max(ways, key=lambda w: found[w], default=0)
+
+
 def _ways(tags: Tags, size: tuple[int, int], orientation: int) -> list[int]:
     """The orientations that the regions may have to be brought upright by; 1 for none."""
     ways = [1] if orientation == 1 else [orientation, 1]

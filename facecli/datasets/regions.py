@@ -81,7 +81,7 @@ def read_tags(photo: Path, data: bytes) -> Tags:
         if isinstance(found, str):
             faults.append(f"{source.name}: {found}")
             continue
-        tags = _of_json(found) if source.suffix.casefold() == ".json" else _of_xmp(found)
+        tags = _of_json(found) if source.suffix.casefold() == ".json" else of_xmp(found)
         of_source = [f"{source.name}: {fault}" for fault in tags.faults]
         if tags.regions or tags.names:
             return Tags(tags.regions, tags.names, tags.size, (*faults, *of_source), source.name)
@@ -89,18 +89,28 @@ def read_tags(photo: Path, data: bytes) -> Tags:
     return Tags(faults=tuple(faults), source=photo.name)
 
 
-def _sources(photo: Path, data: bytes) -> Iterator[tuple[Path, bytes | str]]:
-    """Where tags may be, with the bytes, or with what keeps these from being read."""
-    for sidecar in (photo.with_name(photo.name + ".xmp"), photo.with_suffix(".xmp")):
-        if (held := _file(sidecar)) is not None:
-            yield sidecar, held
+def embedded(data: bytes) -> bytes:
+    """The XMP inside a photo's bytes, whatever its format; empty where there is none."""
     for start, end in ((_START, _END), (_PACKET, _PACKET_END)):
         first = data.find(start)
         last = data.find(end, first)
         if first >= 0 and last >= 0:
-            packet = data[first : last + len(end)]
-            yield photo, packet if len(packet) <= LARGEST else _too_large(len(packet))
-            break
+            return data[first : last + len(end)]
+    return b""
+
+
+def beside(photo: Path) -> tuple[Path, Path]:
+    """Where programs keep a photo's XMP: with its whole name, or without its ending."""
+    return photo.with_name(photo.name + ".xmp"), photo.with_suffix(".xmp")
+
+
+def _sources(photo: Path, data: bytes) -> Iterator[tuple[Path, bytes | str]]:
+    """Where tags may be, with the bytes, or with what keeps these from being read."""
+    for sidecar in beside(photo):
+        if (held := _file(sidecar)) is not None:
+            yield sidecar, held
+    if packet := embedded(data):
+        yield photo, packet if len(packet) <= LARGEST else _too_large(len(packet))
     for sidecar in _json_beside(photo):
         if (held := _file(sidecar)) is not None:
             yield sidecar, held
@@ -134,7 +144,8 @@ def _too_large(size: int) -> str:
 # XMP ------------------------------------------------------------------------------------------
 
 
-def _of_xmp(text: bytes) -> Tags:
+def of_xmp(text: bytes) -> Tags:
+    """The tags of a packet; where it is none, that is their fault."""
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:

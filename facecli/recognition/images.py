@@ -222,14 +222,23 @@ def _reads_avif() -> bool:
     return "avif" in features.get_supported_modules()
 
 
-def orientation(data: bytes) -> int:
-    """A photo's EXIF orientation, 1 to 8; 1, upright, where it has none or cannot be read."""
-    form = _format(data)
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a photo lies in its file. size: (width, height) as stored, px; (0, 0) where it cannot be
+    read. orientation: its EXIF's, 1 to 8; 1, upright, where it has none.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+
+
+def frame(data: bytes) -> Frame:
+    """What a photo's header says. No pixel is decoded; `decode` tells what is wrong with it."""
     try:
-        with _open(data, form or "") as picture:
-            return _orientation(picture)
-    except Exception:  # as in `decode_view`, which says what is wrong
-        return 1
+        with _open(data, _format(data) or "") as picture:
+            return Frame(picture.size, _orientation(picture))
+    except Exception:  # Pillow's plugins raise nearly any type on damaged bytes
+        return Frame((0, 0), 1)
 
 
 def _orientation(picture: Pillow.Image) -> int:
