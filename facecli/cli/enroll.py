@@ -38,8 +38,8 @@ PhotosArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="PHOTOS",
-        help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), a CSV of path,subject, "
-        "or with --subject any photos of one person.",
+        help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), people's own folders "
+        "(photos/*), a CSV of path,subject, or with --subject any photos of one person.",
     ),
     Input.PHOTOS,
 ]
@@ -118,7 +118,7 @@ def enroll(
                 layout.photos, faces=faces, min_quality=quality_bar(min_quality), workers=workers,
                 scheduler=scheduler, progress=lambda _: step(), dry_run=dry_run,
             )  # fmt: skip
-        row = enroll_row(result, layout.problems)
+        row = enroll_row(result, layout)
         print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)
     return _end(row, check, quiet)
 
@@ -133,11 +133,13 @@ def _from_tags(
     as_json: bool,
 ) -> Mapping[str, Any]:
     """Enrol the faces that tags name, print the report, and give it back."""
+    from facecli.datasets.labels import LabelledPhotos
     from facecli.datasets.labels import photos as found_below
     from facecli.gallery.enroll_tagged import enroll_tagged
     from facecli.report.people import enroll_row, enroll_text
 
-    paths, problems = found_below(photos)
+    found = found_below(photos)
+    paths = found.paths
     with (
         resumable("what was enrolled is kept, run the same command to go on"),
         progress(len(paths), quiet) as step,
@@ -145,7 +147,7 @@ def _from_tags(
         result = enroll_tagged(
             gallery, paths, min_quality=bar, workers=workers, progress=step, dry_run=dry_run
         )
-    row = enroll_row(result, problems)
+    row = enroll_row(result, LabelledPhotos((), found.problems, found.left_out))
     untagged = len(paths) - len({item.path for item in result.items})
     print_report(row, enroll_text(row, None if dry_run else gallery.info()), as_json)
     if untagged:

@@ -106,6 +106,7 @@ def group(
     What you decide about a group stays. Exit code 3 when no photo could be used.
     """
     from facecli.datasets.labels import photos as found_below
+    from facecli.datasets.photo_files import left_out_lines
     from facecli.gallery import group as verb
     from facecli.report.groups import Groups, grouped_row, grouped_text
     from facecli.storage import opening
@@ -116,7 +117,8 @@ def group(
         # Here, so that a missing extra shows before the work is done.
         from facecli.report.groups_page import groups_page
         from facecli.report.html import save
-    paths, problems = found_below(photos)
+    below = found_below(photos)
+    paths = below.paths
     if not paths:
         raise InputError(
             f"no photos found below {photos[0]}; what else can be done says `facecli group --help`"
@@ -129,7 +131,7 @@ def group(
             report = verb.group(
                 opened, paths, min_quality=quality_bar(min_quality), workers=workers, progress=step
             )
-        report = report.with_problems(problems)
+        report = report.with_problems(below.problems)
         with verb.grouping_of(opening.file_of(opened.storage, verb.WHAT)) as grouping:
             found = Groups.of(grouping)
             html = "" if page is None else groups_page(found, grouping.faces)
@@ -141,6 +143,8 @@ def group(
         print_beside(html, row, text, as_json)
     else:
         _print(row, row["groups"], text, as_json, as_csv)
+    for line in left_out_lines(below.left_out):
+        note(line, quiet)
     if not report.looked_at and not report.already:
         note("no photo could be used", quiet)
         raise typer.Exit(InputError.exit_code)
@@ -196,6 +200,7 @@ def name(
     as_json: JsonOption = False,
 ) -> None:
     """Enrol a group's faces under a name, new or enrolled already. `undo` takes it back."""
+    from facecli.datasets.labels import LabelledPhotos
     from facecli.gallery import group as verb
     from facecli.report.groups import named_text
     from facecli.report.people import enroll_row
@@ -207,7 +212,7 @@ def name(
             report = verb.name(
                 opened, grouping, group, subject, min_quality=quality_bar(min_quality)
             )
-    row = enroll_row(report, ())
+    row = enroll_row(report, LabelledPhotos((), ()))
     print_report(row, named_text(row, group), as_json)
 
 

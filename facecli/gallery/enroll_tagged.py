@@ -128,7 +128,7 @@ def _open(path: Path, known: frozenset[tuple[str, str]]) -> tuple[_Read, OpenedP
     if isinstance(data, FailureToAcquire):
         return _Read(name, "", Tags(), 1), _Named((_skipped(name, "", data),))
     sha256 = hashlib.sha256(data).hexdigest()
-    read = _Read(name, sha256, read_tags(path, data), images.frame(data).orientation)
+    read = _Read(name, sha256, read_tags(path, data), images.frame(data, name).orientation)
     faults = tuple(_unused(name, "", fault) for fault in read.tags.faults)
     names = {*(region.name for region in read.tags.regions), *read.tags.names}
     if all((name_key(subject), sha256) in known for subject in names):

@@ -41,7 +41,9 @@ def write_tags(
 
 
 def _shown(path: Path, data: bytes, decisions: list[Decision]) -> Shown:
-    frame = images.frame(data)
+    frame = images.frame(data, str(path))
+    if 0 in frame.size:
+        raise OutputError(f"{path}: how large it is cannot be told: no sidecar is written")
     found = [d for d in decisions if d.probe.face is not None]
     return Shown(
         path, data, frame.size, frame.orientation,
