@@ -16,6 +16,7 @@ import typer
 from facecli.cli.options import (
     DetectorOption,
     DeviceOption,
+    DryRunOption,
     ForceOption,
     GalleryOption,
     JsonOption,
@@ -26,6 +27,7 @@ from facecli.cli.options import (
     ThresholdOption,
     WorkersOption,
     at_most_one,
+    fail,
     goes_with,
     note,
     open_gallery,
@@ -35,13 +37,14 @@ from facecli.cli.options import (
     terminal,
 )
 from facecli.cli.paths import Input, Output
-from facecli.common.enums import DetectorName, Device, Outcome
-from facecli.common.errors import InputError, OutputError, UsageError
+from facecli.common.enums import DetectorName, Device, Outcome, TagPlace
+from facecli.common.errors import FacecliError, InputError, OutputError, UsageError
 from facecli.common.files import private_folder
 from facecli.common.outputs import STDOUT
 
 if TYPE_CHECKING:
     from facecli.common.types import Decision
+    from facecli.datasets.sidecars import SidecarWriter
     from facecli.recognition.pipeline import Source
     from facecli.report.formats import OutputFormat
 
@@ -83,6 +86,12 @@ AnnotateOption = Annotated[
     typer.Option("--annotate", metavar="DIR", help="Write pictures with boxes and names."),
     Output(folder=True),
 ]
+WriteTagsOption = Annotated[
+    TagPlace | None,
+    typer.Option(
+        "--write-tags", help="Write who was identified into an .xmp file beside each photo."
+    ),
+]
 JsonLinesOption = Annotated[bool, typer.Option("--jsonl", help="One JSON object a face.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="One flat CSV row a face.")]
 CandidatesOption = Annotated[
@@ -117,6 +126,8 @@ def identify(
     exact: ExactOption = False,
     min_quality: QualityOption = None,
     annotate: AnnotateOption = None,
+    write_tags: WriteTagsOption = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     as_jsonl: JsonLinesOption = False,
     as_csv: CsvOption = False,
@@ -147,6 +158,7 @@ def identify(
     goes_with("--force", force, {"-o FILE": output})
     at_most_one({"--append": append, "--force": force})
     at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
+    goes_with("--dry-run", dry_run, {"--write-tags": write_tags})
     named = _named(photos or [], from_list, quiet)
     if annotate is not None:
         _make(annotate)
@@ -155,7 +167,9 @@ def identify(
     from facecli.report.decisions import counts_line, decisions_text
 
     outcomes = Counter[Outcome]()
+    unwritten: list[Path] = []
     with (
+        _tag_writer(write_tags) as writer,
         open_gallery(gallery, key_file, model, device, detector) as opened,
         _written(output, append, force) as write,
     ):
@@ -163,6 +177,8 @@ def identify(
             sources, top=top, threshold=threshold, fpir=target_fpir, possible=possible,
             min_quality=quality_bar(min_quality), workers=workers, exact=exact,
         )  # fmt: skip
+        if writer is not None:
+            decisions = _tagged(decisions, writer, dry_run, quiet, unwritten)
         if annotate is not None:
             decisions = _drawn(decisions, annotate, named, quiet)
         bar = _progress(named, from_list, in_rows and output is None, quiet)
@@ -178,6 +194,8 @@ def identify(
     if set(outcomes) <= {Outcome.FAILED}:
         note("no photo could be read", quiet)
         raise typer.Exit(InputError.exit_code)
+    if unwritten:
+        raise typer.Exit(OutputError.exit_code)
     if check and set(outcomes) != {Outcome.IDENTIFIED}:
         raise typer.Exit(1)
 
@@ -295,6 +313,40 @@ def _noting(
                 outcomes[decision.outcome] += 1
                 yield decision
             step()
+
+
+def _tag_writer(place: TagPlace | None) -> AbstractContextManager[SidecarWriter | None]:
+    """What writes sidecars, where that is asked for."""
+    if place is None:
+        return nullcontext()
+    from facecli.datasets import sidecars
+
+    return sidecars.opened()
+
+
+def _tagged(
+    decisions: Iterable[Decision],
+    writer: SidecarWriter,
+    dry_run: bool,
+    quiet: bool,
+    unwritten: list[Path],
+) -> Iterator[Decision]:
+    """The same decisions; each photo's sidecar is written after its last one, and told of."""
+    from facecli.datasets.sidecars import Written
+    from facecli.gallery.write_tags import write_tags
+
+    def told(photo: Path, became: Written | FacecliError) -> None:
+        if isinstance(became, FacecliError):
+            unwritten.append(photo)
+            fail(str(became))
+            return
+        for line in became.left:
+            note(f"{became.path}: {line}")
+        if became.names:
+            how = "would write" if dry_run else "wrote"
+            note(f"{how} {', '.join(became.names)} to {became.path}", quiet)
+
+    return write_tags(decisions, writer, told, dry_run=dry_run)
 
 
 def _make(folder: Path) -> None:

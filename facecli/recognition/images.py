@@ -255,13 +255,37 @@ def _reads_avif() -> bool:
     return "avif" in features.get_supported_modules()
 
 
-def _turn(picture: Pillow.Image) -> Pillow.Image:
-    """Upright by EXIF orientation. AVIF and HEIC carry theirs as boxes, which Pillow maps to it."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a photo lies in its file. size: (width, height) as stored, px; (0, 0) where it cannot be
+    read. orientation: its EXIF's, 1 to 8; 1, upright, where it has none.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+
+
+def frame(data: bytes, path: str) -> Frame:
+    """What a photo's header says, of all formats but a camera's raw one. No pixel is decoded."""
     try:
-        orientation = picture.getexif().get(_ORIENTATION)
+        with _open(data, file_kind(data, Path(path).suffix).name) as picture:
+            return Frame(picture.size, _orientation(picture))
+    except Exception:  # as in `decode_view`, which says what is wrong
+        return Frame((0, 0), 1)
+
+
+def _orientation(picture: Pillow.Image) -> int:
+    """AVIF and HEIC carry theirs as boxes, which Pillow maps to EXIF."""
+    try:
+        found = picture.getexif().get(_ORIENTATION)
     except Exception:  # corrupt EXIF says nothing about the pixels
-        return picture
-    return _turned(picture, _UPRIGHT.get(orientation) if isinstance(orientation, int) else None)
+        return 1
+    return found if isinstance(found, int) and found in _UPRIGHT else 1
+
+
+def _turn(picture: Pillow.Image) -> Pillow.Image:
+    """Upright by EXIF orientation."""
+    return _turned(picture, _UPRIGHT.get(_orientation(picture)))
 
 
 def _turned(picture: Pillow.Image, turn: Pillow.Transpose | None) -> Pillow.Image:
