@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.clips import (
+    EveryOption,
+    FramesOption,
+    FramesRule,
+    KeyFramesOption,
+    clip_progress,
+    sampling,
+)
 from facecli.cli.options import (
     DetectorOption,
     DeviceOption,
@@ -36,10 +44,11 @@ from facecli.common.files import private_folder
 if TYPE_CHECKING:
     from facecli.common.types import Decision
     from facecli.recognition.pipeline import Source
+    from facecli.video.frames import Sampling
 
 PhotosArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
+    typer.Argument(metavar="PHOTOS", help="Photos, clips, folders, or - for a photo on stdin."),
     Input.PHOTOS,
 ]
 ListOption = Annotated[
@@ -79,6 +88,9 @@ def identify(
     target_fpir: FpirOption = None,
     exact: ExactOption = False,
     min_quality: QualityOption = None,
+    every: EveryOption = None,
+    key_frames: KeyFramesOption = False,
+    frames: FramesOption = FramesRule.FIRST,
     annotate: AnnotateOption = None,
     as_json: JsonOption = False,
     as_jsonl: JsonLinesOption = False,
@@ -92,21 +104,27 @@ def identify(
 ) -> None:
     """Who is in these photos? Every face gets a name, or unknown with its nearest candidate.
 
+    Of a clip every appearance of a person gets one answer; what a file holds tells a clip.
     --jsonl and --csv print each row as it comes. Exit code 3 when no photo could be read.
     """
     form = output_format(as_json, as_jsonl, as_csv)
     at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
+    looked_at = sampling(every, key_frames, frames)
     named = _named(photos or [], from_list, quiet)
     if annotate is not None:
         _make(annotate)
-    sources = _begun(named) if from_list is None else chain(named, _listed(from_list))
+    sources = _begun(named, looked_at) if from_list is None else chain(named, _listed(from_list))
     from facecli.report.decisions import decisions_text
 
     outcomes = set[Outcome]()
-    with open_gallery(gallery, key_file, model, device, detector) as opened:
+    with (
+        open_gallery(gallery, key_file, model, device, detector) as opened,
+        clip_progress(quiet) as step,
+    ):
         decisions = opened.identify(
             sources, top=top, threshold=threshold, fpir=target_fpir,
             min_quality=quality_bar(min_quality), workers=workers, exact=exact,
+            sampling=looked_at, boxes=annotate is not None, progress=step,
         )  # fmt: skip
         if annotate is not None:
             decisions = _drawn(decisions, annotate, named, quiet)
@@ -132,7 +150,7 @@ def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[P
         if str(argument) == "-":
             sources.append(_stdin())
             continue
-        found, problems = photos([argument])
+        found, problems = photos([argument], moving=True)
         sources += found
         for problem in problems:
             if argument.is_dir():
@@ -165,11 +183,13 @@ def _listed(file: Path) -> Iterator[Path]:
     return (Path(os.fsdecode(name)) for line in lines if (name := line.rstrip(b"\r\n")))
 
 
-def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:
+def _begun(sources: Sequence[Path | bytes], looked_at: Sampling) -> Sequence[Source]:
     """A photo by itself is decoded while the gallery's code, which takes as long, is imported."""
     from facecli.recognition.pipeline import open_ahead
 
-    return [open_ahead(sources[0])] if len(sources) == 1 else sources
+    if len(sources) != 1 or (isinstance(sources[0], Path) and looked_at.takes(sources[0])):
+        return sources
+    return [open_ahead(sources[0])]
 
 
 def _noting(outcomes: set[Outcome], decisions: Iterable[Decision]) -> Iterator[Decision]:

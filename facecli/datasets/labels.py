@@ -18,6 +18,7 @@ from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
 from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
+from facecli.datasets import clips
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
 
 SUFFIXES = frozenset(
@@ -77,7 +78,9 @@ class LabelledPhotos:
     problems: tuple[FailureToAcquire, ...]
 
 
-def labelled(paths: Sequence[Path], subject: str | None = None) -> LabelledPhotos:
+def labelled(
+    paths: Sequence[Path], subject: str | None = None, moving: bool = False
+) -> LabelledPhotos:
     """The photos to enrol below `paths`, each with its subject.
 
     An argument is one of
@@ -89,24 +92,28 @@ def labelled(paths: Sequence[Path], subject: str | None = None) -> LabelledPhoto
 
     A file that two arguments or links lead to counts once; under two subjects' names it is left
     out as a problem, for nobody can tell which is right.
+    moving: whether clips are taken like photos: of any file what it holds decides.
 
     Raises InputError where there is no photo at all or a table cannot be understood, UsageError
     where `subject` is no name.
     """
     if subject is not None and (fault := name_fault(subject)):
         raise UsageError(f"--subject {subject!r}: {fault}")
-    layout = _once(found for path in paths for found in _below(path, subject))
+    layout = _once(found for path in paths for found in _below(path, subject, moving))
     if not layout.photos and all(p.reason in _NOTHING_THERE for p in layout.problems):
         raise InputError("no photos found" + _listed(layout.problems))
     return layout
 
 
-def photos(paths: Sequence[Path]) -> tuple[list[Path], list[FailureToAcquire]]:
+def photos(
+    paths: Sequence[Path], moving: bool = False
+) -> tuple[list[Path], list[FailureToAcquire]]:
     """The photos below `paths`: files as given and in that order, folders in sorted order.
 
+    moving: clips, too, see `labelled`.
     A file reached twice is taken once. What is not there or no photo by its name is a failure.
     """
-    layout = _once(found for path in paths for found in _below(path, "anybody"))
+    layout = _once(found for path in paths for found in _below(path, "anybody", moving))
     return [photo.path for photo in layout.photos], list(layout.problems)
 
 
@@ -135,24 +142,29 @@ def _once(found: Iterable[LabelledPhoto | FailureToAcquire]) -> LabelledPhotos:
     return LabelledPhotos(tuple(chosen.values()), tuple(problems))
 
 
-def _below(path: Path, subject: str | None) -> Found:
+def _below(path: Path, subject: str | None, moving: bool) -> Found:
     """What one argument leads to; `subject` overrules every name."""
     if _is_dir(path):
-        yield from _folder(path, subject)
+        yield from _folder(path, subject, moving)
     elif not os.access(path, os.F_OK):
         yield FailureToAcquire(str(path), Reason.NOT_FOUND, "check the spelling of the path")
     elif path.suffix.lower() in _TABLES and subject is None:
-        yield from _table(path)
-    elif path.suffix.lower() not in SUFFIXES | {""}:
+        yield from _table(path, moving)
+    elif path.suffix.lower() not in SUFFIXES | {""} and not (moving and _may_be_clip(path)):
         # Without a suffix it may be anything, /dev/fd/63 included: the decoder will tell.
         yield FailureToAcquire(str(path), Reason.NOT_AN_IMAGE, "its name ends like no photo's")
     else:
         yield _labelled(path, _flat_name(path) if subject is None else subject)
 
 
-def _folder(folder: Path, subject: str | None) -> Found:
+def _may_be_clip(path: Path) -> bool:
+    """A clip, or what is called like one, which the decoder will tell."""
+    return path.suffix.lower() in clips.SUFFIXES or clips.is_clip(path)
+
+
+def _folder(folder: Path, subject: str | None, moving: bool) -> Found:
     empty = True
-    for item in _walk(folder):
+    for item in _walk(folder, moving):
         empty = False
         if isinstance(item, FailureToAcquire):
             yield item
@@ -182,7 +194,7 @@ def _flat_name(path: Path) -> str | None:
     return _COUNTER.sub("", path.stem)
 
 
-def _walk(top: Path) -> Iterator[Path | FailureToAcquire]:
+def _walk(top: Path, moving: bool) -> Iterator[Path | FailureToAcquire]:
     """Photos at any depth, sorted by name in NFC; each folder once, so that link loops end."""
     found: list[Path] = []
     folders, links, seen = [top], list[Path](), set[str]()
@@ -202,7 +214,7 @@ def _walk(top: Path) -> Iterator[Path | FailureToAcquire]:
                 continue
             if _is_dir(path):
                 (links if path.is_symlink() else folders).append(path)
-            elif path.suffix.lower() in SUFFIXES:
+            elif path.suffix.lower() in SUFFIXES or (moving and _may_be_clip(path)):
                 found.append(path)
     for path in sorted(found, key=_order):
         there = os.access(path, os.F_OK)
@@ -217,7 +229,7 @@ def _order(path: Path) -> tuple[list[str], str]:
     return [unicodedata.normalize("NFC", part) for part in path.parts], str(path)
 
 
-def _table(path: Path) -> Found:
+def _table(path: Path, moving: bool) -> Found:
     """The rows of a `path,subject` table."""
     lookup = Lookup(path.parent)
     for line, (file, subject) in rows(path, _label_columns, "path,subject"):
@@ -226,9 +238,9 @@ def _table(path: Path) -> Found:
         if fault := name_fault(subject):
             yield FailureToAcquire(str(photo), _NAMELESS, f"{where}: {fault}")
         elif found := lookup(file):
-            yield from _below(found, subject.strip())
+            yield from _below(found, subject.strip(), moving)
         elif file and _is_dir(photo):
-            yield from _below(photo, subject.strip())
+            yield from _below(photo, subject.strip(), moving)
         else:
             yield FailureToAcquire(str(photo), Reason.NOT_FOUND, where)
 

@@ -22,6 +22,7 @@ from facecli.report.formats import (
     table,
 )
 from facecli.report.threshold import aim, point_row
+from facecli.report.tracks import span, track_row
 
 if TYPE_CHECKING:
     from facecli.common.types import Decision, Face, Probe
@@ -57,6 +58,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         ],
         "embedder": point.embedder_id,
         "operating_point": point_row(point),
+        **track_row(decision.probe.track),
     }
 
 
@@ -88,6 +90,8 @@ def _decision_cells(d: Decision) -> list[str]:
         note = f"nearest: {best.subject}, below threshold" if best else "the gallery is empty"
     if d.probe.face and d.probe.face.turned:
         note = f"turned {d.probe.face.turned} degrees" + (f"; {note}" if note else "")
+    if d.probe.track:
+        note = f"{span(d.probe.track)}" + (f"; {note}" if note else "")
     answer = d.subject if d.subject is not None else str(d.outcome).replace("_", " ")
     number = "" if d.probe.index is None else str(d.probe.index + 1)
     scores = [f"{best.score:.3f}", f"{d.threshold:.3f}"] if best else ["", ""]
