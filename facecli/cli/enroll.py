@@ -33,8 +33,8 @@ PhotosArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="PHOTOS",
-        help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), a CSV of path,subject, "
-        "or with --subject any photos of one person.",
+        help="Folders (photos/<Name>/*.jpg or photos/<Name>_1.jpg), people's own folders "
+        "(photos/*), a CSV of path,subject, or with --subject any photos of one person.",
     ),
     Input.PHOTOS,
 ]
@@ -95,7 +95,7 @@ def enroll(
                 layout.photos, faces=faces, min_quality=quality_bar(min_quality), workers=workers,
                 scheduler=scheduler, progress=lambda _: step(), dry_run=dry_run,
             )  # fmt: skip
-        row = enroll_row(result, layout.problems)
+        row = enroll_row(result, layout)
         print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)
     if not row["enrolled"] and not row["already_there"]:
         note("no photo could be enrolled", quiet)

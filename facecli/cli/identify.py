@@ -140,6 +140,7 @@ def identify(
 def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[Path | bytes]:
     """Files and folders in the order given; what cannot be used is answered with a failed row."""
     from facecli.datasets.labels import photos
+    from facecli.datasets.photo_files import left_out_lines
 
     if not arguments and from_list is None:
         raise UsageError("name photos or folders, or a list of them with --from-list")
@@ -150,9 +151,11 @@ def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[P
         if str(argument) == "-":
             sources.append(_stdin())
             continue
-        found, problems = photos([argument], moving=True)
-        sources += found
-        for problem in problems:
+        found = photos([argument], moving=True)
+        sources += found.paths
+        for line in left_out_lines(found.left_out):
+            note(f"{argument}: {line}", quiet)
+        for problem in found.problems:
             if argument.is_dir():
                 note(f"{problem.path}: {problem.detail or problem.reason}", quiet)
             else:

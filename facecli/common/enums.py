@@ -105,6 +105,7 @@ class ChangeKind(StrEnum):
     MERGE = "merge"
     REMOVE = "remove"
     REMOVE_REFERENCE = "remove reference"
+    THRESHOLD = "threshold"
 
 
 class LogAction(StrEnum):
@@ -120,3 +121,4 @@ class LogAction(StrEnum):
     PURGED = "purged"
     SEARCHED = "searched"
     RE_EMBEDDED = "re-embedded"
+    THRESHOLD = "threshold changed"

@@ -19,7 +19,8 @@ from facecli.common.errors import InputError
 from facecli.common.files import lines, regular
 from facecli.common.names import name_key
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
-from facecli.datasets.labels import SUFFIXES, labelled
+from facecli.datasets.labels import labelled
+from facecli.datasets.photo_files import SUFFIXES, left_out_lines
 
 MOST_PAIRS = 100_000
 """Pairs of each kind drawn from a folder; where there are more, a sample with a fixed seed."""
@@ -255,23 +256,28 @@ class _LfwPhotos:
 def _with_subjects(found: Sequence[_Row], problems: list[str]) -> list[Pair]:
     """Names each photo's subject by its folder, where folders and labels tell the same story.
 
-    One contradiction in a hundred is borne: label faults are common, and worth hearing of.
+    One contradiction in a hundred is borne: label faults are common. All are worth hearing of,
+    unless the folders plainly mean something else: then most of the pairs contradict them.
     """
     photos = {id(photo): photo for row in found for photo in row[1:3]}
     names = {photo: path.parent.name for photo, path in photos.items()}
     same = {photo: name_key(name) for photo, name in names.items()}
     odd = [row for row in found if (same[id(row[1])] == same[id(row[2])]) != row.mated]
-    if len(set(same.values())) < 2 or 100 * len(odd) > len(found):
+    if len(set(same.values())) < 2 or 2 * len(odd) > len(found):
+        return [Pair(*row[1:]) for row in found]
+    told = f"{len(odd):,} of {len(found):,} labels contradict the folders' names, first in line "
+    if 100 * len(odd) > len(found):
+        problems.append(f"{told}{odd[0].line}: the folders are not taken for people")
         return [Pair(*row[1:]) for row in found]
     if odd:
-        where = f"first in line {odd[0].line}"
-        problems.append(f"{len(odd):,} labels contradict the folders' names, {where}")
+        problems.append(f"{told}{odd[0].line}")
     return [Pair(*row[1:], (names[id(row[1])], names[id(row[2])])) for row in found]
 
 
 def _from_folder(folder: Path) -> tuple[list[Pair], list[str]]:
-    layout = labelled([folder])
+    layout = labelled([folder], one_person=False)
     problems = [f"{item.path}: {item.reason}; {item.detail}" for item in layout.problems]
+    problems += left_out_lines(layout.left_out)
     photos = sorted(layout.photos, key=lambda photo: name_key(photo.subject))
     sizes = list(Counter(name_key(photo.subject) for photo in photos).values())
     # Sorted by subject, photo i's mates are the photos i + 1 ... ends[i] - 1, all later strangers.

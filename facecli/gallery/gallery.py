@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -225,6 +224,11 @@ class Gallery:
         )
         return self.operating_point()
 
+    def reset_threshold(self) -> OperatingPoint:
+        """Put the default in force again: the embedder's table at FPIR 1 %."""
+        self.storage.calibrate(operating_point.back_to_default())
+        return self.operating_point()
+
     def calibrate(
         self,
         pairs: Pairs,
@@ -240,7 +244,7 @@ class Gallery:
         """
         from facecli.threshold.from_pairs import calibrate  # scipy costs 0.3 s
 
-        inputs = replace(self._threshold_inputs(), choice=None)
+        inputs = self._threshold_inputs()
         result = calibrate(self.models.extractor, pairs, inputs, target, rate, workers)
         if store:
             self.storage.calibrate(result.choice)

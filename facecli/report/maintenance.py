@@ -33,7 +33,7 @@ def change_row(change: Change) -> dict[str, Any]:
         "schema": SCHEMA,
         "change": change.id,
         "kind": str(change.kind),
-        "subject": change.name,
+        "subject": change.name or None,
         "other": change.other,
         "references": change.references,
         "at": change.at,
@@ -48,6 +48,7 @@ def change_text(row: Row) -> str:
         ChangeKind.MERGE: f"merge of {row['subject']} into {row['other']}, {faces}",
         ChangeKind.REMOVE: f"removal of {row['subject']} and {faces}",
         ChangeKind.REMOVE_REFERENCE: f"removal of {faces} of {row['subject']}",
+        ChangeKind.THRESHOLD: f"threshold by {row['other']}",
     }[ChangeKind(row["kind"])]
 
 

@@ -11,6 +11,10 @@ import numpy as np
 from facecli.common.enums import ChangeKind, IndexKind
 from facecli.common.types import Face, FaceTemplate, Float32, OperatingPoint, Template
 
+# What a stored face keeps to, see `types.Face`.
+FARTHEST = 1e6  # px, that a corner of a box is from the photo's: none that can be read is so large
+SURE = 1 + 1e-6  # a score or a quality of 1, with what float32 may add
+
 
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
@@ -52,7 +56,8 @@ class Change:
     """A change that can be undone. name: the subject's before it, `subject_id` whose it was.
 
     other: what it was renamed to, or whom it was merged into. references: how many it moved or
-    took away. at: ISO 8601 UTC.
+    took away. at: ISO 8601 UTC. A change of the threshold has no subject: id 0 and no name; other:
+    where the threshold came from.
     """
 
     id: int

@@ -146,7 +146,7 @@ def in_force(inputs: ThresholdInputs) -> OperatingPoint:
     Raises CalibrationError when there is neither, or the stored one is damaged.
     """
     choice = inputs.choice
-    if choice is None:
+    if choice is None or choice.basis == Basis.REFERENCE_TABLE:
         return at(inputs, Target.FPIR, DEFAULT_FPIR, Basis.REFERENCE_TABLE)
     if choice.threshold is not None:
         return by_hand(inputs, choice.threshold, choice.made_at)
@@ -158,6 +158,21 @@ def in_force(inputs: ThresholdInputs) -> OperatingPoint:
     if target is Target.NONE or choice.scores is None or rate is None or not 0 < rate < 1:
         raise CalibrationError(DAMAGED)
     return at(inputs, target, rate, basis, choice.made_at)
+
+
+def back_to_default() -> CalibrationRow:
+    """The choice of the default, after others: the embedder's table at FPIR 1 %."""
+    return CalibrationRow(
+        Basis.REFERENCE_TABLE, Target.FPIR, DEFAULT_FPIR, None, None, "back to the default", now()
+    )
+
+
+def before(inputs: ThresholdInputs) -> OperatingPoint | None:
+    """The one in force until another is chosen; None where there was none."""
+    try:
+        return in_force(inputs)
+    except CalibrationError:
+        return None
 
 
 def at_fpir(inputs: ThresholdInputs, rate: float) -> OperatingPoint:

@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 
 from facecli.common.enums import Reason
+from facecli.common.file_kinds import Family, is_animation, kind_of
 from facecli.common.types import FailureToAcquire, Image
-from facecli.datasets.clips import is_animation, is_clip
 from facecli.recognition import images
 
 # FFmpeg, inside OpenCV, would tell users on stderr of every damaged packet.
@@ -51,7 +51,10 @@ class Sampling:
 
     def takes(self, path: Path) -> bool:
         """Whether a file is a clip, by its content."""
-        return is_clip(path) or (self.animations and is_animation(path))
+        kind = kind_of(path)
+        return kind is not None and (
+            kind.family is Family.VIDEO or (self.animations and is_animation(path))
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

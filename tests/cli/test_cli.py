@@ -130,13 +130,14 @@ def test_help_names_every_exit_code(command: Command):
         ("identify --top", "option '--top' requires an argument (see `facecli --help`)"),
         ("identify a --json --csv", "choose one of --json, --jsonl and --csv"),
         ("threshold --assure 95", "--assure goes with --strangers"),
-        ("threshold --dry-run", "--dry-run goes with --calibrate, --strangers or --set"),
+        ("threshold --dry-run", "--dry-run goes with --calibrate, --strangers, --set or "
+             "--reset"),
         (
             "threshold --strangers x --target-fmr 1e-4",
             "--target-fmr goes with --calibrate: strangers' searches give an FPIR",
         ),
-        ("threshold --set 0.4 --calibrate x", "choose one of --calibrate, --folder, --strangers "
-         "and --set"),
+        ("threshold --set 0.4 --calibrate x", "choose one of --calibrate, --folder, --strangers, "
+         "--set and --reset"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_is_one_line_and_code_2(command: Command, words: str, said: str):

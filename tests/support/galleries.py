@@ -52,7 +52,7 @@ def old_gallery(path: Path) -> None:
     from facecli.storage.sqlite.schema import migrations
 
     db = sqlite3.connect(path, isolation_level=None)
-    migrations.apply(Database(db), stop_before="m002_calibration")
+    migrations().apply(Database(db), stop_before="m002_calibration")
     face, vector = reference("Ada", 1).found.face, unit_vector(1).tobytes()
     db.execute("INSERT INTO gallery VALUES (1, ?, ?, '2026-01-01')", (EMBEDDER, DIMENSION))
     db.execute("INSERT INTO subject VALUES (1, 'Ada', 'Ada', ?, '2026-01-01')", (vector,))

@@ -10,17 +10,32 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from facecli.common.atomic import draft, place
-from facecli.common.errors import GalleryError, UsageError
+from facecli.common.errors import GalleryError, MisuseError, UsageError
 from facecli.common.files import regular
 from facecli.common.timestamp import now
+from facecli.common.waiting import said
 from facecli.storage.keys import Key
+from facecli.storage.sqlite import guard, schema, values
 
 APPLICATION_ID = 0x66616365  # "face"
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = schema.VERSION
 PAGE_SIZE = 16384  # a 512-d row wastes half of a 4 KB page
 BUSY_SECONDS = 60.0
 _ANY_SIZE = 1 << 62
 _ELSEWHERE = "name another file with --gallery"
+DAMAGED = "the file is damaged; `facecli gallery check` tells more, or use a copy"
+_UNFINISHED = (
+    "a read or a write of it is not finished: end its `with` block, or read to the end or close "
+    "what it yields, before this"
+)
+# What SQLite and its Python module say of wrong use, by a part of it.
+_MISTAKES = {
+    "closed database": "it was closed: open the gallery again",
+    "same thread": "it was opened in another thread: open the gallery in the thread that uses it",
+    "within a transaction": _UNFINISHED,
+    "SQL statements in progress": _UNFINISHED,
+    "table is locked": _UNFINISHED,  # by the same connection; others lock the "database"
+}
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
 """A gallery's: all that is written inside, or nothing."""
@@ -35,7 +50,8 @@ def connect(path: Path, key: Key | None = None) -> sqlite3.Connection:
     """
     db = _connect(path, key)
     try:
-        db.execute("PRAGMA schema_version").fetchone()  # the first look needs the log's files
+        with waiting(path):
+            db.execute("PRAGMA schema_version").fetchone()  # the first look needs the log's files
     except sql_errors() as error:
         db.close()
         name = getattr(error, "sqlite_errorname", "")
@@ -76,7 +92,11 @@ def _connect(path: Path, key: Key | None, options: str = "") -> sqlite3.Connecti
     if key is None:
         # isolation_level None: Python would begin transactions by itself, and `store` says when.
         where = path.absolute().as_uri() + options
-        db = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+        db = sqlite3.connect(
+            where, timeout=BUSY_SECONDS, isolation_level=None, uri=True,
+            factory=guard.guarded(sqlite3.Connection),
+        )  # fmt: skip
+        guard.attach(db, path)
     else:
         from facecli.storage.sqlite import sqlcipher
 
@@ -151,9 +171,10 @@ def recognise(path: Path, db: sqlite3.Connection) -> None:
             f"{path} was made by a newer facecli (schema {version}; this one knows "
             f"{SCHEMA_VERSION}): upgrade facecli"
         )
+    _require_own(path, db, version)
     if version < SCHEMA_VERSION:
         try:
-            _migrate(db)
+            _migrate(path, db)
         except sql_errors() as error:
             if "readonly" not in str(error):
                 raise
@@ -168,7 +189,7 @@ def make_file(path: Path, embedder_id: str, dimension: int, key: Key | None = No
     with draft(path) as made:
         with closing(connect(made, key)) as db:
             db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # first: fixed once there is a table
-            _migrate(db)
+            _migrate(made, db)
             db.execute(
                 "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)",
                 (embedder_id, dimension, now()),
@@ -179,14 +200,21 @@ def make_file(path: Path, embedder_id: str, dimension: int, key: Key | None = No
             place(made, path)
 
 
-def _migrate(db: sqlite3.Connection) -> None:
-    from facecli.storage.sqlite.schema import (
-        migrate,  # sqlite-utils costs 0.2 s; searching does not need it
-    )
+def _require_own(path: Path, db: sqlite3.Connection, version: int) -> None:
+    """Raise GalleryError unless the file has the tables of a gallery, and nothing else."""
+    if fault := next(schema.faults(db, version), None):
+        raise GalleryError(
+            f"{path} is not as facecli makes a gallery: {fault}. Another program changed it, and "
+            "it is not used: use a backup"
+        )
 
-    db.execute("BEGIN IMMEDIATE")  # of two processes the second finds it done
+
+def _migrate(path: Path, db: sqlite3.Connection) -> None:
+    with waiting(path):
+        db.execute("BEGIN IMMEDIATE")  # of two processes the second finds it done
     try:
-        migrate(db)
+        schema.migrate(db)
+        _require_own(path, db, SCHEMA_VERSION)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:
         db.rollback()
@@ -194,16 +222,9 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.commit()
 
 
-@contextmanager
-def sound(path: Path) -> Iterator[None]:
-    """Turn what values of a wrong kind do, as damage leaves them, into one clear line."""
-    try:
-        yield
-    except (TypeError, ValueError, OverflowError) as error:
-        raise GalleryError(
-            f"{path}: a value is not of its kind ({error}): the file is damaged; "
-            "`facecli gallery check` tells more, or use a copy"
-        ) from error
+def waiting(path: Path) -> AbstractContextManager[None]:
+    """Around what may have to wait for another program that has the file."""
+    return said(f"waiting for another program that uses {path}", BUSY_SECONDS)
 
 
 @contextmanager
@@ -213,6 +234,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sql_errors() as error:
         text = str(error)
+        if mistake := _mistake(text):
+            raise MisuseError(f"{path}: {mistake}") from error
         if "locked" in text or "busy" in text:
             advice = "another program is writing to it; try again when it is done"
         elif "readonly" in text or "unable to open" in text:
@@ -221,8 +244,16 @@ def explained(path: Path) -> Iterator[None]:
             advice = "free some disk space; what was stored before is safe"
         elif "disk I/O" in text:  # what a full disk says first, when there is no room for the log
             advice = "the disk may be full or failing; free some space and try again"
+        elif "interrupted" in text:
+            text, advice = "reading it does not come to an end", DAMAGED
         else:
-            advice = "the file is damaged; `facecli gallery check` tells more, or use a copy"
+            advice = DAMAGED
         raise GalleryError(f"{path}: {text}: {advice}") from error
+    except values.Unsound as error:
+        raise GalleryError(f"{path}: {error}: {DAMAGED}") from error
     except OSError as error:
         raise GalleryError(f"{path}: {error.strerror or error}: {_ELSEWHERE}") from error
+
+
+def _mistake(text: str) -> str | None:
+    return next((advice for part, advice in _MISTAKES.items() if part in text), None)

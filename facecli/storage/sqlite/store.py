@@ -32,11 +32,19 @@ from facecli.storage.sqlite import (
     reference_rows,
     subject_rows,
     undo,
+    values,
 )
 from facecli.storage.sqlite.audit_log import AuditLog
-from facecli.storage.sqlite.connection import connect, explained, make_file, present, recognise
+from facecli.storage.sqlite.connection import (
+    connect,
+    explained,
+    make_file,
+    present,
+    recognise,
+    waiting,
+)
 from facecli.storage.sqlite.consistency import Mended
-from facecli.storage.sqlite.reader import CHOICE, OBSERVED, FileReader
+from facecli.storage.sqlite.reader import OBSERVED, FileReader
 from facecli.storage.sqlite.reference_rows import StoredReference
 from facecli.storage.sqlite.undo import Journal
 
@@ -114,7 +122,8 @@ class GalleryFile:
         if self._rehearsing:  # within its transaction: SQLite has no second one inside
             begin, back, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
         with explained(self.path):
-            self._db.execute(begin)
+            with waiting(self.path):
+                self._db.execute(begin)
             try:
                 # Since it was opened, another program may have moved it to another embedder.
                 self.reader.require_same_embedder()
@@ -128,14 +137,15 @@ class GalleryFile:
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Whatever is written inside is taken back at the end: a dry run."""
-        with explained(self.path):
+        with explained(self.path), waiting(self.path):
             self._db.execute("BEGIN IMMEDIATE")
         self._rehearsing = True
         try:
             yield
         finally:
             self._rehearsing = False
-            self._db.rollback()
+            with explained(self.path):
+                self._db.rollback()
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
@@ -146,7 +156,8 @@ class GalleryFile:
         try:
             yield
         finally:
-            self._db.execute("PRAGMA query_only = OFF")
+            with explained(self.path):
+                self._db.execute("PRAGMA query_only = OFF")
 
     # people ----------------------------------------------------------------------------------
 
@@ -260,6 +271,8 @@ class GalleryFile:
 
         Raises GalleryError where nobody is called so.
         """
+        with explained(self.path):  # raises where a read of our own would keep the bytes
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         deleted = self.purge(whom)  # from here on nobody is found, whatever fails below
         try:
             busy = not self.compact()
@@ -279,22 +292,27 @@ class GalleryFile:
         """
         with explained(self.path):
             # First so that pages are overwritten in their place before the file gets shorter.
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self._db.execute("VACUUM")
-            # The log holds the new pages now, and the file the old ones until they are replaced.
-            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            if not busy:
-                self._db.execute("UPDATE custody SET erasing = 0")
-        return not busy
+            if self._emptied_log():
+                self._db.execute("VACUUM")
+                # The log holds the new pages now, and the file the old ones until they are
+                # replaced.
+                if self._emptied_log():
+                    self._db.execute("UPDATE custody SET erasing = 0")
+                    return True
+        return False
+
+    def _emptied_log(self) -> bool:
+        """Whether all of the log went into the file; waits for readers, BUSY_SECONDS at most."""
+        with waiting(self.path):
+            return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     # the threshold, and what is derived ------------------------------------------------------
 
     def calibrate(self, row: CalibrationRow) -> None:
         """Put a threshold choice in force; earlier ones stay on record."""
         with self._transaction() as db:
-            values = astuple(row)
-            marks = ", ".join("?" * len(values))
-            db.execute(f"INSERT INTO calibration ({CHOICE}) VALUES ({marks})", values)
+            undo.calibrate(db, row)
+            audit_log.append(db, LogAction.THRESHOLD)
 
     def keep_observed(self, revision: int, observed: Observed) -> None:
         """Remember what was observed of the templates at this revision."""
@@ -341,11 +359,12 @@ class GalleryFile:
         Raises GalleryError, all as it was, where others get none either.
         """
         with self._transaction() as db:
-            done = {
-                int(row.subject)
-                for row in made
-                if reference_rows.replace_template(db, int(row.subject), row)
-            }
+            done = set[int]()
+            for row in made:
+                if not row.subject.isdecimal():
+                    raise values.Unsound(f"{row.subject!r} is no reference's id")
+                if reference_rows.replace_template(db, int(row.subject), row):
+                    done.add(int(row.subject))
             _drop_without(db, done, left_out)
             db.execute("UPDATE gallery SET embedder_id = ?, dimension = ?",
                        (embedder_id, dimension))  # fmt: skip

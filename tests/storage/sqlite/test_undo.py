@@ -16,7 +16,7 @@ from facecli.common.enums import ChangeKind
 from facecli.common.errors import GalleryError
 from facecli.common.names import name_key
 from facecli.storage.interface import Called, Group
-from facecli.storage.records import mean_template
+from facecli.storage.records import CalibrationRow, mean_template
 from facecli.storage.sqlite.store import GalleryFile
 
 NFC, NFD = (unicodedata.normalize(form, "Đức") for form in ("NFC", "NFD"))
@@ -47,6 +47,37 @@ def assert_templates_follow(store: GalleryFile) -> None:
     for i, template in zip(subjects.ids, subjects.templates, strict=True):
         vectors = list(store.reader.vectors(i)[1])
         assert template.tobytes() == mean_template(vectors).tobytes()
+
+
+def by_hand(threshold: float) -> CalibrationRow:
+    return CalibrationRow("set by hand", "none", None, threshold, None, "the user", "now")
+
+
+def test_thresholds_come_back_the_newest_first(store: GalleryFile):
+    store.add([reference("Ada", 1)])
+    store.calibrate(by_hand(0.4))
+    store.rename("Ada", "Bo")
+    store.calibrate(by_hand(0.5))
+    newest, rename, first = store.journal.changes()
+    assert (newest.kind, newest.name, newest.other) == (ChangeKind.THRESHOLD, "", "set by hand")
+    with pytest.raises(GalleryError, match="the threshold was changed again since: undo change 3"):
+        store.journal.undo(first.id)
+    assert store.reader.calibrations() == (by_hand(0.4), by_hand(0.5))
+    store.journal.undo()
+    assert store.reader.calibration() == by_hand(0.4)
+    store.journal.undo(first.id)  # the rename in between is another matter
+    assert store.reader.calibration() is None
+    assert store.journal.changes() == (rename,)
+
+
+def test_who_is_purged_takes_no_threshold_along(store: GalleryFile):
+    store.add([reference("Ada", 1), reference("Bo", 2)])
+    store.calibrate(by_hand(0.4))
+    store.remove("Ada")
+    assert store.erase(Group.REMOVED).complete
+    assert [c.kind for c in store.journal.changes()] == [ChangeKind.THRESHOLD]
+    store.journal.undo()
+    assert store.reader.calibration() is None
 
 
 def test_each_change_comes_back_to_the_bit(store: GalleryFile):

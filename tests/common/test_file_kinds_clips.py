@@ -1,19 +1,21 @@
-"""What a file holds tells a clip; its name does not."""
+"""Clips of every usual wrapping are told by what they hold, and what is none is none."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from support import clips as made
 from support.galleries import collins, hopper
 
-from facecli.datasets.clips import is_animation, is_clip
-from facecli.datasets.labels import labelled, photos
+from facecli.common.file_kinds import Family, is_animation, kind_of
+
+
+def is_clip(path: Path) -> bool:
+    kind = kind_of(path)
+    return kind is not None and kind.family is Family.VIDEO
 
 
 @pytest.mark.parametrize(
@@ -41,9 +43,8 @@ def test_what_is_no_clip_is_none(tmp_path: Path, data: bytes) -> None:
     assert not is_clip(path)
 
 
-def test_photos_folders_and_pipes_are_no_clips(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.mp4")  # nobody writes to it: opening it would wait
-    for path in (hopper(), collins(), tmp_path, tmp_path / "pipe.mp4", tmp_path / "gone.mp4"):
+def test_photos_and_folders_are_no_clips(tmp_path: Path) -> None:
+    for path in (hopper(), collins(), tmp_path, tmp_path / "gone.mp4"):
         assert not is_clip(path) and not is_animation(path)
     assert not is_clip(Path("a\0b"))
 
@@ -55,19 +56,3 @@ def test_animated_photos_are_told(tmp_path: Path) -> None:
         assert is_animation(tmp_path / name) and not is_clip(tmp_path / name)
     shown[0].save(tmp_path / "still.webp")
     assert not is_animation(tmp_path / "still.webp")
-
-
-def test_a_folder_s_clips_are_taken_only_where_they_are_wanted(tmp_path: Path) -> None:
-    (tmp_path / "Ada").mkdir()
-    clip = made.write(tmp_path / "Ada" / "holiday.mp4", [made.frame()])
-    hidden = clip.with_name("IMG_1.dat")
-    hidden.write_bytes(clip.read_bytes())
-    clip.with_name("empty.mov").touch()
-    clip.with_name("notes.txt").write_text("nothing")
-    cv2.imwrite(str(clip.with_name("a.png")), made.frame())
-    found, problems = photos([tmp_path], moving=True)
-    assert [p.name for p in found] == ["IMG_1.dat", "a.png", "empty.mov", "holiday.mp4"]
-    assert problems == []
-    assert [p.name for p in photos([tmp_path])[0]] == ["a.png"]
-    people = labelled([tmp_path], moving=True).photos
-    assert {p.subject for p in people} == {"Ada"} and len(people) == 4
