@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.clips import (
+    EveryOption,
+    FramesOption,
+    FramesRule,
+    KeyFramesOption,
+    clip_progress,
+    sampling,
+)
 from facecli.cli.options import (
     DetectorOption,
     DeviceOption,
@@ -47,10 +55,11 @@ if TYPE_CHECKING:
     from facecli.datasets.sidecars import SidecarWriter
     from facecli.recognition.pipeline import Source
     from facecli.report.formats import OutputFormat
+    from facecli.video.frames import Sampling
 
 PhotosArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
+    typer.Argument(metavar="PHOTOS", help="Photos, clips, folders, or - for a photo on stdin."),
     Input.PHOTOS,
 ]
 ListOption = Annotated[
@@ -125,6 +134,9 @@ def identify(
     possible: PossibleOption = None,
     exact: ExactOption = False,
     min_quality: QualityOption = None,
+    every: EveryOption = None,
+    key_frames: KeyFramesOption = False,
+    frames: FramesOption = FramesRule.FIRST,
     annotate: AnnotateOption = None,
     write_tags: WriteTagsOption = None,
     dry_run: DryRunOption = False,
@@ -144,6 +156,7 @@ def identify(
 ) -> None:
     """Who is in these photos? Every face gets a name, or unknown with its nearest candidate.
 
+    Of a clip every appearance of a person gets one answer; what a file holds tells a clip.
     --jsonl and --csv print each row as it comes. Exit code 3 when no photo could be read.
     """
     from facecli.report.formats import OutputFormat
@@ -159,10 +172,11 @@ def identify(
     at_most_one({"--append": append, "--force": force})
     at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
     goes_with("--dry-run", dry_run, {"--write-tags": write_tags})
+    looked_at = sampling(every, key_frames, frames)
     named = _named(photos or [], from_list, quiet)
     if annotate is not None:
         _make(annotate)
-    sources = _begun(named) if from_list is None else chain(named, _listed(from_list))
+    sources = _begun(named, looked_at) if from_list is None else chain(named, _listed(from_list))
     from facecli.report.columns import ANYWHERE
     from facecli.report.decisions import counts_line, decisions_text
 
@@ -171,11 +185,13 @@ def identify(
     with (
         _tag_writer(write_tags) as writer,
         open_gallery(gallery, key_file, model, device, detector) as opened,
+        clip_progress(quiet) as step,
         _written(output, append, force) as write,
     ):
         decisions = opened.identify(
             sources, top=top, threshold=threshold, fpir=target_fpir, possible=possible,
             min_quality=quality_bar(min_quality), workers=workers, exact=exact,
+            sampling=looked_at, boxes=annotate is not None, progress=step,
         )  # fmt: skip
         if writer is not None:
             decisions = _tagged(decisions, writer, dry_run, quiet, unwritten)
@@ -254,7 +270,7 @@ def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[P
         if str(argument) == "-":
             sources.append(_stdin())
             continue
-        found = photos([argument])
+        found = photos([argument], moving=True)
         sources += found.paths
         for line in left_out_lines(found.left_out):
             note(f"{argument}: {line}", quiet)
@@ -291,11 +307,13 @@ def _listed(file: Path) -> Iterator[Path]:
     return listed(stream)
 
 
-def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:
+def _begun(sources: Sequence[Path | bytes], looked_at: Sampling) -> Sequence[Source]:
     """A photo by itself is decoded while the gallery's code, which takes as long, is imported."""
     from facecli.recognition.pipeline import open_ahead
 
-    return [open_ahead(sources[0])] if len(sources) == 1 else sources
+    if len(sources) != 1 or (isinstance(sources[0], Path) and looked_at.takes(sources[0])):
+        return sources
+    return [open_ahead(sources[0])]
 
 
 def _noting(

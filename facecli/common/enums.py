@@ -57,6 +57,7 @@ class Reason(StrEnum):
     TRUNCATED = "truncated or damaged"
     TOO_LARGE = "too many pixels"
     NEEDS_EXTRA = "needs an optional extra"
+    NO_VIDEO = "no video that can be read"
     NO_FACE = "no face found"
     SEVERAL_FACES = "more than one face"
     NO_NAME = "names nobody"
