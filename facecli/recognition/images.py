@@ -245,12 +245,13 @@ def _raw_view(data: bytes, path: str, side: int | None, max_pixels: int) -> View
     except rawpy.LibRawNoThumbnailError:
         raise _Refused(Reason.UNREADABLE, "it holds no preview; develop it to a JPEG") from None
     if preview.format is rawpy.ThumbFormat.JPEG:
-        found = decode_view(bytes(preview.data), path, side, max_pixels)
-        if isinstance(found, FailureToAcquire) or _says_which_way_up(preview.data):
+        jpeg = bytes(preview.data)
+        found = decode_view(jpeg, path, side, max_pixels)
+        if isinstance(found, FailureToAcquire) or _says_which_way_up(jpeg):
             return found
         image = Pillow.fromarray(found.image)
         return View(np.array(_turned(image, _FLIPPED.get(flip))), found.scale)
-    image = _turned(Pillow.fromarray(preview.data), _FLIPPED.get(flip))
+    image = _turned(Pillow.fromarray(np.asarray(preview.data)), _FLIPPED.get(flip))
     return View(_to_bgr(image), 1)
 
 
