@@ -396,6 +396,7 @@ class Gallery:
         Raises CalibrationError where the embedder has no table and nothing was calibrated.
         """
         from facecli.evaluation.audit.audit import audit  # scipy costs 0.1 s
+        from facecli.evaluation.audit.photos import changed
 
         reader, table = self.storage.reader, self._threshold_inputs().table()
         if table is None:
@@ -406,7 +407,7 @@ class Gallery:
             )
         with reader.snapshot():
             references = tuple(reader.references())
-        return audit(references, table)
+        return audit(references, table, changed(references))
 
     def _threshold_inputs(self) -> ThresholdInputs:
         return ThresholdInputs.of(self.storage, self.models.reference_table, self.models.shape)
