@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from benchmarks.reliability import bad_input, encryption, kills, purged, together
+from benchmarks.reliability import (
+    bad_input,
+    encryption,
+    kills,
+    linked,
+    power_cuts,
+    purged,
+    together,
+)
 
-PROMISES = (kills, together, purged, bad_input, encryption)
+PROMISES = (kills, power_cuts, linked, together, purged, bad_input, encryption)
 
 
 def main() -> None:

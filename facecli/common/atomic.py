@@ -92,7 +92,11 @@ def place(drafted: Path, target: Path, *, replace: bool = False, overwrite: bool
         drafted.replace(target)
     else:
         _link(drafted, target)
-    sync(target.parent)
+    try:
+        sync(target.parent)
+    except OSError:  # a cut may yet bring back what was replaced: it must be whole then
+        old.unlink(missing_ok=True)
+        raise
     return erase(old)
 
 
