@@ -10,6 +10,7 @@ from tabulate import tabulate
 from benchmarks.reliability import (
     bad_input,
     encryption,
+    hostile_galleries,
     kills,
     linked,
     power_cuts,
@@ -17,7 +18,9 @@ from benchmarks.reliability import (
     together,
 )
 
-PROMISES = (kills, power_cuts, linked, together, purged, bad_input, encryption)
+PROMISES = (
+    kills, power_cuts, linked, together, purged, bad_input, hostile_galleries, encryption,
+)  # fmt: skip
 
 
 def main() -> None:

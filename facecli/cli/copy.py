@@ -12,6 +12,7 @@ from facecli.cli.options import (
     JsonOption,
     KeyOption,
     QuietOption,
+    bar,
     given_key,
     open_storage,
     print_report,
@@ -38,15 +39,13 @@ def copy(
     People, references, thresholds and embedder, compared at the end; not what could be undone,
     nor the audit log. Exit code 4 when the two are not the same.
     """
-    from tqdm import tqdm
-
     from facecli.report.maintenance import copied_row, copied_text
     from facecli.storage import opening
     from facecli.storage.copying import copy as copy_whole
 
     with (
         open_storage(source, key_file) as here,
-        tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
+        bar(quiet, unit="reference", leave=False) as shown,
         closing(
             opening.create_storage(
                 target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file),
@@ -54,5 +53,5 @@ def copy(
             )
         ) as there,
     ):  # fmt: skip
-        done = copy_whole(here, there, bar.update)
+        done = copy_whole(here, there, shown.update)
     print_report(copied_row(done), copied_text(done), as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,24 @@ from typing import TextIO
 
 from facecli.common import atomic
 
+_URL = re.compile(r"(https?|ftps?|sftp|s3|gs|data|file):", re.IGNORECASE)
 LARGEST = 1 << 31  # bytes, unless a caller says otherwise: no ONNX file can be larger
 LONGEST = 1 << 20  # letters of a line
+
+
+def is_url(path: Path) -> bool:
+    """Whether it reads like one."""
+    return _URL.match(str(path)) is not None
+
+
+def not_there(path: Path) -> str:
+    """What to do about a file that is not there."""
+    found = _URL.match(str(path))
+    if found is None:
+        return "check the spelling of the path"
+    if found[1].lower() == "file":
+        return "a URL: give the path alone, without file://"
+    return "a URL: nothing is fetched from the network, so save the file and give its path"
 
 
 def regular(path: Path, largest: int = LARGEST) -> Path:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import ChangeKind
-from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable, table
+from facecli.report.columns import ANYWHERE, Terminal, table
+from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable
 
 if TYPE_CHECKING:
     from facecli.gallery.re_embed import LeftOut, ReEmbedding
@@ -52,12 +53,12 @@ def change_text(row: Row) -> str:
     }[ChangeKind(row["kind"])]
 
 
-def changes_table(rows: Sequence[Row]) -> str:
+def changes_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """What can be undone, for people."""
     if not rows:
         return "nothing can be undone"
     return table([[str(r["change"]), change_text(r), r["at"]] for r in rows],
-                 ["change", "what", "when"])  # fmt: skip
+                 ["change", "what", "when"], terminal)  # fmt: skip
 
 
 def doomed_text(deleted: Deleted) -> str:
@@ -166,14 +167,14 @@ def log_row(entry: LogEntry) -> dict[str, Any]:
     }
 
 
-def log_table(rows: Sequence[Row]) -> str:
+def log_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """The audit log, for people: the first 12 digits of each hash."""
     if not rows:
         return "the audit log is empty: `facecli gallery log --on` starts it"
     cells = [
         [str(r["entry"]), r["at"], r["action"], *((r[k] or "")[:12] for k in _HASHES)] for r in rows
     ]
-    return table(cells, ["entry", "when", "what", *_HASHES])
+    return table(cells, ["entry", "when", "what", *_HASHES], terminal)
 
 
 _HASHES = ("subject", "photo", "mac")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import Basis, Target
 from facecli.metrics.crowd import FIRST, LAST
+from facecli.report.columns import table
 from facecli.report.formats import (
     SCHEMA,
     counted,
@@ -16,7 +17,6 @@ from facecli.report.formats import (
     rate,
     rounded,
     significant,
-    table,
 )
 from facecli.report.intervals import interval_row
 

@@ -183,6 +183,17 @@ def at_fpir(inputs: ThresholdInputs, rate: float) -> OperatingPoint:
     return at(inputs, Target.FPIR, rate, basis, choice.made_at if choice and own else "")
 
 
+def laxer(inputs: ThresholdInputs, point: OperatingPoint, rate: float) -> OperatingPoint:
+    """One for FPIR `rate` below `point`, for leads. Raises UsageError where it is not below."""
+    lax = at_fpir(inputs, rate)
+    if lax.threshold >= point.threshold:
+        raise UsageError(
+            f"--possible {rate:g} gives the threshold {lax.threshold:.3f}, which is not below "
+            f"the one in force, {point.threshold:.3f}: give a larger rate"
+        )
+    return lax
+
+
 def at(
     inputs: ThresholdInputs, target: Target, rate: float, basis: Basis, made_at: str = ""
 ) -> OperatingPoint:

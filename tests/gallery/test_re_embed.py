@@ -286,3 +286,23 @@ def test_an_erasure_takes_unfinished_work_with_it(path: Path, grid: Extractor):
     assert store.erase(Called("Grace")).complete
     assert not work.exists()
     store.close()
+
+
+def test_photos_that_moved_are_found_by_their_content_and_noted(
+    command: Command, enrolled: Path, path: Path, tmp_path: Path
+):
+    shutil.copytree(enrolled / "p", tmp_path / "p")
+    gallery = tmp_path / "moved"
+    assert command("enroll", tmp_path / "p", "-g", gallery).returncode == 0
+    for name in ("Grace", "Eileen"):
+        (tmp_path / "p" / name).rename(tmp_path / f"new {name}")
+    (tmp_path / "new Grace" / "000.jpg").rename(tmp_path / "new Grace" / "renamed.jpg")
+    words = ("gallery", "re-embed", "--model", "grid", "-g", gallery, "--look-in", tmp_path)
+    dry = json.loads(command(*words, "--dry-run", "--json").stdout)
+    assert (dry["references"], dry["left_out"]) == (5, [])
+    done = command(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(Path(v[1]).relative_to(tmp_path).as_posix() for v in rows(gallery).values()) == [
+        "new Eileen/000.jpg", "new Eileen/001.jpg",
+        "new Grace/001.jpg", "new Grace/002.jpg", "new Grace/renamed.jpg",
+    ]  # fmt: skip

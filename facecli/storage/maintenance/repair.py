@@ -35,6 +35,7 @@ from facecli.storage.sqlite.reference_rows import StoredReference
 from facecli.storage.sqlite.store import GalleryFile
 
 _SMALLEST = 512  # bytes: no row of `reference` is smaller, so a file holds no more of them
+_MOST_IDS = 10_000_000  # that are looked for one by one
 Row = tuple[Any, ...]  # as SQLite gives it, of any type where its page is damaged
 
 
@@ -171,7 +172,8 @@ def _rows(path: Path, key: Key | None, table: str, columns: str) -> Iterator[Row
 def _last_id(path: Path, key: Key | None, table: str) -> int:
     with suppress(*sql_errors()), closing(connect_to_read(path, key)) as db:
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return int(row[0]) if row else 0
+        # An id may be far above the number of rows, for none is given twice; a lie is not followed.
+        return min(row[0], _MOST_IDS) if row and type(row[0]) is int else 0
     return 0
 
 

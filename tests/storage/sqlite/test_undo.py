@@ -123,7 +123,7 @@ def test_a_subject_comes_back_with_its_last_reference(store: GalleryFile):
 def test_a_removed_photo_can_be_enrolled_again_and_the_old_one_waits(store: GalleryFile):
     store.add([reference("Ada", 1), reference("Ada", 2)])
     store.remove("Ada")
-    assert store.reader.enrolled_photos(["Ada"]) == set(), "so that enrolling takes it for new"
+    assert store.reader.enrolled_photos(["Ada"]) == {}, "so that enrolling takes it for new"
     assert store.add([reference("Ada", 1)]) == 1
     state = contents(store)
     with pytest.raises(GalleryError, match="another 'Ada' was enrolled meanwhile"):
