@@ -52,7 +52,8 @@ _ENCRYPTED = "the encrypted gallery, written anew without it, whose bytes show n
 
 
 class GalleryFile:
-    """An open gallery file. Use it from one thread; any number of processes may read and write.
+    """An open gallery file. Use it from one thread; any number of processes may read and write,
+    each with one that it opened itself. Raises MisuseError where it is used otherwise.
 
     reader: answers; journal: what can be undone; audit_log: who was enrolled, removed, searched.
     Every method raises GalleryError when SQLite cannot do its part.
