@@ -223,6 +223,9 @@ class Decision:
     failure: why there is no template, or what keeps a face of low quality from an answer.
     false_alarm: the estimated chance that a stranger scores as high against this gallery,
         NaN where no table supports one.
+    possible: candidates between the threshold and a laxer one, leads for a person to look at;
+        none unless `outcome` is POSSIBLE. possible_threshold: the laxer one for this face, NaN
+        where none was asked for. possible_point: what it was chosen for.
     """
 
     probe: Probe
@@ -233,3 +236,6 @@ class Decision:
     subject: str | None = None
     false_alarm: float = float("nan")
     failure: FailureToAcquire | None = None
+    possible: tuple[Candidate, ...] = ()
+    possible_threshold: float = float("nan")
+    possible_point: OperatingPoint | None = None

@@ -30,7 +30,7 @@ class Search:
 
     table: the non-mated scores that false alarms are told by; None where there are none.
     min_quality: a face below it is of low quality, neither identified nor unknown.
-    top: how many candidates a face gets.
+    top: how many candidates a face gets. possible_point: a laxer one, whose candidates are leads.
     """
 
     ranker: Ranker
@@ -38,6 +38,7 @@ class Search:
     table: ReferenceTable | None
     min_quality: float
     top: int
+    possible_point: OperatingPoint | None = None
 
     def decisions(self, photo: Photo | FailureToAcquire) -> Iterator[Decision]:
         """One decision a face; one row for a photo that has none or cannot be read."""
@@ -51,7 +52,8 @@ class Search:
         for index, found in enumerate(photo.faces):
             probe = Probe(photo.path, index, found.face)
             ranked = self.ranker.candidates(found.template.vector, max(LAST, self.top))
-            threshold = own_threshold(self.point, [c.score for c in ranked])
+            scores = [c.score for c in ranked]
+            threshold, lax = own_threshold(self.point, scores), self.possible_point
             candidates = ranked[: max(1, self.top)]
             fault = quality.fault(found.face, self.min_quality)
             flaw = FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault) if fault else None
@@ -62,6 +64,8 @@ class Search:
                 threshold,
                 self._false_alarm(candidates, threshold),
                 flaw,
+                lax,
+                own_threshold(lax, scores) if lax else float("nan"),
             )
 
     def _false_alarm(self, candidates: Sequence[Candidate], threshold: float) -> float:
@@ -79,6 +83,7 @@ def identify(
     top: int,
     threshold: float | None,
     fpir: float | None,
+    possible: float | None,
     min_quality: float,
     workers: int | None,
     exact: bool,
@@ -89,8 +94,9 @@ def identify(
     def read() -> Search:
         inputs = ThresholdInputs.of(storage, models.reference_table, models.shape)
         point = operating_point.requested(inputs, threshold, fpir)
-        ranker = storage.reader.ranker(exact, point.threshold)
-        return Search(ranker, point, inputs.fitted_table(), min_quality, top)
+        lax = None if possible is None else operating_point.laxer(inputs, point, possible)
+        ranker = storage.reader.ranker(exact, (lax or point).threshold)
+        return Search(ranker, point, inputs.fitted_table(), min_quality, top, lax)
 
     search, results = _ready(models, photos, read, workers)
 

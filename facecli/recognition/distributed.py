@@ -328,7 +328,7 @@ def _extractor(recipe: Recipe) -> Extractor:
             f"{here} has facecli {__version__}, this machine {recipe.facecli}: install the same"
         )
     try:
-        spec = registry.find_embedder(recipe.model)
+        spec = registry.find_embedder(recipe.model, recipe.embedder_id)
         if spec.embedder_id == recipe.embedder_id:
             return Extractor.load(spec, recipe.device, recipe.detector)
     except ModelError as error:

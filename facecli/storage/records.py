@@ -52,11 +52,25 @@ class NewReference:
 
 
 @dataclass(frozen=True, slots=True)
+class Refiled:
+    """A subject's photo that lies at `path` now, or whose bytes are others now: the same picture.
+
+    photo_sha256: as it was enrolled; new_sha256: of its bytes now, perhaps the same.
+    """
+
+    subject: str
+    photo_sha256: str
+    path: str
+    new_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A change that can be undone. name: the subject's before it, `subject_id` whose it was.
 
     other: what it was renamed to, or whom it was merged into. references: how many it moved or
-    took away. at: ISO 8601 UTC.
+    took away. at: ISO 8601 UTC. A change of the threshold has no subject: id 0 and no name; other:
+    where the threshold came from.
     """
 
     id: int

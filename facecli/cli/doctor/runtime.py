@@ -63,6 +63,7 @@ def _processors() -> Check:
 def extras() -> Iterator[Check]:
     for extra, modules, what in (
         ("heif", ("pillow_heif",), "HEIC photos"),
+        ("raw", ("rawpy",), "photos inside cameras' raw files"),
         ("report", ("jinja2", "matplotlib"), "HTML reports and plots"),
         ("demo", ("matplotlib", "skimage"), "photos for the demo"),
         ("encrypted", ("sqlcipher3", "keyring"), "encrypted galleries"),
