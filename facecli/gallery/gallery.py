@@ -48,7 +48,10 @@ EVERY_SO_OFTEN = Sampling()
 
 
 class Gallery:
-    """An open gallery with the models that made it. Use it from one thread.
+    """An open gallery with the models that made it. Use it from one thread, in one process.
+
+    Raises MisuseError where it is used from another, after `close`, or where something is written
+    within a read that is not finished, such as a generator left open.
 
     storage: who is enrolled; list, rename, merge and remove people there. models: load at the
     first photo. Close it, or use it in a `with` statement. It has a length and names to go
