@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         "verify": "facecli.cli.verify:verify",
         "threshold": "facecli.cli.threshold:threshold",
         "evaluate": "facecli.cli.evaluate:evaluate",
+        "train": "facecli.cli.train:app",
         "demo": "facecli.cli.demo:demo",
         "doctor": "facecli.cli.doctor.command:doctor",
         "gallery": "facecli.cli.gallery:app",

@@ -48,9 +48,10 @@ def copy(
         bar(quiet, unit="reference", leave=False) as shown,
         closing(
             opening.create_storage(
-                target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file)
+                target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file),
+                to_copy=True,
             )
         ) as there,
-    ):
+    ):  # fmt: skip
         done = copy_whole(here, there, shown.update)
     print_report(copied_row(done), copied_text(done), as_json)

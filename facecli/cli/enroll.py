@@ -56,6 +56,13 @@ SchedulerOption = Annotated[
         help="Work on Dask workers: tcp://host:port, or local to start processes here.",
     ),
 ]
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Where another picture lies under an enrolled photo's path, remove what that gave.",
+    ),
+]
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Exit with 1 when any photo was skipped.")
 ]
@@ -73,6 +80,7 @@ def enroll(
     detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    replace: ReplaceOption = False,
     check: CheckOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -94,6 +102,7 @@ def enroll(
             result = opened.enroll(
                 layout.photos, faces=faces, min_quality=quality_bar(min_quality), workers=workers,
                 scheduler=scheduler, progress=lambda _: step(), dry_run=dry_run,
+                replace=replace,
             )  # fmt: skip
         row = enroll_row(result, layout)
         print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)

@@ -52,7 +52,11 @@ PhotosArgument = Annotated[
 ]
 ListOption = Annotated[
     Path | None,
-    typer.Option("--from-list", metavar="FILE", help="More photos, a path a line; - reads stdin."),
+    typer.Option(
+        "--from-list",
+        metavar="FILE",
+        help="More photos, a path a line, or with NULs between; - reads stdin.",
+    ),
     Input.PHOTOS,
 ]
 TopOption = Annotated[
@@ -260,11 +264,13 @@ def _stdin() -> bytes:
 
 def _listed(file: Path) -> Iterator[Path]:
     """The photos that a file or stdin names, one at a time, while it is still being written."""
+    from facecli.datasets.path_lists import listed
+
     try:
-        lines = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+        stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
     except OSError as error:
         raise InputError(f"--from-list {file}: {error.strerror}") from error
-    return (Path(os.fsdecode(name)) for line in lines if (name := line.rstrip(b"\r\n")))
+    return listed(stream)
 
 
 def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:

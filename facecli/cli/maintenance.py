@@ -160,7 +160,7 @@ def check(
     for `undo`. Where the file itself is damaged, what can be read goes to a new one.
     """
     from facecli.common.places import default_gallery
-    from facecli.report import maintenance, people
+    from facecli.report import formats, maintenance, people
     from facecli.storage import opening
     from facecli.storage.maintenance.repair import repair as mend
 
@@ -179,6 +179,8 @@ def check(
         if faults := storage.reader.faults():
             raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
         typer.echo("sound: " + people.people(*storage.reader.counts()))
+        for left in opening.unfinished(storage):
+            typer.echo(formats.printable(left))
 
 
 def log(

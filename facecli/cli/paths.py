@@ -157,7 +157,7 @@ def _gallery(paths: list[Given], values: Mapping[str, Any]) -> Path | None:
 
 
 def _belongs(path: Path, gallery: Path) -> bool:
-    from facecli.storage.sqlite.files_beside import is_own, work_path
+    from facecli.storage.sqlite.files_beside import is_reserved
 
     try:
         if path.samefile(gallery):
@@ -168,6 +168,4 @@ def _belongs(path: Path, gallery: Path) -> bool:
         path, gallery = path.parent.resolve() / path.name, gallery.resolve()
     except (OSError, ValueError):
         return False
-    return path.parent == gallery.parent and (
-        is_own(path, gallery) or path.name.startswith(work_path(gallery, "").name)
-    )
+    return is_reserved(path, gallery)

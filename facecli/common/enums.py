@@ -122,3 +122,30 @@ class LogAction(StrEnum):
     SEARCHED = "searched"
     RE_EMBEDDED = "re-embedded"
     THRESHOLD = "threshold changed"
+
+
+class LossName(StrEnum):
+    """What `train` can learn by; each one's formula stands in `training.losses`."""
+
+    ARCFACE = "arcface"
+    COSFACE = "cosface"
+    SPHEREFACE = "sphereface"
+    COMBINED = "combined"
+    SOFTMAX = "softmax"
+    NORMSOFTMAX = "normsoftmax"
+    TRIPLET = "triplet"
+    CENTER = "center"
+    INTRA = "intra"
+    INTER = "inter"
+
+
+class Part(StrEnum):
+    """How much of a network is trained.
+
+    HEAD: its last layer with a matrix of weights, and what follows. LAST: the fewest layers at its
+    end that hold three tenths of all weights. ALL: everything.
+    """
+
+    HEAD = "head"
+    LAST = "last"
+    ALL = "all"

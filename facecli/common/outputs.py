@@ -134,7 +134,7 @@ def draft(path: Path, *, force: bool | None = False, kept: Kept = unless_text) -
             yield drafted
             if os.path.lexists(path):  # it was there, or came meanwhile
                 judge(path, force=force, kept=kept)
-                atomic.place(drafted, path, replace=True)
+                atomic.place(drafted, path, replace=True, overwrite=True)
             else:
                 atomic.place(drafted, path)
     except FileExistsError:  # between the two looks

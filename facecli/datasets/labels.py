@@ -20,7 +20,7 @@ from facecli.common.file_kinds import Family, kind_of
 from facecli.common.files import not_there
 from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
-from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
+from facecli.datasets.csv_tables import Columns, Lookup, column, plain, read_table
 from facecli.datasets.names import is_album, is_dubious, person_in_file_name, personal, spaced
 from facecli.datasets.photo_files import SUFFIXES, LeftOut, is_folder, left_out_lines, photos_below
 
@@ -28,9 +28,70 @@ _TABLES = frozenset({".csv", ".tsv"})
 _NAMELESS = Reason.NO_NAME
 _NOTHING_THERE = frozenset({Reason.NOT_FOUND, Reason.NOT_AN_IMAGE})
 
-# Titles of columns, by `plain`, the likeliest first.
-_PATH = ("path", "filepath", "imagepath", "file", "filename", "image", "photo", "img", "picture")
-_SUBJECT = ("subject", "name", "person", "identity", "label", "class", "id", "subjectid")
+# Titles of columns, by `plain`, the likeliest first. Others end so.
+_PATH: tuple[str, ...] = (
+    "path",
+    "file",
+    "filename",
+    "image",
+    "photo",
+    "img",
+    "picture",
+    "pic",
+    "foto",
+    "bild",
+)
+_PATH += ("datei", "pfad", "fichier", "chemin", "archivo", "ruta", "imagename", "photoname")
+_PATH_ENDS = ("path", "filename", "imagefile", "photofile", "dateiname")
+_SUBJECT: tuple[str, ...] = (
+    "subject",
+    "subjectname",
+    "personname",
+    "fullname",
+    "displayname",
+    "person",
+)
+_SUBJECT += ("identity", "who", "employee", "student", "member", "customer", "player", "actor")
+_SUBJECT += ("celebrity", "celeb", "individual", "name", "nom", "nombre")
+_FIRST: tuple[str, ...] = (
+    "firstname",
+    "givenname",
+    "forename",
+    "first",
+    "vorname",
+    "prénom",
+    "prenom",
+    "name",
+)
+_FIRST += ("nombre",)
+_LAST: tuple[str, ...] = (
+    "lastname",
+    "surname",
+    "familyname",
+    "last",
+    "nachname",
+    "nom",
+    "apellidos",
+    "apellido",
+)
+_LAST += ("cognome",)
+_NO_PERSON = ("file", "image", "img", "photo", "pic", "foto", "bild", "user", "first", "last")
+# They may number rows, groups or photos as well as people.
+_WEAK: tuple[str, ...] = (
+    "label",
+    "class",
+    "id",
+    "subjectid",
+    "personid",
+    "employeeid",
+    "studentid",
+    "userid",
+)
+_WEAK += ("username", "user", "target", "cluster", "code", "number")
+_EXPECTED = (
+    "path,subject (the photo: path, file, image, photo, ...; who is on it: subject, name, person, "
+    "full_name, employee, ..., or first_name and last_name)"
+)
 
 _SAY_WHO = "add --subject NAME, or keep photos as NAME/photo.jpg and give the folder above NAME"
 
@@ -296,27 +357,66 @@ def _labelled(path: Path, name: str | None, named_by: NamedBy) -> LabelledPhoto 
 
 
 def _table(path: Path, notes: list[str]) -> Found:
-    """The rows of a `path,subject` table."""
-    lookup = Lookup(path.parent)
-    for line, (file, subject) in rows(path, _label_columns, "path,subject"):
+    """The rows of a `path,subject` table. notes: which columns were taken is added to them."""
+    lookup, table = Lookup(path.parent), read_table(path, _label_columns, _EXPECTED)
+    file, *who = (title for title in table.taken if title is not None)
+    notes.append(f"{path.name}: photos by {file!r}, people by {' and '.join(map(repr, who))}")
+    for line, (file, *names) in table.rows:
         where = f"line {line} of {path.name}"
         photo = path.parent / file
+        subject = " ".join(filter(None, map(str.strip, names)))
         if fault := name_fault(subject):
             yield FailureToAcquire(str(photo), _NAMELESS, f"{where}: {fault}")
         elif found := lookup(file):
-            yield from _below(found, subject.strip(), NamedBy.TABLE)
+            yield from _below(found, subject, NamedBy.TABLE)
         elif file and is_folder(photo):
-            yield from _below(photo, subject.strip(), NamedBy.TABLE)
+            yield from _below(photo, subject, NamedBy.TABLE)
         else:
             yield FailureToAcquire(str(photo), Reason.NOT_FOUND, where)
 
 
 def _label_columns(first: Sequence[str]) -> Columns | None:
-    names = [plain(cell) for cell in first]
-    file, subject = column(names, _PATH), column(names, _SUBJECT)
-    if file is not None and subject is not None:
-        return Columns((file, subject), header=True)
+    """The photo's column, then the name's, or those of the first and the last name.
+
+    Raises InputError where no column surely names people.
+    """
+    titles = [plain(cell) for cell in first]
+    file = column(titles, _PATH)
+    if file is None:
+        file = next((i for i, title in enumerate(titles) if title.endswith(_PATH_ENDS)), None)
+    if file is not None and len(titles) > 1:
+        return Columns((file, *_who(first, titles, file)), header=True)
     photo = [Path(cell).suffix.lower() in SUFFIXES for cell in first]
     if len(photo) == 2 and photo[0] != photo[1]:
-        return Columns((0, 1) if photo[0] else (1, 0), header=False)
+        return Columns((0, 1, None) if photo[0] else (1, 0, None), header=False)
     return None
+
+
+def _who(first: Sequence[str], titles: Sequence[str], file: int) -> tuple[int, int | None]:
+    """The columns of the name: one, or first and last."""
+    others = [title if i != file else "" for i, title in enumerate(titles)]
+    forename, surname = column(others, _FIRST), column(others, _LAST)
+    name = column(others, _SUBJECT)
+    if name is None:
+        ends = (i for i, title in enumerate(others) if title.endswith("name"))
+        name = next((i for i in ends if not titles[i].startswith(_NO_PERSON)), None)
+    parted = forename is not None and surname is not None and forename != surname
+    if parted and name in (None, forename, surname):
+        assert forename is not None
+        return forename, surname
+    if name is not None:
+        return name, None
+    weak = column(others, _WEAK)
+    unknown = [first[i] for i, title in enumerate(others) if title and i != weak]
+    if weak is not None and not unknown:
+        return weak, None
+    shown = ", ".join(repr(title[:40]) for title in unknown[:5])
+    if weak is not None:
+        raise InputError(
+            f"{first[weak]!r} may name people or not, and {shown} may, too: call the column that "
+            "names them 'subject'"
+        )
+    raise InputError(
+        f"{first[file]!r} names the photos, but of {shown or 'its other columns'} none is known to "
+        "name people: call it 'subject' (or name, person, full_name, first_name and last_name)"
+    )

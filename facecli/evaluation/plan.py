@@ -71,7 +71,8 @@ def read_plan(path: Path, references: int = 1, seed: int = 0) -> Plan:
         raise UsageError(f"--references is a number of photos from 1, not {references}")
     if not path.is_dir():
         found = read_pairs(path)
-        line = f"{len(found.pairs):,} pairs of {path.name}"
+        taken = f", by {', '.join(found.columns)}" if found.columns else ""
+        line = f"{len(found.pairs):,} pairs of {path.name}{taken}"
         return Plan(path, PlanSource.PAIRS, (), (), (), found.pairs, line, found.problems)
     if (path / "gallery").is_dir() and (path / "mated").is_dir():
         return _from_folders(path)

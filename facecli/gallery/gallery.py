@@ -109,14 +109,16 @@ class Gallery:
         scheduler: str | None = None,
         progress: Callable[[EnrollItem], object] | None = None,
         dry_run: bool = False,
+        replace: bool = False,
     ) -> EnrollReport:
         """Enrol photos under their subjects' names; what is there already costs a hash.
 
         Committed in small groups: an interrupted run keeps what it reported and resumes.
         min_quality: faces below it, in [0, 1], are refused with the reason. scheduler: work on
         Dask workers, `local` processes or those of an address (see `distributed`). dry_run: look
-        at the photos, enrol nothing. Raises UsageError where a subject's name cannot be one,
-        SchedulerError where the workers are not there.
+        at the photos, enrol nothing. replace: where another picture lies under an enrolled
+        photo's path, remove what that photo gave. Raises UsageError where a subject's name
+        cannot be one, SchedulerError where the workers are not there.
         """
         from facecli.gallery.enroll import enroll  # searching does not need it
 
@@ -124,7 +126,10 @@ class Gallery:
             require_name(name)
         dry = self.storage.untouched() if dry_run else nullcontext()
         with self.models.run(scheduler, workers) as run, dry:
-            report = enroll(self.storage, run, photos, faces, progress, min_quality, not dry_run)
+            report = enroll(
+                self.storage, run, photos, faces, progress, min_quality, not dry_run, replace,
+                self.models.reference_table,
+            )  # fmt: skip
         if not dry_run:
             # now, so that the next search need not wait for it
             operating_point.own_nonmated_scores(self.storage)
@@ -173,23 +178,25 @@ class Gallery:
         workers: int | None = None,
         progress: Callable[[], object] = lambda: None,
         dry_run: bool = False,
+        look_in: Sequence[Path] = (),
     ) -> ReEmbedding:
         """Move the gallery to another embedder, from its original photos; see `gallery.re_embed`.
 
         to: a new file, and this gallery stays. accept: called with the references that would be
-        left out; may raise. dry_run: only look for the photos. Raises UsageError when the gallery
-        is this model's, GalleryError when nothing could be re-embedded.
+        left out; may raise. dry_run: only look for the photos. look_in: folders where those are
+        looked for, by their content, that are not where they were. Raises UsageError when the
+        gallery is this model's, GalleryError when nothing could be re-embedded.
         """
         from facecli.gallery.re_embed import re_embed, survey
 
         spec = registry.find_embedder(model)
         file = opening.file_of(self.storage, REEMBED)
         if dry_run:
-            return survey(file, spec)
+            return survey(file, spec, look_in)
         if to is not None:
             opening.file_path(to, REEMBED)
         extractor = Extractor.load(spec, self.models.device, self.models.detector)
-        result = re_embed(file, extractor, to, accept, workers, progress)
+        result = re_embed(file, extractor, to, accept, workers, progress, look_in)
         if to is None:
             self.models.take(model)
         return result

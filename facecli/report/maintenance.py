@@ -80,6 +80,7 @@ def erasure_row(done: Erasure) -> dict[str, Any]:
         "complete": done.complete,
         "busy": done.busy,
         "unproven": list(done.unproven),
+        "resumed": done.resumed,
         "files_searched": seen.files,
         "remains": [str(path) for path in seen.remains],
         "copies": [str(path) for path in seen.copies],
@@ -92,11 +93,17 @@ def erasure_text(done: Erasure) -> str:
     seen = done.verified
     files = counted(seen.files, "file")
     lines = [f"erased {doomed_text(done.deleted)}"]
-    if done.complete:
+    if done.resumed:
+        lines.append(
+            "an erasure that was cut short is ended, too; whom it had deleted is not known any "
+            "more, so nothing was searched for them"
+        )
+    if not done.failed:
         sought = counted(seen.sought - seen.shared, "string")
-        lines.append(f"verified: 0 occurrences of {sought} in {files}")
-    elif not done.failed:
-        lines.append(f"verified: no read finds any of the {seen.sought:,} rows")
+        lines.append(
+            f"verified: 0 occurrences of {sought} in {files}" if seen.files
+            else f"verified: no read finds any of the {seen.sought:,} rows"
+        )  # fmt: skip
         lines += [f"what cannot be seen from here may still hold it: {w}" for w in done.unproven]
     else:
         where = ", ".join(printable(str(path)) for path in seen.remains) or "the gallery's log"
@@ -181,6 +188,7 @@ def sealed_row(done: Sealed, encrypted: bool) -> dict[str, Any]:
         "references": done.references,
         "overwritten": done.overwritten,
         "readable": [str(path) for path in done.readable],
+        "other_names": done.other_names,
     }
 
 
@@ -188,11 +196,14 @@ def sealed_text(done: Sealed, encrypted: bool) -> str:
     """The same for people."""
     what = "encrypted" if encrypted else "decrypted"
     lines = [f"{what} {counted(done.references, 'reference')}"]
+    if done.other_names:
+        names = counted(done.other_names, "other name")
+        lines.append(f"the file as it was has {names} (hard links), and is kept there as it was")
     if not encrypted:
-        return f"{lines[0]}; whoever can read the file can read them now"
+        return "\n".join([f"{lines[0]}; whoever can read the file can read them now", *lines[1:]])
     if done.overwritten:
         lines.append(f"the file as it was: {done.overwritten / 1e6:.1f} MB overwritten")
-    else:
+    elif not done.other_names:
         lines.append("the file as it was is deleted, but could not be overwritten here")
     lines += [f"still readable without the key: {printable(str(path))}" for path in done.readable]
     return "\n".join([*lines, _REST])
