@@ -36,6 +36,7 @@ class Commands(LazyGroup):
         "train": "facecli.cli.train:app",
         "demo": "facecli.cli.demo:demo",
         "doctor": "facecli.cli.doctor.command:doctor",
+        "group": "facecli.cli.group:app",
         "gallery": "facecli.cli.gallery:app",
         "models": "facecli.cli.models:app",
     }

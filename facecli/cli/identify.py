@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.clips import (
+    EveryOption,
+    FramesOption,
+    FramesRule,
+    KeyFramesOption,
+    clip_progress,
+    sampling,
+)
 from facecli.cli.options import (
     DetectorOption,
     DeviceOption,
+    DryRunOption,
     ForceOption,
     GalleryOption,
     JsonOption,
@@ -26,6 +35,7 @@ from facecli.cli.options import (
     ThresholdOption,
     WorkersOption,
     at_most_one,
+    fail,
     goes_with,
     note,
     open_gallery,
@@ -35,19 +45,21 @@ from facecli.cli.options import (
     terminal,
 )
 from facecli.cli.paths import Input, Output
-from facecli.common.enums import DetectorName, Device, Outcome
-from facecli.common.errors import InputError, OutputError, UsageError
+from facecli.common.enums import DetectorName, Device, Outcome, TagPlace
+from facecli.common.errors import FacecliError, InputError, OutputError, UsageError
 from facecli.common.files import private_folder
 from facecli.common.outputs import STDOUT
 
 if TYPE_CHECKING:
     from facecli.common.types import Decision
+    from facecli.datasets.sidecars import SidecarWriter
     from facecli.recognition.pipeline import Source
     from facecli.report.formats import OutputFormat
+    from facecli.video.frames import Sampling
 
 PhotosArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
+    typer.Argument(metavar="PHOTOS", help="Photos, clips, folders, or - for a photo on stdin."),
     Input.PHOTOS,
 ]
 ListOption = Annotated[
@@ -83,6 +95,12 @@ AnnotateOption = Annotated[
     typer.Option("--annotate", metavar="DIR", help="Write pictures with boxes and names."),
     Output(folder=True),
 ]
+WriteTagsOption = Annotated[
+    TagPlace | None,
+    typer.Option(
+        "--write-tags", help="Write who was identified into an .xmp file beside each photo."
+    ),
+]
 JsonLinesOption = Annotated[bool, typer.Option("--jsonl", help="One JSON object a face.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="One flat CSV row a face.")]
 CandidatesOption = Annotated[
@@ -116,7 +134,12 @@ def identify(
     possible: PossibleOption = None,
     exact: ExactOption = False,
     min_quality: QualityOption = None,
+    every: EveryOption = None,
+    key_frames: KeyFramesOption = False,
+    frames: FramesOption = FramesRule.FIRST,
     annotate: AnnotateOption = None,
+    write_tags: WriteTagsOption = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     as_jsonl: JsonLinesOption = False,
     as_csv: CsvOption = False,
@@ -133,6 +156,7 @@ def identify(
 ) -> None:
     """Who is in these photos? Every face gets a name, or unknown with its nearest candidate.
 
+    Of a clip every appearance of a person gets one answer; what a file holds tells a clip.
     --jsonl and --csv print each row as it comes. Exit code 3 when no photo could be read.
     """
     from facecli.report.formats import OutputFormat
@@ -147,22 +171,30 @@ def identify(
     goes_with("--force", force, {"-o FILE": output})
     at_most_one({"--append": append, "--force": force})
     at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
+    goes_with("--dry-run", dry_run, {"--write-tags": write_tags})
+    looked_at = sampling(every, key_frames, frames)
     named = _named(photos or [], from_list, quiet)
     if annotate is not None:
         _make(annotate)
-    sources = _begun(named) if from_list is None else chain(named, _listed(from_list))
+    sources = _begun(named, looked_at) if from_list is None else chain(named, _listed(from_list))
     from facecli.report.columns import ANYWHERE
     from facecli.report.decisions import counts_line, decisions_text
 
     outcomes = Counter[Outcome]()
+    unwritten: list[Path] = []
     with (
+        _tag_writer(write_tags) as writer,
         open_gallery(gallery, key_file, model, device, detector) as opened,
+        clip_progress(quiet) as step,
         _written(output, append, force) as write,
     ):
         decisions = opened.identify(
             sources, top=top, threshold=threshold, fpir=target_fpir, possible=possible,
             min_quality=quality_bar(min_quality), workers=workers, exact=exact,
+            sampling=looked_at, boxes=annotate is not None, progress=step,
         )  # fmt: skip
+        if writer is not None:
+            decisions = _tagged(decisions, writer, dry_run, quiet, unwritten)
         if annotate is not None:
             decisions = _drawn(decisions, annotate, named, quiet)
         bar = _progress(named, from_list, in_rows and output is None, quiet)
@@ -178,6 +210,8 @@ def identify(
     if set(outcomes) <= {Outcome.FAILED}:
         note("no photo could be read", quiet)
         raise typer.Exit(InputError.exit_code)
+    if unwritten:
+        raise typer.Exit(OutputError.exit_code)
     if check and set(outcomes) != {Outcome.IDENTIFIED}:
         raise typer.Exit(1)
 
@@ -236,7 +270,7 @@ def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[P
         if str(argument) == "-":
             sources.append(_stdin())
             continue
-        found = photos([argument])
+        found = photos([argument], moving=True)
         sources += found.paths
         for line in left_out_lines(found.left_out):
             note(f"{argument}: {line}", quiet)
@@ -273,11 +307,13 @@ def _listed(file: Path) -> Iterator[Path]:
     return listed(stream)
 
 
-def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:
+def _begun(sources: Sequence[Path | bytes], looked_at: Sampling) -> Sequence[Source]:
     """A photo by itself is decoded while the gallery's code, which takes as long, is imported."""
     from facecli.recognition.pipeline import open_ahead
 
-    return [open_ahead(sources[0])] if len(sources) == 1 else sources
+    if len(sources) != 1 or (isinstance(sources[0], Path) and looked_at.takes(sources[0])):
+        return sources
+    return [open_ahead(sources[0])]
 
 
 def _noting(
@@ -295,6 +331,40 @@ def _noting(
                 outcomes[decision.outcome] += 1
                 yield decision
             step()
+
+
+def _tag_writer(place: TagPlace | None) -> AbstractContextManager[SidecarWriter | None]:
+    """What writes sidecars, where that is asked for."""
+    if place is None:
+        return nullcontext()
+    from facecli.datasets import sidecars
+
+    return sidecars.opened()
+
+
+def _tagged(
+    decisions: Iterable[Decision],
+    writer: SidecarWriter,
+    dry_run: bool,
+    quiet: bool,
+    unwritten: list[Path],
+) -> Iterator[Decision]:
+    """The same decisions; each photo's sidecar is written after its last one, and told of."""
+    from facecli.datasets.sidecars import Written
+    from facecli.gallery.write_tags import write_tags
+
+    def told(photo: Path, became: Written | FacecliError) -> None:
+        if isinstance(became, FacecliError):
+            unwritten.append(photo)
+            fail(str(became))
+            return
+        for line in became.left:
+            note(f"{became.path}: {line}")
+        if became.names:
+            how = "would write" if dry_run else "wrote"
+            note(f"{how} {', '.join(became.names)} to {became.path}", quiet)
+
+    return write_tags(decisions, writer, told, dry_run=dry_run)
 
 
 def _make(folder: Path) -> None:

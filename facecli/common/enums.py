@@ -57,12 +57,14 @@ class Reason(StrEnum):
     TRUNCATED = "truncated or damaged"
     TOO_LARGE = "too many pixels"
     NEEDS_EXTRA = "needs an optional extra"
+    NO_VIDEO = "no video that can be read"
     NO_FACE = "no face found"
     SEVERAL_FACES = "more than one face"
     NO_NAME = "names nobody"
     DEGENERATE = "degenerate landmarks"
     LOW_QUALITY = "low quality"
     CHANGED = "changed since it was enrolled"
+    TAG = "face tag not used"
 
 
 class Basis(StrEnum):
@@ -149,3 +151,42 @@ class Part(StrEnum):
     HEAD = "head"
     LAST = "last"
     ALL = "all"
+
+
+class TagPlace(StrEnum):
+    """Where names are written for other programs to read. SIDECAR: an .xmp file beside a photo."""
+
+    SIDECAR = "sidecar"
+
+
+class GroupState(StrEnum):
+    """What a group of faces is to the person who looks through them.
+
+    FOUND: by likeness alone; it may change as more photos come. KEPT: as a person put it together.
+    IGNORED: nobody who matters. OFFERED: of somebody enrolled, found by a search and not enrolled
+    themselves. NAMED: enrolled.
+    """
+
+    FOUND = "found"
+    KEPT = "kept"
+    IGNORED = "ignored"
+    OFFERED = "offered"
+    NAMED = "named"
+
+    @property
+    def decided(self) -> bool:
+        """Whether a person made it what it is, so that nothing takes faces out of it."""
+        return self in (GroupState.KEPT, GroupState.IGNORED, GroupState.NAMED)
+
+
+class LinkKind(StrEnum):
+    """Why a link between two faces is worth a look.
+
+    REFUSED: at or above the threshold, between groups that one photo shows side by side, or that a
+    person keeps apart. NEAR: between groups, little below. WEAK: in a group, little above, and
+    nothing stronger holds its two sides together.
+    """
+
+    REFUSED = "refused"
+    NEAR = "near"
+    WEAK = "weak"

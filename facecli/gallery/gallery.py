@@ -25,6 +25,7 @@ from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, GalleryInfo
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import DEFAULT_FPIR, ThresholdInputs
+from facecli.video.frames import Frame, Sampling
 
 if TYPE_CHECKING:
     from facecli.datasets.pairs import Pairs
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from facecli.threshold.from_strangers import Stranger, StrangerCalibration
 
 REEMBED = "re-embedding"
+EVERY_SO_OFTEN = Sampling()
 
 
 class Gallery:
@@ -147,17 +149,25 @@ class Gallery:
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
         exact: bool = False,
+        sampling: Sampling = EVERY_SO_OFTEN,
+        boxes: bool = False,
+        progress: Callable[[Frame], object] = lambda _: None,
     ) -> Iterator[Decision]:
         """Decide for every face of every photo, in order; a photo without one gives one row.
+
+        Of a clip, which its content tells, there is one decision a track, as it ends.
 
         top: how many candidates to rank. threshold, fpir: as for `operating_point`. possible: a
         laxer target FPIR: an unknown face with candidates between the two thresholds is possible.
         min_quality: a face below it is of low quality, whoever it is like.
         exact: rank as brute force would, where the gallery is so large that a sidecar proposes.
+        sampling: which frames of a clip are looked at. boxes: whether tracks keep where they were,
+        to be drawn. progress: called once a frame.
         """
         return identify(
             self.storage, self.models, photos, top=top, threshold=threshold, fpir=fpir,
             possible=possible, min_quality=min_quality, workers=workers, exact=exact,
+            sampling=sampling, boxes=boxes, progress=progress,
         )  # fmt: skip
 
     def verify(self, first: Path, second: Path, *, threshold: float | None = None) -> Verification:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from facecli.report.formats import printable
 
-NUMBERS = {"face", "score", "threshold", "false alarm", "references", "reference", "quality",
-           "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
+NUMBERS = {"face", "faces", "group", "score", "threshold", "false alarm", "references",
+           "reference", "quality", "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
 GAP = "  "
 LONGEST_WORD = 24  # columns: only words that are longer are broken
 BREAK_AFTER = " /_-"

@@ -23,6 +23,7 @@ from facecli.report.formats import (
     significant,
 )
 from facecli.report.threshold import aim, point_row
+from facecli.report.tracks import span, track_row
 
 if TYPE_CHECKING:
     from facecli.common.types import Candidate, Decision, Face, OperatingPoint, Probe
@@ -70,6 +71,7 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "candidates": [_candidate_row(decision, c) for c in decision.candidates],
         "embedder": point.embedder_id,
         "operating_point": point_row(point),
+        **track_row(decision.probe.track),
     }
 
 
@@ -174,6 +176,8 @@ def _decision_cells(d: Decision) -> list[str | Cell]:
 
 def _notes(d: Decision) -> Iterator[str]:
     best = next(iter(d.candidates), None)
+    if d.probe.track:
+        yield span(d.probe.track)
     if d.probe.face and d.probe.face.turned:
         yield f"turned {d.probe.face.turned} degrees"
     if d.outcome is Outcome.IDENTIFIED:

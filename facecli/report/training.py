@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from facecli.report.columns import table, titled_lines
 from facecli.report.evaluation_tables import Table
 from facecli.report.formats import (
     SCHEMA,
@@ -13,8 +14,6 @@ from facecli.report.formats import (
     printable,
     rounded,
     significant,
-    table,
-    titled_lines,
 )
 from facecli.report.intervals import interval_row, share
 

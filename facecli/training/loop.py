@@ -123,8 +123,8 @@ class Run:
         self.found = found
         self.module = module.to(device.value)
         self.heads = self._heads()
-        # A step moves every number of a tensor by about as much, so it is measured by their size: in
-        # one network that may differ by a factor of a thousand from layer to layer.
+        # A step moves every number of a tensor by about as much, so it is measured by their size:
+        # in one network that may differ by a factor of a thousand from layer to layer.
         groups = [{"params": [one], "size": _size(one)} for one in self._parameters()]
         self.optimizer = torch.optim.Adam(groups, lr=recipe.lr)
         self.epochs: list[Epoch] = []

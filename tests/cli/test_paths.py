@@ -21,7 +21,11 @@ OTHERS = {"scheduler", "url"}  # addresses
 
 def parameters() -> Iterator[tuple[str, inspect.Parameter]]:
     for words, command in all_commands():
-        if command.callback is not None and words and words[-1] not in ("gallery", "models"):
+        if (
+            command.callback is not None
+            and words
+            and words[-1] not in ("gallery", "group", "models")
+        ):
             function = inspect.unwrap(command.callback)
             for parameter in inspect.signature(function, eval_str=True).parameters.values():
                 yield " ".join(words), parameter
@@ -60,7 +64,8 @@ def test_what_writes_is_known() -> None:
         ("identify", "annotate"), ("identify", "output"),
         ("evaluate", "page"), ("evaluate", "plots"), ("demo", "folder"),
         ("gallery audit", "page"), ("gallery backup", "file"), ("gallery export", "file"),
-        ("gallery key", "where"), ("gallery purge", "receipt"), ("gallery re-embed", "to"),
+        ("group PHOTOS", "page"), ("group export", "folder"), ("gallery re-embed", "to"),
+        ("gallery key", "where"), ("gallery purge", "receipt"),
     }  # fmt: skip
 
 

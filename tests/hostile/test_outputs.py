@@ -27,6 +27,7 @@ FILES = {
     "purge": ["gallery", "purge", "Grace", "-y", "--receipt", "OUT", "-g", "g"],
     "evaluate": ["evaluate", "photos", "--report", "OUT"],
     "identify": ["identify", "elsewhere.jpg", "-o", "OUT", "-g", "g"],
+    "group": ["group", "photos", "--report", "OUT", "-g", "g"],
 }
 APPEND = ["identify", "photos", "--csv", "--append", "-o", "OUT", "-g", "g"]
 NEW = {

@@ -21,6 +21,7 @@ from facecli.storage.keys import Key
 from facecli.storage.sqlite import erasure_check, files_beside, sqlcipher
 from facecli.storage.sqlite.byte_search import Needles, pieces
 from facecli.storage.sqlite.connection import explained, present, sql_errors
+from facecli.storage.sqlite.files_beside import grouping_path
 from facecli.storage.sqlite.store import GalleryFile
 
 _SECONDS = 5.0  # to wait for programs that have the gallery open
@@ -71,6 +72,7 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
             _check(db, draft, new)
             # Before the swap: afterwards nobody would look for them.
             files_beside.discard_derived(path, old)
+            _convert_grouping(path, old, new)
         except BaseException:
             with suppress(*sql_errors()):
                 db.execute("PRAGMA journal_mode = WAL")
@@ -81,6 +83,21 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
         # write where nobody would ever read.
         overwritten = atomic.place(draft, path, replace=True, overwrite=True)
     return _found(path, new, overwritten, others)
+
+
+def _convert_grouping(gallery: Path, old: Key | None, new: Key | None) -> None:
+    """The same of the grouping beside it, first: a call that was cut short finds it done."""
+    grouping = grouping_path(gallery)
+    if not grouping.exists():
+        return
+    with suppress(GalleryError):
+        sqlcipher.connect(grouping, "", new, _SECONDS).close()
+        return
+    with atomic.draft(grouping) as draft, closing(_alone(grouping, old)) as db:
+        sqlcipher.copy_under(db, draft, new)
+        if sys.platform == "win32":
+            db.close()
+        atomic.place(draft, grouping, replace=True, overwrite=True)
 
 
 def _found(path: Path, key: Key | None, overwritten: int, others: int) -> Sealed:

@@ -41,9 +41,14 @@ def works(gallery: Path, key: Key | None) -> dict[str, Path]:
     }
 
 
+def grouping_path(gallery: Path) -> Path:
+    """Where the faces that nobody named yet lie, with what was decided about them."""
+    return gallery.with_name(f"{gallery.name}.groups")
+
+
 def is_own(file: Path, gallery: Path) -> bool:
     """Whether it is the gallery, or a file that facecli or SQLite keep beside it."""
-    return file in {gallery.with_name(gallery.name + end) for end in ("", *_LOGS)} or (
+    return (file.parent == gallery.parent and file.name in _databases(gallery)) or (
         is_reserved(file, gallery) and sidecar.is_sidecar(file)
     )
 
@@ -54,10 +59,15 @@ def is_reserved(file: Path, gallery: Path) -> bool:
     Only by their content is it told whether they are.
     """
     return file.parent == gallery.parent and (
-        file.name in {gallery.name + end for end in ("", *_LOGS)}
+        file.name in _databases(gallery)
         or file in {sidecar.path(gallery, kind) for kind in sidecar.ScanKind}
         or file.name.startswith(work_path(gallery, "").name)
     )
+
+
+def _databases(gallery: Path) -> set[str]:
+    """Names of the files that SQLite keeps for it."""
+    return {one.name + end for one in (gallery, grouping_path(gallery)) for end in ("", *_LOGS)}
 
 
 def other_names(gallery: Path) -> int:

@@ -44,7 +44,7 @@ class StoredReference(NamedTuple):
         """Of a face about to be enrolled; SQLite gives it an id."""
         values = _face_values(new.found.face, new.found.template)
         return cls(
-            None, subject_id, *values, new.photo_sha256, new.face_index, _utf8(new.path),
+            None, subject_id, *values, new.photo_sha256, new.face_index, utf8(new.path),
             enrolled_at,
         )  # fmt: skip
 
@@ -134,7 +134,7 @@ def refile(db: sqlite3.Connection, subject_id: int, photo: Refiled) -> None:
     db.execute(
         "UPDATE OR IGNORE reference SET path = ?, photo_sha256 = ? "
         "WHERE subject_id = ? AND photo_sha256 = ?",
-        (_utf8(photo.path), photo.new_sha256, subject_id, photo.photo_sha256),
+        (utf8(photo.path), photo.new_sha256, subject_id, photo.photo_sha256),
     )
 
 
@@ -165,6 +165,6 @@ def _face_values(
     )  # fmt: skip
 
 
-def _utf8(path: str) -> str:
+def utf8(path: str) -> str:
     """A file name may be any bytes; SQLite's text is UTF-8. What is not becomes \\udcXX."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

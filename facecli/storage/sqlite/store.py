@@ -19,7 +19,7 @@ from facecli.common.files import followed, private_folder
 from facecli.common.names import require_name
 from facecli.common.timestamp import now
 from facecli.metrics.gallery_fit import Observed
-from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
+from facecli.storage.interface import Deleted, Erasure, Group, Whom, require_embedder
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, NewReference, ReferenceRow, Refiled, SubjectRow
 from facecli.storage.search import candidates
@@ -29,6 +29,7 @@ from facecli.storage.sqlite import (
     deletion,
     erasure_check,
     files_beside,
+    grouping_file,
     reference_rows,
     subject_rows,
     undo,
@@ -307,7 +308,8 @@ class GalleryFile:
         """Delete people for good, and every byte of them in the gallery's files.
 
             delete -> drop derived files -> overwrite in place -> write the file anew
-            -> empty its log -> search the bytes of every file for what was deleted
+            -> empty its log -> the same in the grouping beside it
+            -> search the bytes of every file for what was deleted
 
         Where that is cut short the next one ends it: of anybody, or of whoever it was.
         Raises GalleryError where nobody is called so.
@@ -320,6 +322,7 @@ class GalleryFile:
         try:
             files_beside.discard_derived(self.path, self.key)
             busy = not self.compact()
+            grouping_file.erase(self.path, self.key, deleted, whom is Group.EVERYBODY)
         except GalleryError as error:
             raise GalleryError(
                 f"the people are deleted, but their bytes are not overwritten yet: {error}; then "
