@@ -13,9 +13,9 @@ from facecli.report.formats import (
     as_csv,
     as_json,
     as_json_line,
+    estimated,
     failure_line,
     printable,
-    rate,
     rounded,
     short_path,
     significant,
@@ -92,7 +92,8 @@ def _decision_cells(d: Decision) -> list[str]:
     number = "" if d.probe.index is None else str(d.probe.index + 1)
     scores = [f"{best.score:.3f}", f"{d.threshold:.3f}"] if best else ["", ""]
     path = "(stdin)" if d.probe.path == "-" else short_path(d.probe.path)
-    return [path, number, answer, *scores, rate(d.false_alarm) if best else "", note]
+    alarm = estimated(d.false_alarm, d.operating_point) if best else ""
+    return [path, number, answer, *scores, alarm, note]
 
 
 def _low(face: Face | None) -> str:

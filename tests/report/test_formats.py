@@ -140,6 +140,15 @@ def test_columns_stay_aligned_with_wide_letters():
     assert lines[0].startswith("answer")
 
 
+@pytest.mark.parametrize(("least", "estimate", "text"), [
+    (0.0013, 0.02, "2 %"), (0.0013, 0.0013, "< 0.13 %"), (0.0013, 1e-9, "< 0.13 %"),
+    (0.0, 1e-9, "< 0.0001 %"), (1.0, 1.0, "not known"), (0.0013, math.nan, "not known"),
+])  # fmt: skip
+def test_an_estimate_says_no_less_than_people_can_show(least: float, estimate: float, text: str):
+    point = replace(decision().operating_point, least_fpir=least)
+    assert formats.estimated(estimate, point) == text
+
+
 def test_numbers_stand_under_each_other():
     rows = [["a", "5"], ["b", "1000"]]
     lines = table(rows, ["subject", "references"]).split("\n")
