@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from benchmarks.reliability import bad_input, encryption, kills, purged, together
+from benchmarks.reliability import (
+    bad_input,
+    encryption,
+    hostile_galleries,
+    kills,
+    purged,
+    together,
+)
 
-PROMISES = (kills, together, purged, bad_input, encryption)
+PROMISES = (kills, together, purged, bad_input, hostile_galleries, encryption)
 
 
 def main() -> None:

@@ -75,11 +75,39 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One appearance of one person in moving pictures: what they have instead of a face.
+
+    number: counts from 0, in the order that the tracks of a clip end. start, end, best: seconds
+    since its first frame; `best` is the time of the face that is shown for it. frames: how many of
+    those that were looked at show the person. embedded: from how many faces the template is.
+    boxes: (seconds, box) of each, px of its frame; empty where nobody is to draw them.
+    since: when a live source began, ISO 8601 UTC; empty for a clip.
+    crop: the best face, (112, 112, 3) uint8 BGR.
+    """
+
+    number: int
+    start: float
+    end: float
+    frames: int
+    best: float
+    embedded: int
+    crop: Image
+    boxes: tuple[tuple[float, tuple[float, float, float, float]], ...] = ()
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceTemplate:
-    """A face of a photo with its template: what the one extraction path yields."""
+    """A face of a photo with its template: what the one extraction path yields.
+
+    track: of moving pictures, where `face` is the best of a track's faces and `template` the mean
+    of its best ones.
+    """
 
     face: Face
     template: Template
+    track: Track | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,11 +237,15 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A face asked about. `index` counts its photo's faces from 0; None where there is none."""
+    """A face asked about. `index` counts its photo's faces from 0; None where there is none.
+
+    track: of moving pictures the appearance that the face stands for; `index` is its number.
+    """
 
     path: str
     index: int | None = None
     face: Face | None = None
+    track: Track | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,6 +258,9 @@ class Decision:
     failure: why there is no template, or what keeps a face of low quality from an answer.
     false_alarm: the estimated chance that a stranger scores as high against this gallery, not
         below `operating_point.least_fpir`; NaN where no table supports one.
+    possible: candidates between the threshold and a laxer one, leads for a person to look at;
+        none unless `outcome` is POSSIBLE. possible_threshold: the laxer one for this face, NaN
+        where none was asked for. possible_point: what it was chosen for.
     """
 
     probe: Probe
@@ -236,3 +271,6 @@ class Decision:
     subject: str | None = None
     false_alarm: float = float("nan")
     failure: FailureToAcquire | None = None
+    possible: tuple[Candidate, ...] = ()
+    possible_threshold: float = float("nan")
+    possible_point: OperatingPoint | None = None

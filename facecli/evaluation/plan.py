@@ -12,8 +12,9 @@ from typing import TypeVar
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
 from facecli.common.names import name_key
-from facecli.datasets.labels import LabelledPhoto, labelled
+from facecli.datasets.labels import LabelledPhoto, LabelledPhotos, labelled
 from facecli.datasets.pairs import Pair, read_pairs
+from facecli.datasets.photo_files import left_out_lines
 
 MOST_PROBES = 10  # photos of one person that are searched for: nobody outweighs the others
 STRANGERS_SHARE = 3  # at least one person in three is a stranger
@@ -70,7 +71,8 @@ def read_plan(path: Path, references: int = 1, seed: int = 0) -> Plan:
         raise UsageError(f"--references is a number of photos from 1, not {references}")
     if not path.is_dir():
         found = read_pairs(path)
-        line = f"{len(found.pairs):,} pairs of {path.name}"
+        taken = f", by {', '.join(found.columns)}" if found.columns else ""
+        line = f"{len(found.pairs):,} pairs of {path.name}{taken}"
         return Plan(path, PlanSource.PAIRS, (), (), (), found.pairs, line, found.problems)
     if (path / "gallery").is_dir() and (path / "mated").is_dir():
         return _from_folders(path)
@@ -78,10 +80,8 @@ def read_plan(path: Path, references: int = 1, seed: int = 0) -> Plan:
 
 
 def _from_folders(path: Path) -> Plan:
-    gallery, mated = (labelled([path / name]) for name in ("gallery", "mated"))
-    problems = [
-        f"{p.path}: {p.reason}; {p.detail}" for found in (gallery, mated) for p in found.problems
-    ]
+    gallery, mated = (labelled([path / name], one_person=False) for name in ("gallery", "mated"))
+    problems = [line for found in (gallery, mated) for line in _not_taken(found)]
     enrolled = {name_key(photo.subject) for photo in gallery.photos}
     probes = [photo for photo in mated.photos if name_key(photo.subject) in enrolled]
     if missing := len(mated.photos) - len(probes):
@@ -109,8 +109,9 @@ def _from_folders(path: Path) -> Plan:
 
 def _strangers(folder: Path, problems: list[str]) -> list[LabelledPhoto]:
     """Every photo; one that names nobody counts as a person of its own."""
-    found = labelled([folder])
+    found = labelled([folder], one_person=False)
     photos = list(found.photos)
+    problems += left_out_lines(found.left_out)
     for problem in found.problems:
         if problem.reason is Reason.NO_NAME and Path(problem.path).is_file():
             photos.append(LabelledPhoto(Path(problem.path), ""))
@@ -120,7 +121,7 @@ def _strangers(folder: Path, problems: list[str]) -> list[LabelledPhoto]:
 
 
 def _split(path: Path, references: int, seed: int) -> Plan:
-    layout = labelled([path])
+    layout = labelled([path], one_person=False)
     people: dict[str, list[LabelledPhoto]] = {}
     for photo in sorted(layout.photos, key=lambda photo: name_key(photo.subject)):
         people.setdefault(name_key(photo.subject), []).append(photo)
@@ -147,10 +148,15 @@ def _split(path: Path, references: int, seed: int) -> Plan:
         f"{_counts(gallery)} enrolled, {_counts(mated)} searched for, {_counts(strangers)} as "
         f"strangers ({held_out:,} of them held out to be strangers)"
     )
-    problems = tuple(f"{p.path}: {p.reason}; {p.detail}" for p in layout.problems)
+    problems = tuple(_not_taken(layout))
     return Plan(
         path, PlanSource.SPLIT, tuple(gallery), tuple(mated), tuple(strangers), (), line, problems
     )
+
+
+def _not_taken(found: LabelledPhotos) -> list[str]:
+    lines = [f"{p.path}: {p.reason}; {p.detail}" for p in found.problems]
+    return lines + left_out_lines(found.left_out)
 
 
 def _shuffled(items: Iterable[T], draw: random.Random) -> list[T]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, GalleryInfo
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import DEFAULT_FPIR, ThresholdInputs
+from facecli.video.frames import Frame, Sampling
 
 if TYPE_CHECKING:
     from facecli.datasets.pairs import Pairs
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from facecli.threshold.from_strangers import Stranger, StrangerCalibration
 
 REEMBED = "re-embedding"
+EVERY_SO_OFTEN = Sampling()
 
 
 class Gallery:
@@ -110,14 +111,16 @@ class Gallery:
         scheduler: str | None = None,
         progress: Callable[[EnrollItem], object] | None = None,
         dry_run: bool = False,
+        replace: bool = False,
     ) -> EnrollReport:
         """Enrol photos under their subjects' names; what is there already costs a hash.
 
         Committed in small groups: an interrupted run keeps what it reported and resumes.
         min_quality: faces below it, in [0, 1], are refused with the reason. scheduler: work on
         Dask workers, `local` processes or those of an address (see `distributed`). dry_run: look
-        at the photos, enrol nothing. Raises UsageError where a subject's name cannot be one,
-        SchedulerError where the workers are not there.
+        at the photos, enrol nothing. replace: where another picture lies under an enrolled
+        photo's path, remove what that photo gave. Raises UsageError where a subject's name
+        cannot be one, SchedulerError where the workers are not there.
         """
         from facecli.gallery.enroll import enroll  # searching does not need it
 
@@ -125,7 +128,10 @@ class Gallery:
             require_name(name)
         dry = self.storage.untouched() if dry_run else nullcontext()
         with self.models.run(scheduler, workers) as run, dry:
-            report = enroll(self.storage, run, photos, faces, progress, min_quality, not dry_run)
+            report = enroll(
+                self.storage, run, photos, faces, progress, min_quality, not dry_run, replace,
+                self.models.reference_table,
+            )  # fmt: skip
         if not dry_run:
             # now, so that the next search need not wait for it
             operating_point.own_nonmated_scores(self.storage)
@@ -139,19 +145,29 @@ class Gallery:
         top: int = 5,
         threshold: float | None = None,
         fpir: float | None = None,
+        possible: float | None = None,
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
         exact: bool = False,
+        sampling: Sampling = EVERY_SO_OFTEN,
+        boxes: bool = False,
+        progress: Callable[[Frame], object] = lambda _: None,
     ) -> Iterator[Decision]:
         """Decide for every face of every photo, in order; a photo without one gives one row.
 
-        top: how many candidates to rank. threshold, fpir: as for `operating_point`.
+        Of a clip, which its content tells, there is one decision a track, as it ends.
+
+        top: how many candidates to rank. threshold, fpir: as for `operating_point`. possible: a
+        laxer target FPIR: an unknown face with candidates between the two thresholds is possible.
         min_quality: a face below it is of low quality, whoever it is like.
         exact: rank as brute force would, where the gallery is so large that a sidecar proposes.
+        sampling: which frames of a clip are looked at. boxes: whether tracks keep where they were,
+        to be drawn. progress: called once a frame.
         """
         return identify(
             self.storage, self.models, photos, top=top, threshold=threshold, fpir=fpir,
-            min_quality=min_quality, workers=workers, exact=exact,
+            possible=possible, min_quality=min_quality, workers=workers, exact=exact,
+            sampling=sampling, boxes=boxes, progress=progress,
         )  # fmt: skip
 
     def verify(self, first: Path, second: Path, *, threshold: float | None = None) -> Verification:
@@ -172,23 +188,25 @@ class Gallery:
         workers: int | None = None,
         progress: Callable[[], object] = lambda: None,
         dry_run: bool = False,
+        look_in: Sequence[Path] = (),
     ) -> ReEmbedding:
         """Move the gallery to another embedder, from its original photos; see `gallery.re_embed`.
 
         to: a new file, and this gallery stays. accept: called with the references that would be
-        left out; may raise. dry_run: only look for the photos. Raises UsageError when the gallery
-        is this model's, GalleryError when nothing could be re-embedded.
+        left out; may raise. dry_run: only look for the photos. look_in: folders where those are
+        looked for, by their content, that are not where they were. Raises UsageError when the
+        gallery is this model's, GalleryError when nothing could be re-embedded.
         """
         from facecli.gallery.re_embed import re_embed, survey
 
         spec = registry.find_embedder(model)
         file = opening.file_of(self.storage, REEMBED)
         if dry_run:
-            return survey(file, spec)
+            return survey(file, spec, look_in)
         if to is not None:
             opening.file_path(to, REEMBED)
         extractor = Extractor.load(spec, self.models.device, self.models.detector)
-        result = re_embed(file, extractor, to, accept, workers, progress)
+        result = re_embed(file, extractor, to, accept, workers, progress, look_in)
         if to is None:
             self.models.take(model)
         return result
@@ -215,6 +233,11 @@ class Gallery:
         )
         return self.operating_point()
 
+    def reset_threshold(self) -> OperatingPoint:
+        """Put the default in force again: the embedder's table at FPIR 1 %."""
+        self.storage.calibrate(operating_point.back_to_default())
+        return self.operating_point()
+
     def calibrate(
         self,
         pairs: Pairs,
@@ -230,7 +253,7 @@ class Gallery:
         """
         from facecli.threshold.from_pairs import calibrate  # scipy costs 0.3 s
 
-        inputs = replace(self._threshold_inputs(), choice=None)
+        inputs = self._threshold_inputs()
         result = calibrate(self.models.extractor, pairs, inputs, target, rate, workers)
         if store:
             self.storage.calibrate(result.choice)

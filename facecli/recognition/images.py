@@ -2,11 +2,12 @@
 
 One decoder, Pillow, for every format. OpenCV's `imdecode` is quicker, but it lets libjpeg and
 libpng write on stderr, drops alpha so that hidden pixels show, ignores AVIF's orientation, and
-up to 4.10 hands out a grey tail for a JPEG whose end was overwritten with zeros.
+up to 4.10 hands out a grey tail for a JPEG whose end was overwritten with zeros. Of a camera's raw
+file the preview is read that the camera put into it, a JPEG as a rule, by LibRaw (an extra).
 
 Not handled: colour profiles (a Display P3 photo is read as sRGB; embedders do not mind),
-frames after the first, a JPEG that was cut and then closed again by a "repair" tool, and a
-lossy WebP whose end was overwritten: its code has no check of its own.
+frames after the first, and a lossy WebP whose end was overwritten: its code has no check of its
+own.
 """
 
 from __future__ import annotations
@@ -15,18 +16,21 @@ import io
 import logging
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageSequence, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from facecli.common.enums import Reason
+from facecli.common.file_kinds import Family, file_kind, tiff_tags
+from facecli.common.files import not_there
 from facecli.common.types import FailureToAcquire, Image
+from facecli.recognition import jpeg_rows
 
 MAX_PIXELS = 178_956_970
 """Width x height at most: Pillow's own hard limit, about 0.5 GB of pixels. Only lower it."""
@@ -36,16 +40,6 @@ MAX_BYTES = 1 << 29
 
 STRIP = 128  # rows that are converted at once: they stay in the processor's cache
 
-_MAGIC = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"GIF87a": "GIF",
-    b"GIF89a": "GIF",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-}
-_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _ORIENTATION = 0x0112  # EXIF 2.32, tag 274
 _UPRIGHT = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -55,6 +49,12 @@ _UPRIGHT = {
     6: Pillow.Transpose.ROTATE_270,
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
+}
+
+_FLIPPED = {  # by LibRaw's `flip`: how the sensor was held
+    3: Pillow.Transpose.ROTATE_180,
+    5: Pillow.Transpose.ROTATE_90,
+    6: Pillow.Transpose.ROTATE_270,
 }
 
 # Pillow warns about corrupt EXIF and large sizes; both are decided here. `catch_warnings` is not
@@ -74,7 +74,7 @@ def read_photo(path: Path) -> bytes | FailureToAcquire:
             return FailureToAcquire(str(path), Reason.TOO_LARGE, detail)
         return path.read_bytes()
     except FileNotFoundError:
-        return FailureToAcquire(str(path), Reason.NOT_FOUND, "check the path")
+        return FailureToAcquire(str(path), Reason.NOT_FOUND, not_there(path))
     except OSError as error:
         return FailureToAcquire(str(path), Reason.UNREADABLE, error.strerror or str(error))
     except ValueError as error:  # a NUL byte in the path
@@ -112,28 +112,60 @@ def decode_view(
     side: px that the long side keeps at least; None takes all pixels. libjpeg shrinks in the
     frequency domain, by averages, in a fraction of the time. Other formats come in full.
     """
-    form = _format(data)
-    if form is None:
-        return FailureToAcquire(path, Reason.NOT_AN_IMAGE, _NOT_AN_IMAGE)
+    kind = file_kind(data, Path(path).suffix)
     try:
-        with _open(data, form) as picture:
+        if kind.family is Family.RAW:
+            return _raw_view(data, path, side, max_pixels)
+        if kind.family is not Family.PHOTO:
+            what = f"it is {kind.name}; " if kind.name else ""
+            raise _Refused(Reason.NOT_AN_IMAGE, what + _NOT_AN_IMAGE)
+        given = data
+        if kind.name == "JPEG":
+            data = jpeg_rows.closed(given)
+        with _open(data, kind.name) as picture:
             width, height = picture.size
             if width * height > max_pixels:
                 detail = f"{width} x {height}, the limit is {max_pixels:,} pixels; shrink it first"
-                return FailureToAcquire(path, Reason.TOO_LARGE, detail)
-            _check_ending(data, form)
+                raise _Refused(Reason.TOO_LARGE, detail)
+            if kind.name == "PNG":
+                _check_chunks(data)
+            if kind.name == "TIFF":
+                _check_planes(data)
             scale = 1 if side is None else _reduce(picture, side)
             picture.load()
-            return View(_to_bgr(_turn(picture)), scale)
-    except _Refused as refusal:
-        return FailureToAcquire(path, refusal.reason, str(refusal))
-    except (Pillow.DecompressionBombError, MemoryError) as error:
+            if kind.name == "JPEG" and not jpeg_rows.all_there(data, picture, data is not given):
+                raise _Refused(Reason.TRUNCATED, "JPEG: the end is missing; fetch the file again")
+            return View(_to_bgr(_eight_bit(_turn(picture), kind.name)), scale)
+    except Exception as error:
+        return _failure(error, path, kind.name)
+
+
+def animation(data: bytes, path: str) -> Iterator[tuple[float, Image] | FailureToAcquire]:
+    """Every frame of an animated picture, as `decode` gives the first, with the second it appears
+    at; last of all why it is not all of them.
+    """
+    form, seconds = file_kind(data).name, 0.0
+    try:
+        with _open(data, form) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise _Refused(Reason.TOO_LARGE, f"the limit is {MAX_PIXELS:,} pixels")
+            for frame in ImageSequence.Iterator(picture):
+                yield seconds, _to_bgr(frame.copy())
+                seconds += frame.info.get("duration", 100) / 1000
+    except Exception as error:
+        yield _failure(error, path, form)
+
+
+def _failure(error: Exception, path: str, form: str) -> FailureToAcquire:
+    if isinstance(error, _Refused):
+        return FailureToAcquire(path, error.reason, str(error))
+    if isinstance(error, Pillow.DecompressionBombError | MemoryError):
         return FailureToAcquire(path, Reason.TOO_LARGE, str(error))
-    except Exception as error:  # Pillow's plugins raise nearly any type on damaged bytes
-        return FailureToAcquire(path, Reason.TRUNCATED, f"{form}: {_first_line(error)}")
+    # Pillow's plugins raise nearly any type on damaged bytes
+    return FailureToAcquire(path, Reason.TRUNCATED, f"{form}: {_first_line(error)}")
 
 
-_NOT_AN_IMAGE = "not a JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF or HEIC file"
+_NOT_AN_IMAGE = "not a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, AVIF or HEIC file"
 
 
 class _Refused(Exception):
@@ -142,22 +174,6 @@ class _Refused(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-
-
-def _format(data: bytes) -> str | None:
-    """The format by its first bytes; file names are not believed."""
-    for magic, form in _MAGIC.items():
-        if data.startswith(magic):
-            return form
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":  # ISO/IEC 14496-12: the major brand, a version, then more brands
-        brands = {data[i : i + 4] for i in range(8, min(64, int.from_bytes(data[:4], "big")), 4)}
-        if brands & {b"avif", b"avis"}:
-            return "AVIF"
-        if brands & _HEIF_BRANDS:
-            return "HEIF"
-    return None
 
 
 def _open(data: bytes, form: str) -> Pillow.Image:
@@ -173,36 +189,74 @@ def _open(data: bytes, form: str) -> Pillow.Image:
     try:
         if form == "JPEG":  # by its own class: `open` imports the code of five formats first
             return JpegImageFile(io.BytesIO(data))
-        return Pillow.open(io.BytesIO(data), formats=[form])
+        return Pillow.open(io.BytesIO(data), formats=["PPM" if form == "PNM" else form])
     except (UnidentifiedImageError, SyntaxError):
+        if form == "TIFF" and (said := _unread_tiff(data)):
+            raise _Refused(Reason.UNREADABLE, said) from None
         if form == "AVIF" and not _reads_avif():
             detail = "this Pillow reads no AVIF: pip install --upgrade 'pillow>=11.3'"
             raise _Refused(Reason.NEEDS_EXTRA, detail) from None
         raise _Refused(Reason.TRUNCATED, f"begins like {form}, but its header is damaged") from None
 
 
-def _check_ending(data: bytes, form: str) -> None:
-    """Raise where the end was lost but its place is filled, as in an unfinished download.
-
-    Decoders make a picture of any bytes there. What follows a JPEG's end marker is left alone:
-    phones append second pictures.
-    """
-    if form == "PNG":
-        with Pillow.open(io.BytesIO(data), formats=["PNG"]) as chunks:
-            chunks.verify()  # every chunk's CRC, which loading skips; decodes no pixel
-    if form == "JPEG" and data.find(b"\xff\xd9", _scan_start(data)) < 0:
-        raise _Refused(Reason.TRUNCATED, "JPEG: the end is missing; fetch the file again")
+_SAVE_AS = "save it with 8 or 16 bits a sample"
 
 
-def _scan_start(data: bytes) -> int:
-    """Where a JPEG's pixels begin; before that, a thumbnail may hold an end marker of its own."""
-    at = 2
-    while at + 3 < len(data) and data[at : at + 2] != b"\xff\xda":
-        if data[at] == 0xFF and data[at + 1] != 0xFF:  # ITU-T T.81 B.1.1: a marker, its length
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        else:  # filler, or junk that decoders skip, too
-            at += 1
-    return at
+def _unread_tiff(data: bytes) -> str:
+    """What keeps a TIFF from being read; empty where its header does not tell."""
+    if data.startswith(b"MM\0+"):
+        return "a BigTIFF with the high byte first; save it as a plain TIFF"
+    tags = tiff_tags(data)
+    if not {256, 257, 258} <= set(tags):  # width, height, bits a sample
+        return ""
+    kind = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}.get(
+        tags.get(339, 1), ""
+    )
+    if not kind and tags[258] in (1, 2, 4, 8, 16) and tags.get(284) != 2:
+        return ""
+    count = tags.get(277, 1)
+    planes = " in planes of their own" if tags.get(284) == 2 else ""
+    return f"a TIFF of {count} {kind}samples of {tags[258]} bits a pixel{planes}; {_SAVE_AS}"
+
+
+def _check_planes(data: bytes) -> None:
+    """Raise for a TIFF with planes of 16 bits: Pillow reads their bytes as samples of 8."""
+    tags = tiff_tags(data)
+    if tags.get(284) == 2 and tags.get(277, 1) > 1 and tags.get(258, 8) > 8:
+        raise _Refused(Reason.UNREADABLE, _unread_tiff(data))
+
+
+def _check_chunks(data: bytes) -> None:
+    """Raise where a PNG's end was lost but its place is filled, as in an unfinished download."""
+    with Pillow.open(io.BytesIO(data), formats=["PNG"]) as chunks:
+        chunks.verify()  # every chunk's CRC, which loading skips; decodes no pixel
+
+
+def _raw_view(data: bytes, path: str, side: int | None, max_pixels: int) -> View | FailureToAcquire:
+    """The preview inside a camera's raw file. Raises _Refused without the extra or a preview."""
+    try:
+        import rawpy  # optional
+    except ImportError:
+        detail = "a camera's raw file needs the extra: pip install 'facecli[raw]'"
+        raise _Refused(Reason.NEEDS_EXTRA, detail) from None
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            flip, preview = raw.sizes.flip, raw.extract_thumb()
+    except rawpy.LibRawNoThumbnailError:
+        raise _Refused(Reason.UNREADABLE, "it holds no preview; develop it to a JPEG") from None
+    if preview.format is rawpy.ThumbFormat.JPEG:
+        found = decode_view(bytes(preview.data), path, side, max_pixels)
+        if isinstance(found, FailureToAcquire) or _says_which_way_up(preview.data):
+            return found
+        image = Pillow.fromarray(found.image)
+        return View(np.array(_turned(image, _FLIPPED.get(flip))), found.scale)
+    image = _turned(Pillow.fromarray(preview.data), _FLIPPED.get(flip))
+    return View(_to_bgr(image), 1)
+
+
+def _says_which_way_up(jpeg: bytes) -> bool:
+    with JpegImageFile(io.BytesIO(jpeg)) as picture:
+        return _ORIENTATION in picture.getexif()
 
 
 def _reduce(picture: Pillow.Image, side: int) -> int:
@@ -222,23 +276,57 @@ def _reads_avif() -> bool:
     return "avif" in features.get_supported_modules()
 
 
-def _turn(picture: Pillow.Image) -> Pillow.Image:
-    """Upright by EXIF orientation. AVIF and HEIC carry theirs as boxes, which Pillow maps to it."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a photo lies in its file. size: (width, height) as stored, px; (0, 0) where it cannot be
+    read. orientation: its EXIF's, 1 to 8; 1, upright, where it has none.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+
+
+def frame(data: bytes, path: str) -> Frame:
+    """What a photo's header says, of all formats but a camera's raw one. No pixel is decoded."""
     try:
-        orientation = picture.getexif().get(_ORIENTATION)
+        with _open(data, file_kind(data, Path(path).suffix).name) as picture:
+            return Frame(picture.size, _orientation(picture))
+    except Exception:  # as in `decode_view`, which says what is wrong
+        return Frame((0, 0), 1)
+
+
+def _orientation(picture: Pillow.Image) -> int:
+    """AVIF and HEIC carry theirs as boxes, which Pillow maps to EXIF."""
+    try:
+        found = picture.getexif().get(_ORIENTATION)
     except Exception:  # corrupt EXIF says nothing about the pixels
-        return picture
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+        return 1
+    return found if isinstance(found, int) and found in _UPRIGHT else 1
+
+
+def _turn(picture: Pillow.Image) -> Pillow.Image:
+    """Upright by EXIF orientation."""
+    return _turned(picture, _UPRIGHT.get(_orientation(picture)))
+
+
+def _turned(picture: Pillow.Image, turn: Pillow.Transpose | None) -> Pillow.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _to_bgr(picture: Pillow.Image) -> Image:
-    if picture.mode.startswith("I;16"):
+def _eight_bit(picture: Pillow.Image, form: str) -> Pillow.Image:
+    """With 8 bits a sample. Raises _Refused where no agreed white says what they come to."""
+    # Pillow scales a PGM of more than 8 bits to 16, and calls it "I".
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and form == "PNM"):
         wide = np.asarray(picture).astype(np.uint32)
-        picture = Pillow.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
-    elif picture.mode in ("I", "F"):
-        detail = f"32-bit samples ({picture.mode}) have no agreed white; save as 8- or 16-bit"
+        return Pillow.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        what = "floating-point samples" if picture.mode == "F" else "samples"
+        detail = f"{what} of 32 bits have no agreed white; {_SAVE_AS}"
         raise _Refused(Reason.UNREADABLE, detail)
+    return picture
+
+
+def _to_bgr(picture: Pillow.Image) -> Image:
     if picture.has_transparency_data:
         # White is what viewers and printers show behind a cut-out, so it is what its owner saw.
         paper = Pillow.new("RGBA", picture.size, "white")

@@ -60,6 +60,9 @@ def _search_words(i: SearchResults, target: float) -> Iterator[str]:
         )
     else:
         yield f"Strangers: there were none, so how many are named {among} is not known."
+    if not i.rates.dir.trials:
+        yield f"Enrolled people: none was searched for, so how many are found {among} is not known."
+        return
     yield (
         f"Enrolled people: of their searches {among}, it identified {interval_text(i.rates.dir)}; "
         f"it named somebody else in {interval_text(i.rates.misidentification)}."

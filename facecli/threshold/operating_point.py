@@ -159,7 +159,7 @@ def in_force(inputs: ThresholdInputs) -> OperatingPoint:
     Raises CalibrationError when there is neither, or the stored one is damaged.
     """
     choice = inputs.choice
-    if choice is None:
+    if choice is None or choice.basis == Basis.REFERENCE_TABLE:
         return at(inputs, Target.FPIR, DEFAULT_FPIR, Basis.REFERENCE_TABLE)
     if choice.threshold is not None:
         return by_hand(inputs, choice.threshold, choice.made_at)
@@ -173,12 +173,38 @@ def in_force(inputs: ThresholdInputs) -> OperatingPoint:
     return at(inputs, target, rate, basis, choice.made_at)
 
 
+def back_to_default() -> CalibrationRow:
+    """The choice of the default, after others: the embedder's table at FPIR 1 %."""
+    return CalibrationRow(
+        Basis.REFERENCE_TABLE, Target.FPIR, DEFAULT_FPIR, None, None, "back to the default", now()
+    )
+
+
+def before(inputs: ThresholdInputs) -> OperatingPoint | None:
+    """The one in force until another is chosen; None where there was none."""
+    try:
+        return in_force(inputs)
+    except CalibrationError:
+        return None
+
+
 def at_fpir(inputs: ThresholdInputs, rate: float) -> OperatingPoint:
     """Another target for the same gallery and scores. Raises CalibrationError without scores."""
     choice = inputs.choice
     own = choice is not None and choice.scores
     basis = Basis(choice.basis) if choice is not None and own else Basis.REFERENCE_TABLE
     return at(inputs, Target.FPIR, rate, basis, choice.made_at if choice and own else "")
+
+
+def laxer(inputs: ThresholdInputs, point: OperatingPoint, rate: float) -> OperatingPoint:
+    """One for FPIR `rate` below `point`, for leads. Raises UsageError where it is not below."""
+    lax = at_fpir(inputs, rate)
+    if lax.threshold >= point.threshold:
+        raise UsageError(
+            f"--possible {rate:g} gives the threshold {lax.threshold:.3f}, which is not below "
+            f"the one in force, {point.threshold:.3f}: give a larger rate"
+        )
+    return lax
 
 
 def at(

@@ -15,7 +15,8 @@ from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
 from facecli.common.names import name_fault, name_key
 from facecli.datasets.csv_tables import Lookup
-from facecli.datasets.labels import labelled, photos
+from facecli.datasets.labels import LabelledPhotos, NamedBy, labelled, photos
+from facecli.datasets.photo_files import left_out_lines
 
 
 def make(root: Path, *names: str) -> None:
@@ -46,11 +47,15 @@ def test_a_folder_per_subject_at_any_depth(tmp_path: Path) -> None:
     [
         ("Ada.jpg", "Ada"),
         ("Ada_1.jpg", "Ada"),
-        ("Aaron_Eckhart_0001.jpg", "Aaron_Eckhart"),
+        ("Aaron_Eckhart_0001.jpg", "Aaron Eckhart"),
         ("Jean-Luc-2.png", "Jean-Luc"),
         ("Ada (3).jpg", "Ada"),
         ("Ada 2.heic", "Ada"),
-        ("Ada_1 (2).jpg", "Ada_1"),
+        ("Ada_1 (2).jpg", "Ada"),
+        ("Ada - Copy.jpg", "Ada"),
+        ("Ada_Lovelace-edited.jpg", "Ada Lovelace"),
+        ("Tony_Blair_20190101.jpg", "Tony Blair"),
+        ("Ursula von der Leyen 04711.jpg", "Ursula von der Leyen"),
         ("Imagene.jpg", "Imagene"),
         ("Abbe.jpg", "Abbe"),
         ("김민준_2.jpg", "김민준"),
@@ -80,6 +85,10 @@ def test_a_mixed_folder_agrees_with_itself(tmp_path: Path) -> None:
         *("WhatsApp Image 2023-01-01 at 12.00.00", "mmexport1550000000", "微信图片_2019", "사진1"),
         *("20190101_120000", "12345", "_1", "469823984_1234567890_n", "3f2a9b1c8d"),
         *("0b0e7a0e-61a5-4f0e-9d0c-0123456789ab", "Person_1", "face-12"),
+        *("DJI_0001", "SAM_0002", "WIN_20200101_12_00_00_Pro", "PANO_20200101_120000", "L1000001"),
+        *("R0012345", "GX010123", "YDXJ0042", "Snapchat-123456789", "front_door-1696310855.96-kdf"),
+        *("Photo on 12-3-20 at 3.45 PM", "IMG_0001 - Copy", "IMG_0001 (2)", "IMG_0001-edited"),
+        *("Front Door 2023-01-01 10.00.00", "ring_20230101", "Ada 2019-05-12"),
     ],
 )
 def test_a_device_names_nobody(tmp_path: Path, file: str) -> None:
@@ -91,7 +100,14 @@ def test_a_device_names_nobody(tmp_path: Path, file: str) -> None:
     assert told(tmp_path, subject="Ada") == [(f"{file}.jpg", "Ada")]
 
 
-@pytest.mark.parametrize("album", ["train", "photos", "DCIM", "100CANON", "Camera Roll"])
+@pytest.mark.parametrize(
+    "album",
+    [
+        *("train", "photos", "DCIM", "100CANON", "Camera Roll", "Google Photos", "iCloud Photos"),
+        *("Photos from 2020", "WhatsApp Images", "Meine Bilder", "Fotos Handy", "Screenshots"),
+        *("Laura.photoslibrary", "New Folder (2)", "Familienalbum", "Takeout", "微信图片 2019"),
+    ],
+)
 def test_an_album_is_nobody(tmp_path: Path, album: str) -> None:
     make(tmp_path, f"{album}/Ada/1.jpg")
     layout = labelled([tmp_path])
@@ -100,9 +116,165 @@ def test_an_album_is_nobody(tmp_path: Path, album: str) -> None:
     assert told(tmp_path, tmp_path / album) == [(f"{album}/Ada/1.jpg", "Ada")]
 
 
-def test_val_is_somebody(tmp_path: Path) -> None:
-    make(tmp_path, "Val/1.jpg")
-    assert told(tmp_path) == [("Val/1.jpg", "Val")]
+@pytest.mark.parametrize("name", ["Val", "Bild Lilli", "Alba", "Foto Ng", "Ima Gesell", "0042"])
+def test_what_is_like_an_album_may_be_somebody(tmp_path: Path, name: str) -> None:
+    make(tmp_path, f"{name}/1.jpg")
+    if name == "Foto Ng":
+        assert labelled([tmp_path]).photos == (), "this one is refused, with advice"
+    else:
+        assert told(tmp_path) == [(f"{name}/1.jpg", name)]
+
+
+@pytest.mark.parametrize("name", ["2019", "Rome 2019", "0042", "2019-05-12"])
+def test_a_number_may_be_an_id_and_is_told(tmp_path: Path, name: str) -> None:
+    make(tmp_path, f"{name}/1.jpg", "Ada/1.jpg")
+    layout = labelled([tmp_path])
+    assert {photo.subject for photo in layout.photos} == {name, "Ada"}
+    (note,) = layout.notes
+    assert name in note and "Ada" not in note and "--subject" in note
+
+
+def named(layout: LabelledPhotos) -> dict[str, str]:
+    """Subject by file name."""
+    return {photo.path.name: photo.subject for photo in layout.photos}
+
+
+@pytest.mark.parametrize(
+    ("folder", "files", "subjects"),
+    [
+        # The folder is written more like a person's name than its files are.
+        ("Tony Blair", ["front.jpg", "side.jpg"], {"Tony Blair"}),
+        ("Tony Blair", ["IMG_0001.jpg", "Paris.jpg"], {"Tony Blair"}),
+        ("Ben", ["IMG_0001.jpg", "x.jpg"], {"Ben"}),
+        ("王芳", ["front.jpg"], {"王芳"}),
+        # They agree: as the folder writes it.
+        ("tony_blair", ["Tony_Blair_0001.jpg", "Tony_Blair_0002.jpg"], {"tony_blair"}),
+        # Its files are.
+        ("flat", ["Ada.jpg", "Bo_1.jpg"], {"Ada", "Bo"}),
+        ("Work", ["Ada Lovelace.jpg", "Tony_Blair_0001.jpg"], {"Ada Lovelace", "Tony Blair"}),
+        # Nobody's.
+        ("flat", ["IMG_0001.jpg", "DJI_0002.jpg"], set()),
+        ("DCIM", ["IMG_0001.jpg"], set()),
+    ],
+)
+def test_a_folder_that_is_given_may_be_a_person_s_own(
+    tmp_path: Path, folder: str, files: list[str], subjects: set[str]
+) -> None:
+    make(tmp_path / folder, *files)
+    layout = labelled([tmp_path / folder])
+    assert {photo.subject for photo in layout.photos} == subjects
+    if not subjects:
+        assert len(layout.problems) == len(files)
+
+
+def test_the_folder_one_stands_in_has_a_name(tmp_path: Path, monkeypatch) -> None:
+    make(tmp_path / "Tony Blair", "front.jpg")
+    monkeypatch.chdir(tmp_path / "Tony Blair")
+    assert named(labelled([Path()])) == {"front.jpg": "Tony Blair"}
+
+
+def test_several_folders_that_are_given_are_people_s(tmp_path: Path) -> None:
+    """As a shell's `photos/*` gives them."""
+    make(tmp_path, "ben/front.jpg", "Ada/Front.jpg", "Ada/2019/old.jpg", "photos/IMG_1.jpg")
+    make(tmp_path, "group/Cy/1.jpg")
+    layout = labelled(sorted(tmp_path.iterdir()))
+    assert named(layout) == {
+        "front.jpg": "ben",
+        "Front.jpg": "Ada",
+        "old.jpg": "Ada",
+        "1.jpg": "Cy",
+    }
+    assert [problem.reason for problem in layout.problems] == [Reason.NO_NAME]
+
+
+def test_files_of_several_folders_are_these_folders_people_s(tmp_path: Path) -> None:
+    """As a shell's `photos/*/*` gives them."""
+    make(tmp_path, "ben/front.jpg", "Ada/side.jpg", "Cy.jpg")
+    paths = [tmp_path / "ben/front.jpg", tmp_path / "Ada/side.jpg"]
+    assert named(labelled(paths)) == {"front.jpg": "ben", "side.jpg": "Ada"}
+    assert named(labelled([tmp_path / "Cy.jpg"])) == {"Cy.jpg": "Cy"}
+
+
+def test_a_folder_known_to_hold_many_is_nobody_s_own(tmp_path: Path) -> None:
+    make(tmp_path / "Tony Blair", "front.jpg", "IMG_1.jpg")
+    layout = labelled([tmp_path / "Tony Blair"], one_person=False)
+    assert named(layout) == {"front.jpg": "front"}
+    assert [problem.reason for problem in layout.problems] == [Reason.NO_NAME]
+
+
+def test_where_each_name_was_read(tmp_path: Path) -> None:
+    make(tmp_path, "in/Ada/1.jpg", "in/Bo_1.jpg", "c.jpg")
+    (tmp_path / "who.csv").write_text("path,subject\nc.jpg,Cy\n")
+    layout = labelled([tmp_path / "in", tmp_path / "who.csv"])
+    assert {p.subject: p.named_by for p in layout.photos} == {
+        "Ada": NamedBy.FOLDER, "Bo": NamedBy.FILE, "Cy": NamedBy.TABLE,
+    }  # fmt: skip
+    given = labelled([tmp_path / "c.jpg"], "Cy").photos[0]
+    assert given.named_by is NamedBy.CALLER
+
+
+def test_underscores_stay_where_a_folder_has_them(tmp_path: Path) -> None:
+    make(tmp_path, "Aaron_Eckhart/IMG_7.jpg", "Aaron_Eckhart_0001.jpg", "Bo_Ek_1.jpg")
+    assert {subject for _, subject in told(tmp_path)} == {"Aaron_Eckhart", "Bo Ek"}
+
+
+JPEG = b"\xff\xd8\xff\xe0"
+MOV = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
+CR2 = b"II*\0\x10\0\0\0CR\2\0" + bytes(40)
+
+
+def test_content_decides_what_is_a_photo(tmp_path: Path) -> None:
+    names = {"IMG_0003", "3.mpo", "photo.jpg_large", "4.MOV", "5.CR2", "6.txt"}
+    (tmp_path / "Ada").mkdir()
+    for name in names:
+        (tmp_path / "Ada" / name).write_bytes(JPEG + name.encode())
+    assert {path for path, _ in told(tmp_path)} == {f"Ada/{name}" for name in names}
+
+
+def test_what_is_no_photo_is_counted_in_a_line(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("facecli.datasets.photo_files.reads_raw", lambda: False)
+    make(tmp_path, "Ada/1.jpg", "Ada/notes.txt", "Ada/a.json", "Ada/b.json", "Ada/.hidden")
+    for name, content in (("a.CR2", CR2), ("1.CR2", CR2), ("b.mov", MOV), ("IMG_0004", MOV)):
+        (tmp_path / "Ada" / name).write_bytes(content)
+    os.mkfifo(tmp_path / "Ada" / "pipe")
+    layout = labelled([tmp_path])
+    assert named(layout) == {"1.jpg": "Ada"} and layout.problems == ()
+    (line,) = left_out_lines(layout.left_out)
+    assert (
+        line.startswith("left out 8 files: 2 JSON, 2 MOV, 1 CR2, 1 CR2 beside its JPEG, 1 ")
+        and "facecli[raw]" in line
+    )
+    assert {item.kind for item in layout.left_out} == {
+        "CR2", "CR2 beside its JPEG", "JSON", "MOV", "TXT", "without a known ending",
+    }  # fmt: skip
+    assert photos([tmp_path]).left_out == layout.left_out
+
+
+def test_raw_files_are_photos_where_the_extra_is_there(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("facecli.datasets.photo_files.reads_raw", lambda: True)
+    make(tmp_path, "Ada/1.jpg")
+    for name in ("1.CR2", "2.CR2"):
+        (tmp_path / "Ada" / name).write_bytes(CR2)
+    assert [name for name, _ in told(tmp_path)] == ["Ada/1.jpg", "Ada/2.CR2"]
+
+
+def test_without_any_photo_the_line_says_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "Ada").mkdir()
+    (tmp_path / "Ada" / "a.mov").write_bytes(MOV)
+    (tmp_path / "Ada" / "b.pdf").write_bytes(b"%PDF-1.7")
+    with pytest.raises(InputError, match="left out 2 files: 1 MOV, 1 PDF"):
+        labelled([tmp_path])
+
+
+def test_a_system_s_folders_are_passed_over_and_by_rule_only_aloud(tmp_path: Path) -> None:
+    clutter = ["@Recycle/2020", "#recycle", "@eaDir", "RECYCLER", "System Volume Information",
+               "#snapshot/x", "@tmp", "~snapshot/hourly.0", "$Extend", ".git"]  # fmt: skip
+    make(tmp_path, "Laura/k.jpg", *(f"{folder}/k.jpg" for folder in clutter))
+    layout = labelled([tmp_path])
+    assert named(layout) == {"k.jpg": "Laura"} and layout.problems == ()
+    (line,) = left_out_lines(layout.left_out)
+    assert line.endswith(": #snapshot, $Extend, @tmp, ~snapshot")
+    assert named(labelled([tmp_path / "@tmp"], "Ada")) == {"k.jpg": "Ada"}, "named, it is taken"
 
 
 def test_subject_takes_files_and_folders(tmp_path: Path) -> None:
@@ -252,6 +424,77 @@ def test_tables(tmp_path: Path, text: str, encoding: str) -> None:
     assert told(tmp_path, table) == [("x/1.jpg", "Ada Lovelace"), ("x/2.jpg", "Bo")]
 
 
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("id,path,person_name\n101,1.jpg,Ada\n102,2.jpg,Bo\n", "'person_name'"),
+        ("image_id,file_name,class,employee\n1,1.jpg,A,Ada\n2,2.jpg,A,Bo\n", "'employee'"),
+        ("path,label,Full Name\n1.jpg,0,Ada\n2.jpg,1,Bo\n", "'Full Name'"),
+        ("photo_path,customer_name\n1.jpg,Ada\n2.jpg,Bo\n", "'customer_name'"),
+        ("path,label\n1.jpg,Ada\n2.jpg,Bo\n", "'label'"),
+        ("id,image\nAda,1.jpg\nBo,2.jpg\n", "'id'"),
+        ("1.jpg,Ada\n2.jpg,Bo\n", "'column 2'"),
+    ],
+)
+def test_which_column_was_taken_is_told(tmp_path: Path, text: str, taken: str) -> None:
+    make(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "who.csv").write_text(text)
+    layout = labelled([tmp_path / "who.csv"])
+    assert named(layout) == {"1.jpg": "Ada", "2.jpg": "Bo"}
+    (note,) = layout.notes
+    assert note.endswith(f"people by {taken}")
+
+
+@pytest.mark.parametrize(
+    ("titles", "taken"),
+    [
+        ("id;photo;first_name;last_name", "'first_name' and 'last_name'"),
+        ("id;photo;Vorname;Nachname", "'Vorname' and 'Nachname'"),
+        ("class;photo;name;surname", "'name' and 'surname'"),
+    ],
+)
+def test_first_and_last_name_are_one(tmp_path: Path, titles: str, taken: str) -> None:
+    make(tmp_path, "1.jpg")
+    (tmp_path / "who.csv").write_text(f"{titles}\n1;1.jpg;Laura;Bush\n")
+    layout = labelled([tmp_path / "who.csv"])
+    assert named(layout) == {"1.jpg": "Laura Bush"}
+    assert layout.notes[0].endswith(taken)
+
+
+@pytest.mark.parametrize(
+    ("titles", "message"),
+    [
+        ("path,id,department", "'id' may name people or not, and 'department' may"),
+        ("id,class,path", "'class' may name people or not, and 'id' may"),
+        ("path,department,age", "of 'department', 'age' none is known to name people"),
+    ],
+)
+def test_a_column_that_may_be_no_name_is_not_guessed(
+    tmp_path: Path, titles: str, message: str
+) -> None:
+    make(tmp_path, "1.jpg")
+    (tmp_path / "who.csv").write_text(f"{titles}\n1.jpg,1.jpg,1.jpg\n")
+    with pytest.raises(InputError, match=message) as caught:
+        labelled([tmp_path / "who.csv"])
+    assert "'subject'" in str(caught.value)
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xff\xfe"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_excel_s_own_ways(tmp_path: Path, bom: bytes, order: str) -> None:
+    make(tmp_path, "1.jpg", "2.jpg")
+    table = tmp_path / "who.csv"
+    for first in ("sep=;\r\n", '"sep=;"\n', ""):
+        text = f"{first}path;subject\r\n1.jpg;Zoë, Ada\r\n2.jpg;\u738b\r\n"
+        mark = bom if order == "le" else bom[::-1]
+        table.write_bytes(mark + text.encode(f"utf-16-{order}"))
+        assert named(labelled([table])) == {"1.jpg": "Zoë, Ada", "2.jpg": "\u738b"}
+        table.write_bytes(text.encode())
+        assert named(labelled([table])) == {"1.jpg": "Zoë, Ada", "2.jpg": "\u738b"}
+    table.write_text("sep=;\npath;subject\ngone.jpg;Ada\n1.jpg;Bo\n")
+    assert labelled([table]).problems[0].detail.startswith("line 3 ")
+
+
 def test_a_comma_in_a_name_does_not_mislead(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg")
     (tmp_path / "who.csv").write_text("1.jpg;Lovelace, Ada\n")
@@ -348,19 +591,19 @@ def test_lookup_gives_one_path_a_file(tmp_path: Path) -> None:
 def test_photos_keep_the_order_given(tmp_path: Path) -> None:
     make(tmp_path, "z.jpg", "IMG_1.jpg", "album/b/2.jpg", "album/a/1.jpg", "no-suffix")
     names = ("z.jpg", "album", "no-suffix", "IMG_1.jpg", "z.jpg")
-    found, failures = photos([tmp_path / name for name in names])
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+    found = photos([tmp_path / name for name in names])
+    assert [path.relative_to(tmp_path).as_posix() for path in found.paths] == [
         "z.jpg",
         "album/a/1.jpg",
         "album/b/2.jpg",
         "no-suffix",
         "IMG_1.jpg",
     ]
-    assert failures == []
+    assert found.problems == ()
 
 
 def test_photos_that_are_not_there_are_failures(tmp_path: Path) -> None:
     make(tmp_path, "who.csv")
-    found, failures = photos([tmp_path / "gone.jpg", tmp_path / "who.csv"])
-    assert found == []
-    assert [failure.reason for failure in failures] == [Reason.NOT_FOUND, Reason.NOT_AN_IMAGE]
+    found = photos([tmp_path / "gone.jpg", tmp_path / "who.csv"])
+    assert found.paths == ()
+    assert [failure.reason for failure in found.problems] == [Reason.NOT_FOUND, Reason.NOT_AN_IMAGE]

@@ -45,6 +45,10 @@ def short(pair: Pair) -> tuple[str, str, bool]:
         "note|mated|file2|file1\n|mated|b.jpg|a.jpg\n|non-mated|c.jpg|a.jpg\n",
         "a.jpg,b.jpg,1\na.jpg,c.jpg,0\n",
         "a.jpg, b.jpg, same\na.jpg, c.jpg, not same\n",
+        "enroll,probe,decision\na.jpg,b.jpg,accept\na.jpg,c.jpg,reject\n",
+        "img1,img2,type\na.jpg,b.jpg,genuine\na.jpg,c.jpg,impostor\n",
+        "sep=;\npath1;subject1;path2;subject2\na.jpg;Ada;b.jpg;Ada\na.jpg;Ada;c.jpg;Bo\n",
+        "probe,probe_id,reference,reference_id\na.jpg,7,b.jpg,7\na.jpg,7,c.jpg,8\n",
     ],
 )
 def test_tables(tmp_path: Path, text: str) -> None:
@@ -56,6 +60,24 @@ def test_tables(tmp_path: Path, text: str) -> None:
     ]
     assert found.problems == ()
     assert found.pairs[0].first is found.pairs[1].first
+
+
+def test_the_table_s_own_names_are_told_and_held_against_its_labels(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    text = "file1,name1,file2,name2,same\na.jpg,Ada,b.jpg,Ada,1\na.jpg,Ada,c.jpg,Bo,1\n"
+    found = read_pairs(write(tmp_path, text))
+    assert [pair.subjects for pair in found.pairs] == [("Ada", "Ada"), ("Ada", "Bo")]
+    assert [pair.mated for pair in found.pairs] == [True, True]
+    assert found.columns == ("file1", "file2", "same", "name1", "name2")
+    assert "1 labels contradict the table's own names, first in line 3" in found.problems
+    bare = read_pairs(write(tmp_path, text.replace(",same", "").replace(",1\n", "\n")))
+    assert [pair.mated for pair in bare.pairs] == [True, False]
+
+
+def test_what_would_be_taken_is_said(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg")
+    with pytest.raises(InputError, match=r"genuine or impostor.*file1,subject1,file2,subject2"):
+        read_pairs(write(tmp_path, "one,other,verdict\na.jpg,b.jpg,1\n"))
 
 
 def test_a_fold_column(tmp_path: Path) -> None:
@@ -146,7 +168,22 @@ def test_a_rare_label_fault_is_told_and_borne(tmp_path: Path) -> None:
     found = read_pairs(write(tmp_path, "\n".join(["file1,file2,same", *rows])))
     assert len(found.pairs) == 190
     assert all(pair.subjects is not None for pair in found.pairs)
-    assert found.problems == ("1 labels contradict the folders' names, first in line 9",)
+    assert found.problems == ("1 of 190 labels contradict the folders' names, first in line 9",)
+
+
+@pytest.mark.parametrize(("wrong", "told"), [(2, True), (9, True), (10, False)])
+def test_many_contradictions_are_told_unless_folders_plainly_are_not_people(
+    tmp_path: Path, wrong: int, told: bool
+) -> None:
+    names = [f"s{n}/1.jpg" for n in range(20)]
+    make(tmp_path, *names)
+    pairs = list(combinations(names, 2))[:18]  # 1 in 18 is too many for a slip
+    rows = [f"{a},{b},{int(n < wrong)}" for n, (a, b) in enumerate(pairs)]
+    found = read_pairs(write(tmp_path, "\n".join(["file1,file2,same", *rows])))
+    assert all(pair.subjects is None for pair in found.pairs)
+    line = f"{wrong} of 18 labels contradict the folders' names, first in line 2: the folders are "
+    assert (found.problems == (line + "not taken for people",)) is told
+    assert (found.problems == ()) is not told
 
 
 LFW = "Ada\t1\t2\nÉva_Nagy\t1\t3\nAda\t1\tBo\t1\nBo\t1\tÉva_Nagy\t3\n"

@@ -26,6 +26,7 @@ FILES = {
     "audit": ["gallery", "audit", "--report", "OUT", "-g", "g"],
     "purge": ["gallery", "purge", "Grace", "-y", "--receipt", "OUT", "-g", "g"],
     "evaluate": ["evaluate", "photos", "--report", "OUT"],
+    "group": ["group", "photos", "--report", "OUT", "-g", "g"],
 }
 NEW = {
     "key": ["gallery", "key", "OUT"],

@@ -14,13 +14,13 @@ from support.galleries import environment
 from support.patience import LAST_RESORT
 from support.places import ROOT
 
-EXAMPLE = ROOT / "examples" / "one_point_five.py"
+EXAMPLES = ROOT / "examples"
 
 
-def run_example(folder: Path, *arguments: str) -> str:
+def run_example(name: str, folder: Path, *arguments: str) -> str:
     """What it prints, run in a folder of its own."""
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE), *arguments],
+        [sys.executable, str(EXAMPLES / name), *arguments],
         cwd=folder,
         env=environment(folder / "home", MPLCONFIGDIR=str(folder)),
         capture_output=True,
@@ -46,7 +46,7 @@ def check_picture(path: Path) -> None:
 
 
 def test_one_point_five_on_two_portraits(tmp_path: Path, portraits: dict[str, Path]) -> None:
-    rules = counts(run_example(tmp_path))
+    rules = counts(run_example("one_point_five.py", tmp_path))
     assert list(rules) == [
         "L2 below 1.5", "squared L2 below 1.5", "fixed FMR of 1 %", "facecli, FPIR 1 %",
     ]  # fmt: skip
@@ -60,8 +60,17 @@ def test_one_point_five_on_two_portraits(tmp_path: Path, portraits: dict[str, Pa
 
 @pytest.mark.lfw
 def test_one_point_five_on_many_people(tmp_path: Path, lfw: Path) -> None:
-    rules = counts(run_example(tmp_path, "--photos", str(lfw / "photos")))
+    rules = counts(run_example("one_point_five.py", tmp_path, "--photos", str(lfw / "photos")))
     assert rules["L2 below 1.5"][0] == rules["L2 below 1.5"][1] == 600
     assert rules["fixed FMR of 1 %"][0] > 400
     assert rules["facecli, FPIR 1 %"][0] < 18
     assert rules["facecli, FPIR 1 %"][2] > 180
+
+
+def test_the_readme_s_picture(tmp_path: Path, portraits: dict[str, Path]) -> None:
+    printed = run_example("who.py", tmp_path, "--picture", "who.jpg")
+    assert sorted(printed.split("\n")) == ["", "identified Grace Hopper", "unknown "]
+    with Image.open(tmp_path / "who.jpg") as now, Image.open(ROOT / "docs/pictures/who.jpg") as is_:
+        assert now.size == is_.size, "run examples/who.py again"
+        difference = np.abs(np.asarray(now).astype(int) - np.asarray(is_).astype(int))
+    assert np.mean(difference) < 2, "run examples/who.py again"

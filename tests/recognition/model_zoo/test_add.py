@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support.networks import network, sha
+from support.networks import iresnet, network, sha
 from support.places import CROPS, SFACE, needs_sface
 from typer.testing import CliRunner
 
@@ -92,8 +93,8 @@ def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (np.random.default_rng(1).bytes(5000), "cannot open it"),
-        (b"", "cannot open it"),
+        (np.random.default_rng(1).bytes(5000), "no ONNX network, or a damaged one"),
+        (b"", "an empty file"),
         (network(side=64), r"its input is tensor\(float\) \['N', 3, 64, 64\]"),
         (network(inputs=2), "2 inputs"),
         (network(kernel=56), r"shape \(1, 12\)"),
@@ -159,3 +160,43 @@ def test_the_add_command_adds(tmp_path: Path) -> None:
     spec = registry.find_embedder("mine")
     assert json.loads(result.stdout)["embedder_id"] == spec.embedder_id
     assert (spec.channel_order, spec.mean, spec.std, spec.flip) == ("RGB", 127.5, 128.0, True)
+
+
+@pytest.fixture
+def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if only what facecli requires were installed."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "facecli.recognition.model_zoo.optimise", raising=False)
+
+
+def test_without_onnx_a_network_is_added_as_it_is_and_gives_the_same(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = saved(tmp_path, iresnet())
+    faster = add.add_model(file, "faster", GIVEN)
+    request.getfixturevalue("without_onnx")
+    plain = add.add_model(file, "plain", GIVEN)
+    assert faster.rewritten is not None and plain.rewritten is None
+    assert add.may_be_faster(plain) and not add.may_be_faster(faster)
+    assert faster.embedder_id.split(":")[1:] == plain.embedder_id.split(":")[1:]
+    crop = cv2.imread(str(CROP))[np.newaxis]
+    one, other = (OnnxEmbedder(s, registry.read_verified(s)).embed(crop) for s in (faster, plain))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_without_onnx_the_command_says_what_it_would_bring(
+    tmp_path: Path, without_onnx: None
+) -> None:
+    words = ["--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--flip"]
+    slow = CliRunner().invoke(app, ["add", str(saved(tmp_path, iresnet())), *words])
+    assert slow.exit_code == 0 and "pip install 'facecli[models]'" in slow.stderr
+    plain = CliRunner().invoke(app, ["add", str(saved(tmp_path, network(), "b.onnx")), *words])
+    assert plain.exit_code == 0 and plain.stderr == ""
+
+
+def test_without_onnx_what_might_lie_in_another_file_is_refused(
+    tmp_path: Path, without_onnx: None
+) -> None:
+    file = saved(tmp_path, network() + b"location")
+    with pytest.raises(ModelError, match=r"facecli\[models\]"):
+        add.add_model(file, given=GIVEN)
