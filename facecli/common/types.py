@@ -215,6 +215,8 @@ class OperatingPoint:
     fit: what the gallery's own people did to it; None where it was not adjusted.
     crowd: how it rises for a face that resembles many people, and falls for one that resembles
         few; None where it is the same for all.
+    least_fpir: the least FPIR that the people behind the scores can show; estimates below it are
+        no more than their shape drawn on. 0 where no table supports any.
     """
 
     threshold: float
@@ -231,6 +233,7 @@ class OperatingPoint:
     fit: GalleryFit | None = None
     crowd: Crowd | None = None
     notes: tuple[str, ...] = field(default=())
+    least_fpir: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,8 +257,8 @@ class Decision:
     threshold: the one that applied to this face, cosine; NaN where nothing was compared.
     subject: the identified subject, None unless `outcome` is IDENTIFIED.
     failure: why there is no template, or what keeps a face of low quality from an answer.
-    false_alarm: the estimated chance that a stranger scores as high against this gallery,
-        NaN where no table supports one.
+    false_alarm: the estimated chance that a stranger scores as high against this gallery, not
+        below `operating_point.least_fpir`; NaN where no table supports one.
     possible: candidates between the threshold and a laxer one, leads for a person to look at;
         none unless `outcome` is POSSIBLE. possible_threshold: the laxer one for this face, NaN
         where none was asked for. possible_point: what it was chosen for.
