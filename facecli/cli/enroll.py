@@ -144,6 +144,7 @@ def _from_tags(
     """Enrol the faces that tags name, print the report, and give it back."""
     from facecli.datasets.labels import LabelledPhotos
     from facecli.datasets.labels import photos as found_below
+    from facecli.datasets.regions import TAG_FILES
     from facecli.gallery.enroll_tagged import enroll_tagged
     from facecli.report.people import enroll_row, enroll_text
 
@@ -156,7 +157,9 @@ def _from_tags(
         result = enroll_tagged(
             gallery, paths, min_quality=bar, workers=workers, progress=step, dry_run=dry_run
         )
-    row = enroll_row(result, LabelledPhotos((), found.problems, found.left_out))
+    # Of what is no photo, sidecars were read.
+    left_out = tuple(item for item in found.left_out if item.path.suffix.lower() not in TAG_FILES)
+    row = enroll_row(result, LabelledPhotos((), found.problems, left_out))
     untagged = len(paths) - len({item.path for item in result.items})
     print_report(row, enroll_text(row, None if dry_run else gallery.info()), as_json)
     if untagged:
