@@ -101,6 +101,7 @@ def enroll(
 ) -> None:
     """Enrol photos of people. Run it again at any time: what is there already costs a hash.
 
+    A clip that shows one person gives its best faces.
     A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
     """
     if from_tags:
@@ -116,7 +117,7 @@ def enroll(
     from facecli.datasets.labels import labelled
     from facecli.report.people import enroll_row, enroll_text
 
-    layout = labelled(photos, subject)
+    layout = labelled(photos, subject, moving=True)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
         with (
             resumable("what was enrolled is kept, run the same command to go on"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from facecli.common.enums import FacesRule, Reason
+from facecli.common.file_kinds import Family, kind_of
 from facecli.common.names import name_key
 from facecli.common.parallel import batches
 from facecli.common.types import FailureToAcquire, Float32, Photo
@@ -261,14 +262,20 @@ def _prepare(
 ) -> Iterator[_Prepared]:
     most = None if rule is FacesRule.ALL else 1
     results: Iterator[Photo | FailureToAcquire | _Prepared]
-    results = extractor.extract(map(_open_photo, tasks), most)
+    results = extractor.extract(map(partial(_opened, extractor, bar), tasks), most)
     for task in tasks:
         found = next(results)
         yield found if isinstance(found, _Prepared) else _judged(rule, bar, task.photo, found)
 
 
-def _open_photo(task: _Task) -> OpenedPhoto | FailureToAcquire | _Prepared:
+def _opened(
+    extractor: Extractor, bar: float, task: _Task
+) -> OpenedPhoto | FailureToAcquire | _Prepared:
+    """A photo that waits for its faces; a clip is done at once."""
     path = str(task.photo.path)
+    kind = kind_of(task.file)
+    if kind is not None and kind.family is Family.VIDEO:
+        return _clip(extractor, bar, task)
     data = images.read_photo(task.file)
     if isinstance(data, FailureToAcquire):
         return replace(data, path=path)
@@ -277,6 +284,26 @@ def _open_photo(task: _Task) -> OpenedPhoto | FailureToAcquire | _Prepared:
         item = EnrollItem(path, task.photo.subject, EnrollStatus.ALREADY)
         return _Prepared(item, sha256=sha256)
     return decode_photo(data, path, sha256)
+
+
+def _clip(extractor: Extractor, bar: float, task: _Task) -> _Prepared:
+    """The best faces of the one person whom a clip shows."""
+    from facecli.video.person import faces_of_one_person  # photos do without
+
+    path, subject = str(task.photo.path), task.photo.subject
+    try:
+        with task.file.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        failure = FailureToAcquire(path, Reason.UNREADABLE, error.strerror or str(error))
+        return _skipped(path, subject, failure)
+    if sha256 in task.known:
+        return _Prepared(EnrollItem(path, subject, EnrollStatus.ALREADY))
+    found = faces_of_one_person(extractor, task.file, bar)
+    if isinstance(found, FailureToAcquire):
+        return _skipped(path, subject, replace(found, path=path))
+    new = tuple(NewReference(subject, face, sha256, i, path) for i, face in enumerate(found))
+    return _Prepared(EnrollItem(path, subject, EnrollStatus.ENROLLED, len(new)), new)
 
 
 def _judged(
