@@ -61,6 +61,22 @@ def test_an_fpir_at_n(n: int) -> None:
     assert (point.fit, point.notes) == (None, ())
 
 
+def test_no_estimate_claims_more_than_the_people_behind_it_can_show() -> None:
+    least = 3 / TABLE.subjects
+    assert TABLE.least_fpir == pytest.approx(least) and 0.001 < least < 0.0014
+    rare, usual = at(10, Target.FPIR, 1e-4), at(10, Target.FPIR, 0.01)
+    assert rare.threshold > usual.threshold, "a lower target still raises the threshold"
+    assert rare.expected_fpir == rare.least_fpir == pytest.approx(least)
+    assert any("FPIR of 0.0013 at best (rule of 3)" in note for note in rare.notes)
+    assert not any("rule of 3" in note for note in usual.notes)
+    high = operating_point.by_hand(gallery(10), 0.9)
+    assert high.expected_fpir == pytest.approx(least)
+    by_pairs = gallery(10, choice=row(basis=Basis.PAIRS))
+    rarest = 1 - (1 - TABLE.tails[-1]) ** 10
+    assert by_pairs.least_fpir() == pytest.approx(rarest), "comparisons count there, not people"
+    assert ThresholdInputs(ID, 1, None).least_fpir() == 0
+
+
 def test_an_fmr_is_the_same_at_every_n_and_its_fpir_is_not() -> None:
     few, many = (at(n, Target.FMR, 1e-3) for n in (10, 1000))
     assert few.threshold == many.threshold == TABLE.score(1e-3)
