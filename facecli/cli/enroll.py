@@ -91,7 +91,7 @@ def enroll(
     A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
     """
     from facecli.datasets.labels import labelled
-    from facecli.report.people import enroll_row, enroll_text
+    from facecli.report.enrollment import enroll_row, enroll_text
 
     layout = labelled(photos, subject)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
