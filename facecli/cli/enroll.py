@@ -115,7 +115,7 @@ def enroll(
             )
         return _end(row, check, quiet)
     from facecli.datasets.labels import labelled
-    from facecli.report.people import enroll_row, enroll_text
+    from facecli.report.enrollment import enroll_row, enroll_text
 
     layout = labelled(photos, subject, moving=True)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
