@@ -87,12 +87,16 @@ def place(drafted: Path, target: Path, *, replace: bool = False, overwrite: bool
         if overwrite:
             # A second name: should this be killed, the next sweep overwrites what is called so.
             with suppress(OSError):  # nothing is there, or a file system without hard links
-                os.link(target, old, follow_symlinks=False)
+                os.link(target, old, follow_symlinks=os.link not in os.supports_follow_symlinks)
             sync(old.parent)
         drafted.replace(target)
     else:
         _link(drafted, target)
-    sync(target.parent)
+    try:
+        sync(target.parent)
+    except OSError:  # a cut may yet bring back what was replaced: it must be whole then
+        old.unlink(missing_ok=True)
+        raise
     return erase(old)
 
 
@@ -200,9 +204,12 @@ def _mark(folder: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """Whether a draft was begun there, which its content tells, never its name."""
+    info = folder.lstat()
+    if sys.platform != "win32" and info.st_uid != os.geteuid():
+        return False  # its owner could make it another folder between two looks
     there = [entry.name for entry in folder.iterdir()]
     if not there:  # killed before it was marked
-        return stat.S_IMODE(folder.lstat().st_mode) == _MODE
+        return stat.S_IMODE(info.st_mode) == _MODE
     marker = folder / _MARKER
     if marker.is_symlink() or not marker.is_file():
         return False

@@ -7,7 +7,8 @@ the top left pixel. Scores are cosines of two unit vectors in [-1, 1]; higher is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import overload
+from math import isnan
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -274,3 +275,34 @@ class Decision:
     possible: tuple[Candidate, ...] = ()
     possible_threshold: float = float("nan")
     possible_point: OperatingPoint | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer in plain values, under the names of `identify --json`, not rounded.
+
+        What is not known is None. Times of a track and what the threshold was made from are in
+        `probe.track` and `operating_point`.
+        """
+        probe, face = self.probe, self.probe.face
+        best = self.candidates[0] if self.candidates else None
+        box = face.box if face else (None,) * 4
+        return {
+            "path": probe.path,
+            "face": probe.index,
+            **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
+            "detection_score": face.detection_score if face else None,
+            "quality": face.quality if face else None,
+            "turned": face.turned if face else None,
+            "decision": str(self.outcome),
+            "subject": self.subject,
+            "score": best.score if best else None,
+            "threshold": self.threshold if best else self.operating_point.threshold,
+            "margin": best.score - self.threshold if best else None,
+            "false_alarm": None if isnan(self.false_alarm) else self.false_alarm,
+            "reason": str(self.failure.reason) if self.failure else None,
+            "candidates": [
+                {"rank": c.rank, "subject": c.subject, "reference": c.reference_id,
+                 "score": c.score}
+                for c in self.candidates
+            ],
+            "embedder": self.operating_point.embedder_id,
+        }  # fmt: skip

@@ -297,3 +297,18 @@ def test_the_scores_behind_a_threshold() -> None:
     assert own.mean() == pytest.approx(TABLE.mean() + 0.03)
     with pytest.raises(CalibrationError, match="damaged: calibrate again"):
         gallery(9, choice=row(scores="{}")).table()
+
+
+def test_a_laxer_point_is_for_leads_and_is_below_the_one_in_force() -> None:
+    inputs = gallery(300)
+    point = operating_point.in_force(inputs)
+    lax = operating_point.laxer(inputs, point, 0.1)
+    assert lax.threshold == at(300, Target.FPIR, 0.1).threshold < point.threshold
+    assert (lax.target_rate, lax.crowd) == (0.1, point.crowd)
+    for rate in (0.01, 0.001):
+        with pytest.raises(UsageError, match="give a larger rate"):
+            operating_point.laxer(inputs, point, rate)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        operating_point.laxer(inputs, point, 10)
+    with pytest.raises(UsageError, match=r"not below the one in force, 0\.200"):
+        operating_point.laxer(inputs, operating_point.by_hand(inputs, 0.2), 0.1)
