@@ -33,7 +33,7 @@ from facecli.training.people import Panel, Split
 FORMAT = 1  # of a checkpoint
 PATIENCE = 5  # epochs without a better one, then it stops
 AT_ONCE = 256  # faces embedded at once
-RATES = {Part.HEAD: 3e-3, Part.LAST: 1e-3, Part.ALL: 3e-4}  # learning rates that serve
+RATES = {Part.HEAD: 1e-2, Part.LAST: 3e-3, Part.ALL: 1e-3}  # learning rates that serve
 SMALLEST_SIZE = 1e-3  # of numbers that are all but zero
 STEEPEST = 5.0  # the norm that a step's gradient is cut down to
 
@@ -123,8 +123,8 @@ class Run:
         self.found = found
         self.module = module.to(device.value)
         self.heads = self._heads()
-        # A step moves every number of a tensor by about as much, so it is measured by their size: in
-        # one network that may differ by a factor of a thousand from layer to layer.
+        # A step moves every number of a tensor by about as much, so it is measured by their size:
+        # in one network that may differ by a factor of a thousand from layer to layer.
         groups = [{"params": [one], "size": _size(one)} for one in self._parameters()]
         self.optimizer = torch.optim.Adam(groups, lr=recipe.lr)
         self.epochs: list[Epoch] = []
