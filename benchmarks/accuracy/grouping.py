@@ -4,11 +4,11 @@
         --cache DIR
 
 One face a photo, the most prominent; of fewer faces than all, whole people drawn by chance until
-there are so many, in draws of 10,000 faces together. The rivals group the same vectors: DBSCAN at the 0.28 that
-InsightFace's demonstrations use, read as a cosine and as a cosine distance; DBSCAN with Immich's
-defaults (distance 0.5, 3 faces); PhotoPrism's defaults (DBSCAN at a distance of 0.64 with 4 faces,
-then each face left to the cluster whose radius and 0.46 more reach it); HDBSCAN of scikit-learn
-with clusters of two or more. What a rule leaves out stands alone.
+there are so many, in draws of 10,000 faces together. The rivals group the same vectors: DBSCAN at
+the 0.28 that InsightFace's demonstrations use, read as a cosine and as a cosine distance; DBSCAN
+with Immich's defaults (distance 0.5, 3 faces); PhotoPrism's defaults (DBSCAN at a distance of 0.64
+with 4 faces, then each face left to the cluster whose radius and 0.46 more reach it); HDBSCAN of
+scikit-learn with clusters of two or more. What a rule leaves out stands alone.
 
 The shipped tables are of these very people, so beside them stands the rule with a table of the
 others only: those outside each draw, and for half of the people that of the other half.
