@@ -61,6 +61,13 @@ SchedulerOption = Annotated[
         help="Work on Dask workers: tcp://host:port, or local to start processes here.",
     ),
 ]
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Where another picture lies under an enrolled photo's path, remove what that gave.",
+    ),
+]
 FromTagsOption = Annotated[
     bool,
     typer.Option(
@@ -86,6 +93,7 @@ def enroll(
     detector: DetectorOption = DetectorName.YUNET,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    replace: ReplaceOption = False,
     check: CheckOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -93,6 +101,7 @@ def enroll(
 ) -> None:
     """Enrol photos of people. Run it again at any time: what is there already costs a hash.
 
+    A clip that shows one person gives its best faces.
     A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
     """
     if from_tags:
@@ -108,7 +117,7 @@ def enroll(
     from facecli.datasets.labels import labelled
     from facecli.report.people import enroll_row, enroll_text
 
-    layout = labelled(photos, subject)
+    layout = labelled(photos, subject, moving=True)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
         with (
             resumable("what was enrolled is kept, run the same command to go on"),
@@ -117,6 +126,7 @@ def enroll(
             result = opened.enroll(
                 layout.photos, faces=faces, min_quality=quality_bar(min_quality), workers=workers,
                 scheduler=scheduler, progress=lambda _: step(), dry_run=dry_run,
+                replace=replace,
             )  # fmt: skip
         row = enroll_row(result, layout)
         print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)

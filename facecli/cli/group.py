@@ -262,7 +262,8 @@ def undo(
 ) -> None:
     """Take back the newest merge, split, ignore or name; again, the one before."""
     from facecli.gallery import group as verb
-    from facecli.report.formats import counted, printable, table
+    from facecli.report.columns import table
+    from facecli.report.formats import counted, printable
 
     with _grouping(gallery, key_file) as (file, grouping):
         if show:

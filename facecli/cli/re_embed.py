@@ -24,7 +24,7 @@ from facecli.cli.options import (
     progress,
     resumable,
 )
-from facecli.cli.paths import Output
+from facecli.cli.paths import Input, Output
 from facecli.common.enums import Device
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ def re_embed(
         typer.Option("--to", metavar="FILE", help="A new gallery; the old stays as it is."),
         Output(new=True),
     ] = None,
+    look_in: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--look-in", metavar="DIR", help="Where photos may be that were moved; give several."
+        ),
+        Input.PHOTOS,
+    ] = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
     device: DeviceOption = Device.AUTO,
@@ -53,8 +60,9 @@ def re_embed(
     """Move the gallery to another embedder, from the photos it was enrolled from.
 
     Run it again when it was interrupted: it goes on. References whose photo is gone or changed are
-    listed and left out, once you agree. A copy of the old gallery stays beside it. The threshold
-    is the old embedder's and stays there, with what could be undone.
+    listed and left out, once you agree; --look-in finds moved photos by their content. A copy of
+    the old gallery stays beside it. The threshold is the old embedder's and stays there, with what
+    could be undone.
     """
     from facecli.report import formats, maintenance
 
@@ -69,7 +77,13 @@ def re_embed(
         progress(opened.info().references, quiet) as step,
     ):
         result = opened.re_embed(
-            model, to=to, workers=workers, progress=step, accept=agree, dry_run=dry_run
+            model,
+            to=to,
+            workers=workers,
+            progress=step,
+            accept=agree,
+            dry_run=dry_run,
+            look_in=look_in or (),
         )
     if dry_run and result.left_out and not as_json:
         note(maintenance.left_out_text(result.left_out))

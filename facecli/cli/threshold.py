@@ -173,6 +173,8 @@ def _pairs(path: Path, gallery: Gallery, quiet: bool) -> Pairs:
     from facecli.threshold.from_pairs import enrolled_among
 
     pairs = read_pairs(path)
+    if pairs.columns:
+        note(f"read by the columns {', '.join(pairs.columns)}", quiet)
     for problem in pairs.problems:
         note(problem, quiet)
     if enrolled := enrolled_among(pairs, [row.name for row in gallery.storage.reader.subjects()]):

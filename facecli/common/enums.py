@@ -6,9 +6,10 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a search came to."""
+    """What a search came to. POSSIBLE, a lead and no answer, only where that was asked for."""
 
     IDENTIFIED = "identified"
+    POSSIBLE = "possible"
     UNKNOWN = "unknown"
     LOW_QUALITY = "low_quality"
     NO_FACE = "no_face"
@@ -56,6 +57,7 @@ class Reason(StrEnum):
     TRUNCATED = "truncated or damaged"
     TOO_LARGE = "too many pixels"
     NEEDS_EXTRA = "needs an optional extra"
+    NO_VIDEO = "no video that can be read"
     NO_FACE = "no face found"
     SEVERAL_FACES = "more than one face"
     NO_NAME = "names nobody"
@@ -122,6 +124,33 @@ class LogAction(StrEnum):
     SEARCHED = "searched"
     RE_EMBEDDED = "re-embedded"
     THRESHOLD = "threshold changed"
+
+
+class LossName(StrEnum):
+    """What `train` can learn by; each one's formula stands in `training.losses`."""
+
+    ARCFACE = "arcface"
+    COSFACE = "cosface"
+    SPHEREFACE = "sphereface"
+    COMBINED = "combined"
+    SOFTMAX = "softmax"
+    NORMSOFTMAX = "normsoftmax"
+    TRIPLET = "triplet"
+    CENTER = "center"
+    INTRA = "intra"
+    INTER = "inter"
+
+
+class Part(StrEnum):
+    """How much of a network is trained.
+
+    HEAD: its last layer with a matrix of weights, and what follows. LAST: the fewest layers at its
+    end that hold three tenths of all weights. ALL: everything.
+    """
+
+    HEAD = "head"
+    LAST = "last"
+    ALL = "all"
 
 
 class TagPlace(StrEnum):

@@ -14,9 +14,8 @@ def said(what: str, at_most: float) -> Iterator[None]:
     """Say on stderr what is waited for, once it has taken SAID_AFTER. It does not end the waiting.
 
     what: "waiting for" and so on, for people. at_most: seconds after which the caller gives up.
-    It goes through the logger `facecli.waiting`, where whoever uses the library can catch it.
     """
-    timer = Timer(SAID_AFTER, _say, (f"facecli: {what}, {at_most:.0f} s at most",))
+    timer = Timer(SAID_AFTER, say, (f"{what}, {at_most:.0f} s at most",))
     timer.daemon = True
     timer.start()  # 0.05 ms
     try:
@@ -25,9 +24,10 @@ def said(what: str, at_most: float) -> Iterator[None]:
         timer.cancel()
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """A line for people, on stderr unless the logger `facecli.waiting` has a handler."""
     import logging  # 5 ms, and seldom needed; without handlers it prints warnings on stderr
 
     logging.getLogger("facecli.waiting").warning(
-        "%s", "".join(c if c.isprintable() else "?" for c in text)
+        "facecli: %s", "".join(c if c.isprintable() else "?" for c in text)
     )

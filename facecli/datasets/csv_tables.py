@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -14,13 +16,30 @@ from pathlib import Path
 from facecli.common.errors import InputError
 from facecli.common.files import lines, regular
 
+MOSTLY = 0.7  # of a UTF-16 text's bytes, in every second place
+_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*$', re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """indexes: two or more columns to read, in the reader's order. header: whether to skip it."""
+    """indexes: the columns to read, in the reader's order; None for one that the table lacks.
 
-    indexes: tuple[int, ...]
+    header: whether the first row holds titles.
+    """
+
+    indexes: tuple[int | None, ...]
     header: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """taken: what the columns that are read are called, or `column 2`; None for those it lacks.
+
+    rows: the line that each row begins on, and the cells of these columns, "" where it has none.
+    """
+
+    taken: tuple[str | None, ...]
+    rows: Iterator[tuple[int, tuple[str, ...]]]
 
 
 def plain(title: str) -> str:
@@ -33,24 +52,46 @@ def column(titles: Sequence[str], aliases: Iterable[str]) -> int | None:
     return next((titles.index(alias) for alias in aliases if alias in titles), None)
 
 
-def rows(
+def read_table(
     path: Path, recognise: Callable[[Sequence[str]], Columns | None], expected: str
-) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The cells that `recognise` picks from each row, with the line that the row begins on.
+) -> Table:
+    """The columns that `recognise` finds by the first row, which may be titles.
 
-    The delimiter (tab, semicolon, comma, bar) is the first by which the first row is recognised.
-    UTF-8 with or without BOM, UTF-16 with; any line ends; cells that lack are empty; blank rows
-    are skipped. Raises InputError where no column is recognised or the text is damaged.
+    The delimiter is what Excel's first line `sep=;` says, else the first of tab, semicolon, comma
+    and bar by which the first row is recognised. UTF-8 with or without BOM, UTF-16 likewise; any
+    line ends; blank rows are skipped. Raises InputError where no column is recognised, where
+    `recognise` does, or, while it is read, where the text is damaged.
     """
-    try:
-        delimiter, columns = _dialect(path, recognise, expected)
-        pick, width = itemgetter(*columns.indexes), max(columns.indexes) + 1
-        records = _records(path, delimiter)
+    with _explained(path):
+        form = _Form.of(path)
+        delimiter, columns, first = _dialect(path, form, recognise, expected)
+    taken = tuple(
+        None if i is None else first[i] if columns.header else f"column {i + 1}"
+        for i in columns.indexes
+    )
+    return Table(taken, _rows(path, form, delimiter, columns))
+
+
+def _rows(
+    path: Path, form: _Form, delimiter: str, columns: Columns
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    with _explained(path):
+        width = max(i for i in columns.indexes if i is not None) + 1
+        # The last cell of each row is an empty one, which -1 picks.
+        pick = itemgetter(*(-1 if i is None else i for i in columns.indexes))
+        records = _records(path, form, delimiter)
         if columns.header:
             next(records)
         for line, cells in records:
-            cells += [""] * (width - len(cells))
+            cells = cells[:width]
+            cells += [""] * (width + 1 - len(cells))
             yield line, pick(cells)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except UnicodeError as error:
         raise InputError(f"{path}: not UTF-8 text; save it as 'CSV UTF-8'") from error
     except csv.Error as error:
@@ -59,31 +100,67 @@ def rows(
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a table is written. separator: by its own first line, which is no row; else empty."""
+
+    encoding: str
+    separator: str
+
+    @classmethod
+    def of(cls, path: Path) -> _Form:
+        with regular(path).open("rb") as file:
+            encoding = text_encoding(file.read(1024))
+        with path.open(encoding=encoding, newline="") as text:
+            named = _SEPARATOR.match(text.readline(16))
+        return cls(encoding, named[1] if named else "")
+
+
+def text_encoding(head: bytes) -> str:
+    """The encoding of a text that begins so: UTF-8, or UTF-16, which may lack its BOM.
+
+    Without one, the NULs of letters below 256 tell.
+    """
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    pairs = len(head) // 2
+    high, low = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if pairs and max(high, low) >= pairs * MOSTLY and min(high, low) <= pairs * (1 - MOSTLY):
+        return "utf-16-be" if high > low else "utf-16-le"
+    return "utf-8-sig"
+
+
 def _dialect(
-    path: Path, recognise: Callable[[Sequence[str]], Columns | None], expected: str
-) -> tuple[str, Columns]:
+    path: Path, form: _Form, recognise: Callable[[Sequence[str]], Columns | None], expected: str
+) -> tuple[str, Columns, Sequence[str]]:
+    """The delimiter, the columns, and the first row."""
     found: list[str] = []
-    for delimiter in "\t;,|":
+    for delimiter in form.separator or "\t;,|":
         try:
-            _, cells = next(_records(path, delimiter), (0, list[str]()))
+            _, cells = next(_records(path, form, delimiter), (0, list[str]()))
         except csv.Error:  # a quote closed before another delimiter than this one
             continue
-        if columns := recognise(cells):
-            return delimiter, columns
+        try:
+            columns = recognise(cells)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        if columns:
+            return delimiter, columns, cells
         found = max(found, cells, key=len)
     shown = ", ".join(cell[:40] for cell in found[:10]) or "nothing"
     raise InputError(f"{path}: its first row has {shown}; expected the columns {expected}")
 
 
-def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    with regular(path).open("rb") as file:
-        bom = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
-    with path.open(encoding="utf-16" if bom else "utf-8-sig", newline="") as text:
+def _records(path: Path, form: _Form, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    with path.open(encoding=form.encoding, newline="") as text:
+        before = 1 if form.separator else 0
+        if before:
+            next(lines(text))
         reader = csv.reader(lines(text), delimiter=delimiter, skipinitialspace=True, strict=True)
         start = 1
         for cells in reader:
             if any(cells):
-                yield start, cells
+                yield start + before, cells
             start = reader.line_num + 1
 
 

@@ -17,9 +17,10 @@ from statistics import median
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
 from facecli.common.file_kinds import Family, kind_of
+from facecli.common.files import not_there
 from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
-from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
+from facecli.datasets.csv_tables import Columns, Lookup, column, plain, read_table
 from facecli.datasets.names import is_album, is_dubious, person_in_file_name, personal, spaced
 from facecli.datasets.photo_files import SUFFIXES, LeftOut, is_folder, left_out_lines, photos_below
 
@@ -27,9 +28,70 @@ _TABLES = frozenset({".csv", ".tsv"})
 _NAMELESS = Reason.NO_NAME
 _NOTHING_THERE = frozenset({Reason.NOT_FOUND, Reason.NOT_AN_IMAGE})
 
-# Titles of columns, by `plain`, the likeliest first.
-_PATH = ("path", "filepath", "imagepath", "file", "filename", "image", "photo", "img", "picture")
-_SUBJECT = ("subject", "name", "person", "identity", "label", "class", "id", "subjectid")
+# Titles of columns, by `plain`, the likeliest first. Others end so.
+_PATH: tuple[str, ...] = (
+    "path",
+    "file",
+    "filename",
+    "image",
+    "photo",
+    "img",
+    "picture",
+    "pic",
+    "foto",
+    "bild",
+)
+_PATH += ("datei", "pfad", "fichier", "chemin", "archivo", "ruta", "imagename", "photoname")
+_PATH_ENDS = ("path", "filename", "imagefile", "photofile", "dateiname")
+_SUBJECT: tuple[str, ...] = (
+    "subject",
+    "subjectname",
+    "personname",
+    "fullname",
+    "displayname",
+    "person",
+)
+_SUBJECT += ("identity", "who", "employee", "student", "member", "customer", "player", "actor")
+_SUBJECT += ("celebrity", "celeb", "individual", "name", "nom", "nombre")
+_FIRST: tuple[str, ...] = (
+    "firstname",
+    "givenname",
+    "forename",
+    "first",
+    "vorname",
+    "prénom",
+    "prenom",
+    "name",
+)
+_FIRST += ("nombre",)
+_LAST: tuple[str, ...] = (
+    "lastname",
+    "surname",
+    "familyname",
+    "last",
+    "nachname",
+    "nom",
+    "apellidos",
+    "apellido",
+)
+_LAST += ("cognome",)
+_NO_PERSON = ("file", "image", "img", "photo", "pic", "foto", "bild", "user", "first", "last")
+# They may number rows, groups or photos as well as people.
+_WEAK: tuple[str, ...] = (
+    "label",
+    "class",
+    "id",
+    "subjectid",
+    "personid",
+    "employeeid",
+    "studentid",
+    "userid",
+)
+_WEAK += ("username", "user", "target", "cluster", "code", "number")
+_EXPECTED = (
+    "path,subject (the photo: path, file, image, photo, ...; who is on it: subject, name, person, "
+    "full_name, employee, ..., or first_name and last_name)"
+)
 
 _SAY_WHO = "add --subject NAME, or keep photos as NAME/photo.jpg and give the folder above NAME"
 
@@ -79,7 +141,11 @@ class FoundPhotos:
 
 
 def labelled(
-    paths: Sequence[Path], subject: str | None = None, *, one_person: bool = True
+    paths: Sequence[Path],
+    subject: str | None = None,
+    *,
+    one_person: bool = True,
+    moving: bool = False,
 ) -> LabelledPhotos:
     """The photos to enrol below `paths`, each with its subject.
 
@@ -92,7 +158,7 @@ def labelled(
     - a table (.csv, .tsv) of `path,subject`, paths (photos or folders) relative to it.
     With `subject`, all photos are that subject's, whatever their names.
     one_person: whether a folder that is given may be one person's; False where it is known to
-    hold many.
+    hold many. moving: whether clips are taken like photos.
 
     A file that two arguments or links lead to counts once; under two subjects' names it is left
     out as a problem, for nobody can tell which is right.
@@ -103,19 +169,22 @@ def labelled(
     if subject is not None and (fault := name_fault(subject)):
         raise UsageError(f"--subject {subject!r}: {fault}")
     notes: list[str] = []
-    layout = _once(_agreeing(_found(paths, subject, one_person, notes)))
+    layout = _once(_agreeing(_found(paths, subject, one_person, moving, notes)))
     if not layout.photos and all(p.reason in _NOTHING_THERE for p in layout.problems):
         lines = [*_listed(layout.problems), *left_out_lines(layout.left_out)]
         raise InputError("\n  ".join(["no photos found", *lines]))
     return replace(layout, notes=(*notes, *_doubts(layout.photos)))
 
 
-def photos(paths: Sequence[Path]) -> FoundPhotos:
+def photos(paths: Sequence[Path], moving: bool = False) -> FoundPhotos:
     """The photos below `paths`: files as given and in that order, folders in sorted order.
 
+    moving: clips, too.
     A file reached twice is taken once. What is not there or no photo is a problem.
     """
-    found = _once(item for path in paths for item in _below(path, "anybody", NamedBy.CALLER))
+    found = _once(
+        item for path in paths for item in _below(path, "anybody", NamedBy.CALLER, moving)
+    )
     return FoundPhotos(tuple(p.path for p in found.photos), found.problems, found.left_out)
 
 
@@ -175,13 +244,15 @@ def _once(found: Iterable[LabelledPhoto | FailureToAcquire | LeftOut]) -> Labell
     return LabelledPhotos(tuple(chosen.values()), tuple(problems), tuple(left_out))
 
 
-def _found(paths: Sequence[Path], subject: str | None, one_person: bool, notes: list[str]) -> Found:
+def _found(
+    paths: Sequence[Path], subject: str | None, one_person: bool, moving: bool, notes: list[str]
+) -> Found:
     """What all arguments lead to. subject: overrules every name. notes: is added to."""
     if subject is not None:
         for path in paths:
-            yield from _below(path, subject, NamedBy.CALLER)
+            yield from _below(path, subject, NamedBy.CALLER, moving)
         return
-    folders = {path: list(_contents(path)) for path in paths if is_folder(path)}
+    folders = {path: list(_contents(path, moving)) for path in paths if is_folder(path)}
     straight = {path: _straight(path, found) for path, found in folders.items()}
     several = sum(map(bool, straight.values())) > 1
     homes = _homes([path for path in paths if path not in folders])
@@ -190,40 +261,40 @@ def _found(paths: Sequence[Path], subject: str | None, one_person: bool, notes: 
             own = _own_person(path, straight[path], several) if one_person else None
             yield from (_in_folder(path, item, own) for item in folders[path])
         elif path.suffix.lower() in _TABLES and os.access(path, os.F_OK):
-            yield from _table(path, notes)
+            yield from _table(path, notes, moving)
         elif home := homes.get(path.parent):
-            yield from _below(path, home, NamedBy.FOLDER)
+            yield from _below(path, home, NamedBy.FOLDER, moving)
         else:
-            yield from _below(path, person_in_file_name(path.stem), NamedBy.FILE)
+            yield from _below(path, person_in_file_name(path.stem), NamedBy.FILE, moving)
 
 
-def _below(path: Path, subject: str | None, named_by: NamedBy) -> Found:
+def _below(path: Path, subject: str | None, named_by: NamedBy, moving: bool) -> Found:
     """What one argument leads to, all of it `subject`'s."""
     if is_folder(path):
-        for item in _contents(path):
+        for item in _contents(path, moving):
             yield LabelledPhoto(item, subject or "", named_by) if isinstance(item, Path) else item
     elif not os.access(path, os.F_OK):
-        yield FailureToAcquire(str(path), Reason.NOT_FOUND, "check the spelling of the path")
-    elif what := _no_photo(path):
+        yield FailureToAcquire(str(path), Reason.NOT_FOUND, not_there(path))
+    elif what := _no_photo(path, moving):
         yield FailureToAcquire(str(path), Reason.NOT_AN_IMAGE, what)
     else:
         yield _labelled(path, subject, named_by)
 
 
-def _no_photo(path: Path) -> str:
+def _no_photo(path: Path, moving: bool) -> str:
     """Why a file is none; empty where it may be one. Some are no files: /dev/fd/63."""
     kind = kind_of(path)
     if path.suffix.lower() in SUFFIXES | {""} or kind is None:
         return ""  # the decoder will tell
-    if kind.family in (Family.PHOTO, Family.RAW):
+    if kind.family in (Family.PHOTO, Family.RAW) or (moving and kind.family is Family.VIDEO):
         return ""
     return f"it is {kind.name}" if kind.name else "neither its name nor its bytes are a photo's"
 
 
-def _contents(folder: Path) -> Iterator[Path | FailureToAcquire | LeftOut]:
+def _contents(folder: Path, moving: bool) -> Iterator[Path | FailureToAcquire | LeftOut]:
     """What is below a folder, and that it holds no photo where it does not."""
     empty = True
-    for item in photos_below(folder):
+    for item in photos_below(folder, moving):
         empty = empty and isinstance(item, LeftOut)
         yield item
     if empty:
@@ -294,28 +365,67 @@ def _labelled(path: Path, name: str | None, named_by: NamedBy) -> LabelledPhoto 
     return LabelledPhoto(path, name, named_by)
 
 
-def _table(path: Path, notes: list[str]) -> Found:
-    """The rows of a `path,subject` table."""
-    lookup = Lookup(path.parent)
-    for line, (file, subject) in rows(path, _label_columns, "path,subject"):
+def _table(path: Path, notes: list[str], moving: bool) -> Found:
+    """The rows of a `path,subject` table. notes: which columns were taken is added to them."""
+    lookup, table = Lookup(path.parent), read_table(path, _label_columns, _EXPECTED)
+    file, *who = (title for title in table.taken if title is not None)
+    notes.append(f"{path.name}: photos by {file!r}, people by {' and '.join(map(repr, who))}")
+    for line, (file, *names) in table.rows:
         where = f"line {line} of {path.name}"
         photo = path.parent / file
+        subject = " ".join(filter(None, map(str.strip, names)))
         if fault := name_fault(subject):
             yield FailureToAcquire(str(photo), _NAMELESS, f"{where}: {fault}")
         elif found := lookup(file):
-            yield from _below(found, subject.strip(), NamedBy.TABLE)
+            yield from _below(found, subject, NamedBy.TABLE, moving)
         elif file and is_folder(photo):
-            yield from _below(photo, subject.strip(), NamedBy.TABLE)
+            yield from _below(photo, subject, NamedBy.TABLE, moving)
         else:
             yield FailureToAcquire(str(photo), Reason.NOT_FOUND, where)
 
 
 def _label_columns(first: Sequence[str]) -> Columns | None:
-    names = [plain(cell) for cell in first]
-    file, subject = column(names, _PATH), column(names, _SUBJECT)
-    if file is not None and subject is not None:
-        return Columns((file, subject), header=True)
+    """The photo's column, then the name's, or those of the first and the last name.
+
+    Raises InputError where no column surely names people.
+    """
+    titles = [plain(cell) for cell in first]
+    file = column(titles, _PATH)
+    if file is None:
+        file = next((i for i, title in enumerate(titles) if title.endswith(_PATH_ENDS)), None)
+    if file is not None and len(titles) > 1:
+        return Columns((file, *_who(first, titles, file)), header=True)
     photo = [Path(cell).suffix.lower() in SUFFIXES for cell in first]
     if len(photo) == 2 and photo[0] != photo[1]:
-        return Columns((0, 1) if photo[0] else (1, 0), header=False)
+        return Columns((0, 1, None) if photo[0] else (1, 0, None), header=False)
     return None
+
+
+def _who(first: Sequence[str], titles: Sequence[str], file: int) -> tuple[int, int | None]:
+    """The columns of the name: one, or first and last."""
+    others = [title if i != file else "" for i, title in enumerate(titles)]
+    forename, surname = column(others, _FIRST), column(others, _LAST)
+    name = column(others, _SUBJECT)
+    if name is None:
+        ends = (i for i, title in enumerate(others) if title.endswith("name"))
+        name = next((i for i in ends if not titles[i].startswith(_NO_PERSON)), None)
+    parted = forename is not None and surname is not None and forename != surname
+    if parted and name in (None, forename, surname):
+        assert forename is not None
+        return forename, surname
+    if name is not None:
+        return name, None
+    weak = column(others, _WEAK)
+    unknown = [first[i] for i, title in enumerate(others) if title and i != weak]
+    if weak is not None and not unknown:
+        return weak, None
+    shown = ", ".join(repr(title[:40]) for title in unknown[:5])
+    if weak is not None:
+        raise InputError(
+            f"{first[weak]!r} may name people or not, and {shown} may, too: call the column that "
+            "names them 'subject'"
+        )
+    raise InputError(
+        f"{first[file]!r} names the photos, but of {shown or 'its other columns'} none is known to "
+        "name people: call it 'subject' (or name, person, full_name, first_name and last_name)"
+    )

@@ -10,7 +10,7 @@ import random
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from facecli.common.errors import InputError
 from facecli.common.files import lines, regular
 from facecli.common.names import name_key
-from facecli.datasets.csv_tables import Columns, Lookup, column, plain, rows
+from facecli.datasets.csv_tables import Columns, Lookup, Table, column, plain, read_table
 from facecli.datasets.labels import labelled
 from facecli.datasets.photo_files import SUFFIXES, left_out_lines
 
@@ -27,15 +27,31 @@ MOST_PAIRS = 100_000
 
 _STEMS = ("file", "path", "img", "image", "photo", "picture", "filename", "filepath", "imagepath")
 _SIDES = (("1", "2"), ("a", "b"), ("x", "y"), ("left", "right"), ("first", "second"))
-_BARE = (("left", "right"), ("a", "b"), ("first", "second"), ("probe", "reference"))
+_BARE: tuple[tuple[str, str], ...] = (
+    ("left", "right"),
+    ("a", "b"),
+    ("first", "second"),
+    ("probe", "reference"),
+)
+_BARE += (("enroll", "probe"), ("enrol", "probe"), ("enrolled", "probe"), ("gallery", "probe"))
+_BARE += (("query", "reference"), ("template", "probe"), ("source", "target"))
 _SAME = (
     *("same", "issame", "samesubject", "sameperson", "mated", "ismated", "genuine", "isgenuine"),
-    *("match", "ismatch", "decision", "target", "label"),
+    *("match", "ismatch", "decision", "label", "type", "pairtype", "kind", "result", "truth"),
+    *("groundtruth", "gt", "expected", "target", "class", "y"),
+)
+_WHO = ("subject", "person", "name", "identity", "subjectid", "personid", "id", "label", "class")
+_EXPECTED = (
+    "file1,file2,same (two photos: file, path, image, photo, ... with 1 and 2, a and b, left and "
+    "right, or enroll and probe; same, mated, genuine, match, type, label, ...: 1 or 0, yes or no, "
+    "genuine or impostor), or file1,subject1,file2,subject2"
 )
 
 _TRUE = frozenset({"1", "1.0", "yes", "y", "true", "t", "same", "mated", "genuine", "match"})
+_TRUE |= {"positive", "pos", "accept", "accepted", "matched", "authentic", "client", "sameperson"}
 _FALSE = frozenset({"0", "0.0", "-1", "-1.0", "no", "n", "false", "f", "different", "diff"})
-_FALSE |= {"nonmated", "impostor", "imposter", "nonmatch", "notsame"}
+_FALSE |= {"nonmated", "impostor", "imposter", "nonmatch", "notsame", "negative", "neg", "reject"}
+_FALSE |= {"rejected", "unmatched", "mismatch", "nomatch", "differentperson", "zeroeffort"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +72,13 @@ class Pair:
 class Pairs:
     """pairs: each at most once, in the order given. problems: what the user should know, by line.
 
-    Two photos have the same Path where they are the same file.
+    columns: the titles that were taken, of a table. Two photos have the same Path where they are
+    the same file.
     """
 
     pairs: tuple[Pair, ...]
     problems: tuple[str, ...]
+    columns: tuple[str, ...] = ()
 
 
 class _Row(NamedTuple):
@@ -69,6 +87,7 @@ class _Row(NamedTuple):
     second: Path
     mated: bool
     fold: int | None
+    subjects: tuple[str, str] | None = None
 
 
 def read_pairs(path: Path) -> Pairs:
@@ -76,7 +95,8 @@ def read_pairs(path: Path) -> Pairs:
 
     - A table with the columns `file1,file2,same` or their like (`path`, `img`, `image`, ... with
       1 and 2, a and b, x and y, left and right; `mated`, `genuine`, `match`, `label`, ...) and
-      an optional `fold`; or three columns without titles, the third one yes or no.
+      an optional `fold`; or three columns without titles, the third one yes or no. Or
+      `file1,subject1,file2,subject2`: mated where the subjects are the same.
     - LFW's pairs.txt: `name i j` is mated, `name1 i name2 j` non-mated.
     - A folder of photos, labelled as for enrolment: all mated and non-mated pairs, at most
       MOST_PAIRS of each.
@@ -90,9 +110,11 @@ def read_pairs(path: Path) -> Pairs:
     opening = _opening(path)
     if opening and (opening[0].isdecimal() or _lfw_names(opening)):
         found = _unique(_lfw_rows(path, problems), problems)
-    else:
-        found = _unique(_table_rows(path, problems), problems)
-    return _checked(path, _with_subjects(found, problems), problems)
+        return _checked(path, _with_subjects(found, problems), problems)
+    table = read_table(path, _pair_columns, _EXPECTED)
+    found = _unique(_table_rows(path, table, problems), problems)
+    checked = _checked(path, _with_subjects(found, problems), problems)
+    return replace(checked, columns=tuple(title for title in table.taken if title))
 
 
 def _checked(path: Path, pairs: Sequence[Pair], problems: list[str]) -> Pairs:
@@ -129,32 +151,54 @@ def _unique(found: Iterable[_Row], problems: list[str]) -> list[_Row]:
     return [row for pair, row in chosen.items() if pair not in torn]
 
 
-def _table_rows(path: Path, problems: list[str]) -> Iterator[_Row]:
+def _table_rows(path: Path, table: Table, problems: list[str]) -> Iterator[_Row]:
     lookup = Lookup(path.parent)
-    for line, (one, two, label, *fold) in rows(path, _pair_columns, "file1,file2,same"):
-        first, second, mated = lookup(one), lookup(two), _truth(label)
+    labelled = table.taken[2] is not None
+    for line, (one, two, label, fold, *names) in table.rows:
+        first, second = lookup(one), lookup(two)
+        subjects = (names[0].strip(), names[1].strip())
+        known = subjects if all(subjects) else None
+        mated = _truth(label) if labelled else None
+        if not labelled and known:
+            mated = name_key(known[0]) == name_key(known[1])
         if first is None or second is None:
             name = one if first is None else two
             problems.append(f"line {line}: no photo {name!r} in {path.parent}, left out")
-        elif mated is None:
+        elif mated is None and labelled:
             problems.append(f"line {line}: {label!r} is neither 1 nor 0 (yes, no), left out")
+        elif mated is None:
+            problems.append(f"line {line}: a subject's name is missing, left out")
         else:
-            part = _whole(fold[0].strip()) if fold else None
-            yield _Row(line, first, second, mated, part)
+            yield _Row(line, first, second, mated, _whole(fold.strip()), known)
 
 
 def _pair_columns(first: Sequence[str]) -> Columns | None:
+    """Two photos' columns, the label's, the fold's, and those of the two subjects."""
     titles = [plain(cell) for cell in first]
     same = column(titles, _SAME)
+    fold = column(titles, ["fold"])
     for left, right in _side_titles():
-        if same is not None and left in titles and right in titles:
-            fold = (titles.index("fold"),) if "fold" in titles else ()
-            return Columns((titles.index(left), titles.index(right), same, *fold), header=True)
+        if left in titles and right in titles:
+            sides = titles.index(left), titles.index(right)
+            who = _subject_columns(titles)
+            label = same if same not in (*sides, *who) else None
+            if label is not None or None not in who:
+                return Columns((*sides, label, fold, *who), header=True)
     photos = [Path(cell).suffix.lower() in SUFFIXES for cell in first[:2]]
     # "same" and "match" are titles as well as labels: then the first two cells must be photos.
     if len(first) == 3 and _truth(first[2]) is not None and (same is None or all(photos)):
-        return Columns((0, 1, 2), header=False)
+        return Columns((0, 1, 2, None, None, None), header=False)
     return None
+
+
+def _subject_columns(titles: Sequence[str]) -> tuple[int | None, int | None]:
+    """subject1 and subject2, name_a and name_b, probe_id and reference_id, ...; None for none."""
+    for stem in _WHO:
+        for one, two in (*_SIDES, *_BARE):
+            for pair in ((stem + one, stem + two), (one + stem, two + stem)):
+                if pair[0] in titles and pair[1] in titles:
+                    return titles.index(pair[0]), titles.index(pair[1])
+    return None, None
 
 
 def _side_titles() -> Iterator[tuple[str, str]]:
@@ -259,19 +303,34 @@ def _with_subjects(found: Sequence[_Row], problems: list[str]) -> list[Pair]:
     One contradiction in a hundred is borne: label faults are common. All are worth hearing of,
     unless the folders plainly mean something else: then most of the pairs contradict them.
     """
+    if any(row.subjects for row in found):
+        return _as_named(found, problems)
     photos = {id(photo): photo for row in found for photo in row[1:3]}
     names = {photo: path.parent.name for photo, path in photos.items()}
     same = {photo: name_key(name) for photo, name in names.items()}
     odd = [row for row in found if (same[id(row[1])] == same[id(row[2])]) != row.mated]
     if len(set(same.values())) < 2 or 2 * len(odd) > len(found):
-        return [Pair(*row[1:]) for row in found]
+        return [Pair(*row[1:5]) for row in found]
     told = f"{len(odd):,} of {len(found):,} labels contradict the folders' names, first in line "
     if 100 * len(odd) > len(found):
         problems.append(f"{told}{odd[0].line}: the folders are not taken for people")
-        return [Pair(*row[1:]) for row in found]
+        return [Pair(*row[1:5]) for row in found]
     if odd:
         problems.append(f"{told}{odd[0].line}")
-    return [Pair(*row[1:], (names[id(row[1])], names[id(row[2])])) for row in found]
+    return [Pair(*row[1:5], (names[id(row[1])], names[id(row[2])])) for row in found]
+
+
+def _as_named(found: Sequence[_Row], problems: list[str]) -> list[Pair]:
+    """Pairs whose subjects the table names itself; where labels contradict them, that is told."""
+    odd = [
+        row
+        for row in found
+        if row.subjects and (name_key(row.subjects[0]) == name_key(row.subjects[1])) != row.mated
+    ]
+    if odd:
+        where = f"first in line {odd[0].line}"
+        problems.append(f"{len(odd):,} labels contradict the table's own names, {where}")
+    return [Pair(*row[1:]) for row in found]
 
 
 def _from_folder(folder: Path) -> tuple[list[Pair], list[str]]:

@@ -71,7 +71,8 @@ def read_plan(path: Path, references: int = 1, seed: int = 0) -> Plan:
         raise UsageError(f"--references is a number of photos from 1, not {references}")
     if not path.is_dir():
         found = read_pairs(path)
-        line = f"{len(found.pairs):,} pairs of {path.name}"
+        taken = f", by {', '.join(found.columns)}" if found.columns else ""
+        line = f"{len(found.pairs):,} pairs of {path.name}{taken}"
         return Plan(path, PlanSource.PAIRS, (), (), (), found.pairs, line, found.problems)
     if (path / "gallery").is_dir() and (path / "mated").is_dir():
         return _from_folders(path)
@@ -79,7 +80,9 @@ def read_plan(path: Path, references: int = 1, seed: int = 0) -> Plan:
 
 
 def _from_folders(path: Path) -> Plan:
-    gallery, mated = (labelled([path / name], one_person=False) for name in ("gallery", "mated"))
+    gallery, mated = (
+        labelled([path / name], moving=True, one_person=False) for name in ("gallery", "mated")
+    )
     problems = [line for found in (gallery, mated) for line in _not_taken(found)]
     enrolled = {name_key(photo.subject) for photo in gallery.photos}
     probes = [photo for photo in mated.photos if name_key(photo.subject) in enrolled]
@@ -108,7 +111,7 @@ def _from_folders(path: Path) -> Plan:
 
 def _strangers(folder: Path, problems: list[str]) -> list[LabelledPhoto]:
     """Every photo; one that names nobody counts as a person of its own."""
-    found = labelled([folder], one_person=False)
+    found = labelled([folder], moving=True, one_person=False)
     photos = list(found.photos)
     problems += left_out_lines(found.left_out)
     for problem in found.problems:
@@ -120,7 +123,7 @@ def _strangers(folder: Path, problems: list[str]) -> list[LabelledPhoto]:
 
 
 def _split(path: Path, references: int, seed: int) -> Plan:
-    layout = labelled([path], one_person=False)
+    layout = labelled([path], moving=True, one_person=False)
     people: dict[str, list[LabelledPhoto]] = {}
     for photo in sorted(layout.photos, key=lambda photo: name_key(photo.subject)):
         people.setdefault(name_key(photo.subject), []).append(photo)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,15 +21,17 @@ from pathlib import Path
 from facecli.common import atomic
 from facecli.common.enums import Reason
 from facecli.common.errors import GalleryError, UsageError
+from facecli.common.files import on_disk
 from facecli.common.parallel import batches
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
+from facecli.datasets.labels import photos
 from facecli.recognition import images
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, OpenedPhoto, decode_photo
 from facecli.storage.records import NewReference, ReferenceRow
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite.connection import explained, require_no_log
-from facecli.storage.sqlite.files_beside import work_path
+from facecli.storage.sqlite.connection import FileKind, explained, require_no_log
+from facecli.storage.sqlite.files_beside import discard_work, work_path, works
 from facecli.storage.sqlite.store import GalleryFile
 
 COMMIT_EVERY = 32  # photos
@@ -63,20 +64,25 @@ class ReEmbedding:
 
 @dataclass(slots=True)
 class _Shot:
-    """A photo's content, where it was seen, and the references to re-embed: those of its faces."""
+    """A photo's content, where it was seen, and the references to re-embed: those of its faces.
+
+    found: where it was found again.
+    """
 
     sha256: str
     paths: dict[str, None] = field(default_factory=dict)
     faces: list[ReferenceRow] = field(default_factory=list)
+    found: str | None = None
 
 
 _Made = tuple[list[NewReference], list[LeftOut]]
 
 
-def survey(store: GalleryFile, spec: EmbedderSpec) -> ReEmbedding:
+def survey(store: GalleryFile, spec: EmbedderSpec, look_in: Sequence[Path] = ()) -> ReEmbedding:
     """What re-embedding would come to, as far as the photos' bytes tell; loads no model."""
     _require_another(store, spec)
     shots = list(_shots(store, {}))
+    _look_for(shots, look_in)
     missing = [out for shot in shots if isinstance(found := _bytes(shot), FailureToAcquire)
                for out in _all_out(shot, found)]  # fmt: skip
     count = sum(len(shot.faces) for shot in shots) - len(missing)
@@ -90,45 +96,60 @@ def re_embed(
     accept: Callable[[Sequence[LeftOut]], object],
     workers: int | None,
     progress: Callable[[], object],
+    look_in: Sequence[Path] = (),
 ) -> ReEmbedding:
     """Move the gallery to the extractor's embedder; what an interrupted call did is not redone.
 
     to: a new file for it, and the old stays as it is; None switches the gallery itself, once a
     copy of it as it was lies beside it. accept: called with what would be left out, before
-    anything is changed; may raise. progress: called once a reference.
+    anything is changed; may raise. progress: called once a reference. look_in: folders where
+    photos that are no longer in their place are looked for, by their content.
     Raises UsageError when the embedder is the gallery's own, GalleryError when nothing could be
     re-embedded, or others enrolled meanwhile: then the work is kept for another call.
     """
     spec = extractor.spec
+    at = work_path(store.path, spec.name)
+    if to is None and _is_moved(store, spec) and spec.name in works(store.path, store.key):
+        discard_work(at, store.key)  # it was killed when only this was left to do
+        return ReEmbedding(spec.embedder_id, store.reader.counts()[1], (), store.path, None)
     _require_another(store, spec)
     if to is not None:
         require_no_log(to)
         if os.path.lexists(to):
             raise GalleryError(f"{to} is there already: name another file")
-    at = work_path(store.path, spec.name)
-    with closing(GalleryFile.create(at, spec.embedder_id, spec.dimension, store.key)) as work:
-        left_out = _work(store, work, extractor, workers, progress)
+    if at.is_symlink():
+        raise GalleryError(f"{at} is a link, where the work would lie: move it away")
+    with closing(
+        GalleryFile.create(at, spec.embedder_id, spec.dimension, store.key, (FileKind.WORK,))
+    ) as work:
+        left_out = _work(store, work, extractor, workers, progress, look_in)
         if left_out:
             accept(left_out)
         put = partial(_put, work, frozenset(out.reference for out in left_out))
-        # Before the change, not as a part of it: it must be whole when the first row is changed.
-        old = None if to else store.copy_beside("before-re-embed")
-        try:
-            count = _elsewhere(store, to, put) if to else put(store)
-        except BaseException:
-            if old is not None:
-                old.unlink()
-            raise
-    with explained(at):  # last of all: as long as the work is there, an interrupted call goes on
-        if to is None:
-            sidecar.discard_sidecars(store.path)
-        for end in ("", "-wal", "-shm"):
-            at.with_name(at.name + end).unlink(missing_ok=True)
+        old = None
+        if to:
+            count = _elsewhere(store, to, put, work)
+        else:
+            with explained(store.path):  # of the old embedder; afterwards nobody looks for them
+                sidecar.discard_sidecars(store.path)
+            # Before the change, not as a part of it: it must be whole when a row is changed.
+            old = store.copy_beside("before-re-embed")
+            try:
+                count = put(store)
+            except BaseException:
+                atomic.erase(old)
+                raise
+    if to is None:  # last of all: as long as the work is there, an interrupted call goes on
+        discard_work(at, store.key)
     return ReEmbedding(spec.embedder_id, count, tuple(left_out), to or store.path, old)
 
 
+def _is_moved(store: GalleryFile, spec: EmbedderSpec) -> bool:
+    return store.reader.embedder_id == spec.embedder_id
+
+
 def _require_another(store: GalleryFile, spec: EmbedderSpec) -> None:
-    if store.reader.embedder_id == spec.embedder_id:
+    if _is_moved(store, spec):
         raise UsageError(f"{store.path} is {spec.name}'s already: name another --model")
 
 
@@ -141,14 +162,16 @@ def _work(
     extractor: Extractor,
     workers: int | None,
     progress: Callable[[], object],
+    look_in: Sequence[Path],
 ) -> list[LeftOut]:
     """Make the templates that are still to be made; returns the references that get none."""
     done = {int(row.subject): row.photo_sha256 for row in work.reader.references()}
     left_out: list[LeftOut] = []
     waiting: list[NewReference] = []
     shots = list(_shots(store, done))
+    _look_for(shots, look_in)
     # the first path tells how large a photo is: the others are copies of it
-    several = batches(shots, lambda shot: _on_disk(next(iter(shot.paths))))
+    several = batches(shots, lambda shot: on_disk(next(iter(shot.paths))))
     for number, (made, out) in enumerate(extractor.on_threads(workers)(_make, several), 1):
         waiting += made
         left_out += out
@@ -172,6 +195,27 @@ def _shots(store: GalleryFile, done: dict[int, str]) -> Iterator[_Shot]:
     return (shot for shot in shots.values() if shot.faces)
 
 
+def _look_for(shots: Sequence[_Shot], folders: Sequence[Path]) -> None:
+    """Where these folders hold a photo that is not where it was, its path goes first."""
+    lost = {shot.sha256: shot for shot in shots if not any(map(_is_there, shot.paths))}
+    if not folders or not lost:
+        return
+    names = {Path(path).name for shot in lost.values() for path in shot.paths}
+    candidates = photos(folders).paths
+    # Those of the same name first: then most of the others need not be read.
+    for path in sorted(candidates, key=lambda path: path.name not in names):
+        if not lost:
+            return
+        data = images.read_photo(path)
+        if isinstance(data, bytes) and (shot := lost.pop(hashlib.sha256(data).hexdigest(), None)):
+            shot.paths = {str(path): None, **shot.paths}
+            shot.found = str(path)
+
+
+def _is_there(path: str) -> bool:
+    return on_disk(path).exists()
+
+
 def _make(extractor: Extractor, shots: Sequence[_Shot]) -> Iterator[_Made]:
     for shot, photo in zip(shots, extractor.extract(map(_open_photo, shots)), strict=True):
         if isinstance(photo, FailureToAcquire):
@@ -190,7 +234,8 @@ def _matched(shot: _Shot, photo: Photo) -> _Made:
             out.append(LeftOut(row.id, row.subject, why))
         else:
             # In the work's gallery a reference's id is its subject's name, for `switch_embedder`.
-            made.append(NewReference(str(row.id), face, shot.sha256, row.face_index, row.path))
+            path = shot.found or row.path
+            made.append(NewReference(str(row.id), face, shot.sha256, row.face_index, path))
     return made, out
 
 
@@ -210,7 +255,7 @@ def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:
     """The photo's bytes from the first of its paths where they are what was enrolled."""
     failures = []
     for path in shot.paths:
-        data = images.read_photo(_on_disk(path))
+        data = images.read_photo(on_disk(path))
         if isinstance(data, FailureToAcquire):
             where = "" if Path(path).is_absolute() else "looked for from the folder you are in"
             failures.append(FailureToAcquire(path, data.reason, data.detail or where))
@@ -219,13 +264,6 @@ def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:
         else:
             return path, data
     return failures[0]
-
-
-def _on_disk(path: str) -> Path:
-    r"""The file that a stored path names; bytes that are no UTF-8 are stored as `\udcXX`."""
-    if Path(path).exists():
-        return Path(path)
-    return Path(re.sub(r"\\u(dc[89a-f][0-9a-f])", lambda m: chr(int(m[1], 16)), path))
 
 
 def _at(box: Box, faces: Sequence[FaceTemplate]) -> FaceTemplate | None:
@@ -253,13 +291,21 @@ def _put(work: GalleryFile, left_out: frozenset[int], store: GalleryFile) -> int
         )
 
 
-def _elsewhere(store: GalleryFile, to: Path, put: Callable[[GalleryFile], int]) -> int:
-    """Switch a copy, and put it at `to` once it is whole."""
+def _elsewhere(
+    store: GalleryFile, to: Path, put: Callable[[GalleryFile], int], work: GalleryFile
+) -> int:
+    """Switch a copy, and put it at `to` once it is whole and the work is deleted.
+
+    In this order: killed in between, the same command begins anew. In the other it would find `to`
+    there, and never end.
+    """
     with explained(to), atomic.draft(to) as draft:
         store.copy_to(draft)
         with closing(GalleryFile.open(draft, store.key)) as copy:
             count = put(copy)
             copy.compact()
+        work.close()
+        discard_work(work.path, store.key)
         try:
             atomic.place(draft, to)
         except FileExistsError:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from facecli.evaluation.audit.findings import Audit, AuditFinding, FindingKind
-from facecli.report.formats import SCHEMA, counted, printable, rounded, significant, table
+from facecli.report.columns import ANYWHERE, Terminal, folded, table
+from facecli.report.formats import SCHEMA, counted, printable, rounded, significant
 from facecli.report.people import reference_row
 from facecli.storage.records import ReferenceRow
 
@@ -33,7 +34,7 @@ def audit_row(audit: Audit, top: int) -> dict[str, Any]:
     }
 
 
-def audit_text(audit: Audit, top: int) -> str:
+def audit_text(audit: Audit, top: int, terminal: Terminal = ANYWHERE) -> str:
     """A line a finding, the first `top`."""
     opening = heading(audit, top)
     if not audit.findings:
@@ -45,7 +46,7 @@ def audit_text(audit: Audit, top: int) -> str:
          by_chance(f)]
         for f in shown
     ]  # fmt: skip
-    return f"{opening}\n\n{table(cells, headers)}\n\n{CHANCE}"
+    return f"{opening}\n\n{table(cells, headers, terminal)}\n\n{folded(CHANCE, terminal)}"
 
 
 def proposals(audit: Audit, top: int, gallery: Path | None = None) -> str:
@@ -75,6 +76,10 @@ def evidence(finding: AuditFinding) -> str:
         return f"{score} to {printable(finding.subjects[1])}, {own:.3f} to its own"
     if finding.kind is FindingKind.OUTLIER:
         return f"{score} to " + ("each other" if len(finding.suspects) > 1 else "its own")
+    if finding.kind is FindingKind.DOUBLE:
+        return "the same picture" if finding.expected == 0 else f"templates alike to {score}"
+    if finding.kind is FindingKind.CHANGED:
+        return "another file lies there now: enrol it again, with --replace for another picture"
     return f"quality {finding.score:.2f}"
 
 
@@ -113,7 +118,7 @@ def _finding_row(finding: AuditFinding) -> dict[str, Any]:
 def _commands(finding: AuditFinding, merged: dict[str, str], gallery: Path | None) -> Iterator[str]:
     """merged: where subjects went by the commands before; taken into account and added to."""
     suspects = finding.suspects
-    told_apart = len(suspects) == 1
+    told_apart = len(suspects) == 1 or finding.kind is FindingKind.DOUBLE
     if finding.kind is FindingKind.SAME_PHOTO and not math.isnan(finding.own_score):
         # It fits the first subject's other photos best, so the other names are wrong.
         suspects = tuple(r for r in suspects if r.subject != finding.subjects[0])

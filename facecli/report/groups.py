@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import GroupState, LinkKind
+from facecli.report.columns import short_path, table
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
@@ -16,8 +17,6 @@ from facecli.report.formats import (
     failure_line,
     printable,
     rounded,
-    short_path,
-    table,
 )
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from facecli.common.enums import IndexKind
 from facecli.common.names import name_key
 from facecli.datasets.photo_files import left_out_lines
+from facecli.gallery.known_photos import PhotoChange
+from facecli.report.columns import ANYWHERE, Terminal, short_path, table, titled_lines
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
@@ -17,9 +19,6 @@ from facecli.report.formats import (
     counted,
     failure_line,
     printable,
-    short_path,
-    table,
-    titled_lines,
 )
 from facecli.report.threshold import aim, point_row
 
@@ -41,13 +40,14 @@ def enroll_row(report: EnrollReport, layout: LabelledPhotos) -> dict[str, Any]:
             "status": str(i.status),
             "faces": i.faces,
             "left_out": i.left_out,
+            "change": str(i.change) if i.change else None,
             "reason": failure_line(i.failure) if i.failure else None,
         }
         for i in report.items
     ]
     items += [
         {"path": p.path, "subject": None, "status": "skipped", "faces": 0, "left_out": 0,
-         "reason": failure_line(p)}
+         "change": None, "reason": failure_line(p)}
         for p in layout.problems
     ]  # fmt: skip
     counts = {
@@ -60,7 +60,17 @@ def enroll_row(report: EnrollReport, layout: LabelledPhotos) -> dict[str, Any]:
         "subjects": [_named_row(*named) for named in _named(layout)],
         "left_out_files": dict(kinds.most_common()),
         "passed_over": [str(item.path) for item in layout.left_out if not item.kind],
-        "notes": [*left_out_lines(layout.left_out), *layout.notes],
+        "taken_out": report.taken_out,
+        "mixed": [
+            {"subject": m.subject, "people": m.people, "references": m.references}
+            for m in report.mixed
+        ],
+        "notes": [
+            *left_out_lines(layout.left_out),
+            *layout.notes,
+            *_changes(report),
+            *_mixed(report),
+        ],
         "photos": items,
     }
 
@@ -103,6 +113,41 @@ def _named(layout: LabelledPhotos) -> Iterator[tuple[str, int, str]]:
 
 def _named_row(subject: str, photos: int, named_by: str) -> dict[str, Any]:
     return {"subject": subject, "photos": photos, "named_by": named_by}
+
+
+def _changes(report: EnrollReport) -> Iterator[str]:
+    """What had become of photos that were enrolled before, in a line each."""
+    found: dict[PhotoChange, list[str]] = {}
+    for item in report.items:
+        if item.change is not None:
+            found.setdefault(item.change, []).append(item.path)
+    if moved := found.get(PhotoChange.MOVED):
+        yield f"moved since they were enrolled, and noted where they are: {_some(moved)}"
+    if edited := found.get(PhotoChange.EDITED):
+        yield f"already there, only their metadata changed: {_some(edited)}"
+    if replaced := found.get(PhotoChange.REPLACED):
+        what = (
+            f"{counted(report.taken_out, 'reference')} taken out, `facecli gallery undo` brings "
+            "them back"
+            if report.taken_out
+            else "what they gave before stays; --replace takes it out"
+        )
+        yield f"another picture than was enrolled from there: {_some(replaced)}; {what}"
+
+
+def _mixed(report: EnrollReport) -> Iterator[str]:
+    for found in report.mixed:
+        yield (
+            f"{found.subject}: its {found.references:,} references are of at least {found.people} "
+            "people, by their faces; is it an album?"
+        )
+
+
+def _some(paths: Sequence[str]) -> str:
+    """`2 photos: Ada/1.jpg, Ada/2.jpg`."""
+    named = ", ".join(short_path(path) for path in paths[:MOST_NAMED])
+    more = f" and {len(paths) - MOST_NAMED:,} more" if len(paths) > MOST_NAMED else ""
+    return f"{counted(len(paths), 'photo')}: {named}{more}"
 
 
 def _skipped(photos: Sequence[Row]) -> Iterator[str]:
@@ -203,18 +248,18 @@ def reference_row(ref: ReferenceRow) -> dict[str, Any]:
     }
 
 
-def subjects_table(rows: Sequence[Row]) -> str:
+def subjects_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """Everyone enrolled, for people."""
     if not rows:
         return "nobody is enrolled yet: facecli enroll PHOTOS"
     cells = [[r["subject"], str(r["references"]), r["created_at"]] for r in rows]
-    return table(cells, ["subject", "references", "since"])
+    return table(cells, ["subject", "references", "since"], terminal)
 
 
-def references_table(rows: Sequence[Row]) -> str:
+def references_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """One subject's references, for people."""
     cells = [
         [str(r["reference"]), short_path(r["path"]), f"{r['quality']:.2f}", r["enrolled_at"]]
         for r in rows
     ]
-    return table(cells, ["reference", "photo", "quality", "enrolled"])
+    return table(cells, ["reference", "photo", "quality", "enrolled"], terminal)

@@ -20,6 +20,7 @@ from facecli.storage.records import (
     IndexInfo,
     NewReference,
     ReferenceRow,
+    Refiled,
     SubjectRow,
     Subjects,
 )
@@ -85,6 +86,7 @@ class Erasure:
     """What was erased. deleted: the rows; busy: another program's reading keeps the old bytes.
 
     at: ISO 8601 UTC. unproven: where bytes may be left that cannot be looked at from here.
+    resumed: an earlier erasure was not finished, and this one ended it.
     """
 
     at: str
@@ -92,6 +94,7 @@ class Erasure:
     busy: bool
     verified: ByteSearch
     unproven: tuple[str, ...] = ()
+    resumed: bool = False
 
     @property
     def failed(self) -> bool:
@@ -134,7 +137,9 @@ class Reader(Protocol):
     def find(self, name: str) -> SubjectRow: ...
     def references(self, subject_id: int | None = None) -> Iterator[ReferenceRow]: ...
     def templates(self) -> Subjects: ...
-    def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]: ...
+    def enrolled_photos(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
+        """By subject key and photo sha256, the paths of the photos of the subjects called so."""
+
     def snapshot(self) -> AbstractContextManager[None]: ...
 
     # the threshold
@@ -179,11 +184,23 @@ class Storage(Protocol):
     def close(self) -> None: ...
 
     def add(self, new: Sequence[NewReference]) -> int: ...
-    def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int: ...
+
+    def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
+        """Take references over from another gallery; returns how many were new.
+
+        A file that took some is a copy, which nothing else opens, until `copied`.
+        """
+
+    def copied(self) -> None:
+        """Nothing more is taken over."""
+
     def rename(self, old: str, new: str) -> None: ...
     def merge(self, source: str, target: str) -> int: ...
     def remove(self, name: str) -> int: ...
     def remove_reference(self, name: str, reference_id: int) -> int: ...
+    def refile(self, photos: Sequence[Refiled]) -> None:
+        """Note where photos lie now, and what their bytes are; what is not there is passed over."""
+
     def calibrate(self, row: CalibrationRow) -> None: ...
     def keep_observed(self, revision: int, observed: Observed) -> None: ...
     def log_search(self, photo: str, subjects: Iterable[str]) -> None: ...

@@ -52,6 +52,19 @@ class NewReference:
 
 
 @dataclass(frozen=True, slots=True)
+class Refiled:
+    """A subject's photo that lies at `path` now, or whose bytes are others now: the same picture.
+
+    photo_sha256: as it was enrolled; new_sha256: of its bytes now, perhaps the same.
+    """
+
+    subject: str
+    photo_sha256: str
+    path: str
+    new_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A change that can be undone. name: the subject's before it, `subject_id` whose it was.
 

@@ -424,6 +424,77 @@ def test_tables(tmp_path: Path, text: str, encoding: str) -> None:
     assert told(tmp_path, table) == [("x/1.jpg", "Ada Lovelace"), ("x/2.jpg", "Bo")]
 
 
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("id,path,person_name\n101,1.jpg,Ada\n102,2.jpg,Bo\n", "'person_name'"),
+        ("image_id,file_name,class,employee\n1,1.jpg,A,Ada\n2,2.jpg,A,Bo\n", "'employee'"),
+        ("path,label,Full Name\n1.jpg,0,Ada\n2.jpg,1,Bo\n", "'Full Name'"),
+        ("photo_path,customer_name\n1.jpg,Ada\n2.jpg,Bo\n", "'customer_name'"),
+        ("path,label\n1.jpg,Ada\n2.jpg,Bo\n", "'label'"),
+        ("id,image\nAda,1.jpg\nBo,2.jpg\n", "'id'"),
+        ("1.jpg,Ada\n2.jpg,Bo\n", "'column 2'"),
+    ],
+)
+def test_which_column_was_taken_is_told(tmp_path: Path, text: str, taken: str) -> None:
+    make(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "who.csv").write_text(text)
+    layout = labelled([tmp_path / "who.csv"])
+    assert named(layout) == {"1.jpg": "Ada", "2.jpg": "Bo"}
+    (note,) = layout.notes
+    assert note.endswith(f"people by {taken}")
+
+
+@pytest.mark.parametrize(
+    ("titles", "taken"),
+    [
+        ("id;photo;first_name;last_name", "'first_name' and 'last_name'"),
+        ("id;photo;Vorname;Nachname", "'Vorname' and 'Nachname'"),
+        ("class;photo;name;surname", "'name' and 'surname'"),
+    ],
+)
+def test_first_and_last_name_are_one(tmp_path: Path, titles: str, taken: str) -> None:
+    make(tmp_path, "1.jpg")
+    (tmp_path / "who.csv").write_text(f"{titles}\n1;1.jpg;Laura;Bush\n")
+    layout = labelled([tmp_path / "who.csv"])
+    assert named(layout) == {"1.jpg": "Laura Bush"}
+    assert layout.notes[0].endswith(taken)
+
+
+@pytest.mark.parametrize(
+    ("titles", "message"),
+    [
+        ("path,id,department", "'id' may name people or not, and 'department' may"),
+        ("id,class,path", "'class' may name people or not, and 'id' may"),
+        ("path,department,age", "of 'department', 'age' none is known to name people"),
+    ],
+)
+def test_a_column_that_may_be_no_name_is_not_guessed(
+    tmp_path: Path, titles: str, message: str
+) -> None:
+    make(tmp_path, "1.jpg")
+    (tmp_path / "who.csv").write_text(f"{titles}\n1.jpg,1.jpg,1.jpg\n")
+    with pytest.raises(InputError, match=message) as caught:
+        labelled([tmp_path / "who.csv"])
+    assert "'subject'" in str(caught.value)
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xff\xfe"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_excel_s_own_ways(tmp_path: Path, bom: bytes, order: str) -> None:
+    make(tmp_path, "1.jpg", "2.jpg")
+    table = tmp_path / "who.csv"
+    for first in ("sep=;\r\n", '"sep=;"\n', ""):
+        text = f"{first}path;subject\r\n1.jpg;Zoë, Ada\r\n2.jpg;\u738b\r\n"
+        mark = bom if order == "le" else bom[::-1]
+        table.write_bytes(mark + text.encode(f"utf-16-{order}"))
+        assert named(labelled([table])) == {"1.jpg": "Zoë, Ada", "2.jpg": "\u738b"}
+        table.write_bytes(text.encode())
+        assert named(labelled([table])) == {"1.jpg": "Zoë, Ada", "2.jpg": "\u738b"}
+    table.write_text("sep=;\npath;subject\ngone.jpg;Ada\n1.jpg;Bo\n")
+    assert labelled([table]).problems[0].detail.startswith("line 3 ")
+
+
 def test_a_comma_in_a_name_does_not_mislead(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg")
     (tmp_path / "who.csv").write_text("1.jpg;Lovelace, Ada\n")

@@ -45,6 +45,10 @@ def short(pair: Pair) -> tuple[str, str, bool]:
         "note|mated|file2|file1\n|mated|b.jpg|a.jpg\n|non-mated|c.jpg|a.jpg\n",
         "a.jpg,b.jpg,1\na.jpg,c.jpg,0\n",
         "a.jpg, b.jpg, same\na.jpg, c.jpg, not same\n",
+        "enroll,probe,decision\na.jpg,b.jpg,accept\na.jpg,c.jpg,reject\n",
+        "img1,img2,type\na.jpg,b.jpg,genuine\na.jpg,c.jpg,impostor\n",
+        "sep=;\npath1;subject1;path2;subject2\na.jpg;Ada;b.jpg;Ada\na.jpg;Ada;c.jpg;Bo\n",
+        "probe,probe_id,reference,reference_id\na.jpg,7,b.jpg,7\na.jpg,7,c.jpg,8\n",
     ],
 )
 def test_tables(tmp_path: Path, text: str) -> None:
@@ -56,6 +60,24 @@ def test_tables(tmp_path: Path, text: str) -> None:
     ]
     assert found.problems == ()
     assert found.pairs[0].first is found.pairs[1].first
+
+
+def test_the_table_s_own_names_are_told_and_held_against_its_labels(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    text = "file1,name1,file2,name2,same\na.jpg,Ada,b.jpg,Ada,1\na.jpg,Ada,c.jpg,Bo,1\n"
+    found = read_pairs(write(tmp_path, text))
+    assert [pair.subjects for pair in found.pairs] == [("Ada", "Ada"), ("Ada", "Bo")]
+    assert [pair.mated for pair in found.pairs] == [True, True]
+    assert found.columns == ("file1", "file2", "same", "name1", "name2")
+    assert "1 labels contradict the table's own names, first in line 3" in found.problems
+    bare = read_pairs(write(tmp_path, text.replace(",same", "").replace(",1\n", "\n")))
+    assert [pair.mated for pair in bare.pairs] == [True, False]
+
+
+def test_what_would_be_taken_is_said(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg")
+    with pytest.raises(InputError, match=r"genuine or impostor.*file1,subject1,file2,subject2"):
+        read_pairs(write(tmp_path, "one,other,verdict\na.jpg,b.jpg,1\n"))
 
 
 def test_a_fold_column(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from facecli.recognition.pipeline import Extractor
 from facecli.storage.interface import Called
 from facecli.storage.keys import Key
 from facecli.storage.records import NewReference
+from facecli.storage.sqlite.connection import FileKind
 from facecli.storage.sqlite.files_beside import work_path
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -71,8 +72,8 @@ def grid(command: Command, monkeypatch) -> Extractor:
     return Extractor.load(registry.find_embedder("grid"))
 
 
-def rows(path: Path) -> dict[int, tuple[str, str, str, bytes]]:
-    store = GalleryFile.open(path)
+def rows(path: Path, kind: FileKind = FileKind.GALLERY) -> dict[int, tuple[str, str, str, bytes]]:
+    store = GalleryFile.open(path, None, (kind,))
     assert store.reader.check() == []
     found = {
         r.id: (r.subject, r.path, r.enrolled_at, r.template.vector.tobytes())
@@ -218,7 +219,7 @@ def test_killed_it_goes_on_where_it_was(command: Command, path: Path, grid: Extr
     assert told == ["done\n"] * 2
     if (work := work_path(path, "grid")).exists():  # else it was quicker than the kill
         assert rows(path) == before
-        kept = len(rows(work))
+        kept = len(rows(work, FileKind.WORK))
         assert kept >= 2
         store, steps = GalleryFile.open(path), []
         re_embed(store, grid, None, pytest.fail, None, lambda: steps.append(1))
@@ -285,3 +286,23 @@ def test_an_erasure_takes_unfinished_work_with_it(path: Path, grid: Extractor):
     assert store.erase(Called("Grace")).complete
     assert not work.exists()
     store.close()
+
+
+def test_photos_that_moved_are_found_by_their_content_and_noted(
+    command: Command, enrolled: Path, path: Path, tmp_path: Path
+):
+    shutil.copytree(enrolled / "p", tmp_path / "p")
+    gallery = tmp_path / "moved"
+    assert command("enroll", tmp_path / "p", "-g", gallery).returncode == 0
+    for name in ("Grace", "Eileen"):
+        (tmp_path / "p" / name).rename(tmp_path / f"new {name}")
+    (tmp_path / "new Grace" / "000.jpg").rename(tmp_path / "new Grace" / "renamed.jpg")
+    words = ("gallery", "re-embed", "--model", "grid", "-g", gallery, "--look-in", tmp_path)
+    dry = json.loads(command(*words, "--dry-run", "--json").stdout)
+    assert (dry["references"], dry["left_out"]) == (5, [])
+    done = command(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(Path(v[1]).relative_to(tmp_path).as_posix() for v in rows(gallery).values()) == [
+        "new Eileen/000.jpg", "new Eileen/001.jpg",
+        "new Grace/001.jpg", "new Grace/002.jpg", "new Grace/renamed.jpg",
+    ]  # fmt: skip

@@ -70,6 +70,7 @@ def extras() -> Iterator[Check]:
         ("encrypted", ("sqlcipher3", "keyring"), "encrypted galleries"),
         ("dask", ("distributed", "cryptography"), "enrolment on several machines"),
         ("milvus", ("pymilvus",), "galleries in Milvus"),
+        ("models", ("onnx",), "networks that you add, rewritten to run faster"),
         ("convert", ("tflite", "ai_edge_litert"), "conversion of TFLite models"),
     ):
         try:

@@ -1,6 +1,6 @@
 """What a gallery is in Milvus: three collections, and their rows to records and back.
 
-COLLECTION           a reference a row, never changed once written
+COLLECTION           a reference a row; once written only a photo's path and sha256 may change
 COLLECTION_subjects  a subject a row: name, the list of its references, their mean template
 COLLECTION_facts     embedder, threshold choices, what was observed: JSON by key
 
@@ -24,7 +24,7 @@ import numpy as np
 from facecli.common.errors import GalleryError
 from facecli.common.names import name_key
 from facecli.common.types import Face, Float32, Template
-from facecli.storage.records import ReferenceRow, SubjectRow
+from facecli.storage.records import ReferenceRow, Refiled, SubjectRow
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -175,6 +175,20 @@ def reference_from(row: Row, subject: str, embedder_id: str) -> ReferenceRow:
         row["id"], subject, face, template, row["photo"], row["face"], details["path"],
         details["enrolled_at"],
     )  # fmt: skip
+
+
+def path_of(row: Mapping[str, Any]) -> str:
+    """Where the photo of a reference's row lies. row: with its details."""
+    return str(json.loads(row["details"])["path"])
+
+
+def refiled(row: Row, photo: Refiled) -> Row:
+    """The row of a reference whose photo lies elsewhere now, or has other bytes."""
+    details = json.loads(row["details"])
+    details["path"] = photo.path.encode("utf-8", "backslashreplace").decode()
+    vector = np.asarray(row["vector"], np.float32)
+    return {**row, "photo": photo.new_sha256, "vector": vector,
+            "details": json.dumps(details, ensure_ascii=False)}  # fmt: skip
 
 
 def matrix(rows: Sequence[Row], dimension: int) -> Float32:

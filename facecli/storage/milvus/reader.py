@@ -123,12 +123,12 @@ class MilvusReader:
                 if row["id"] in names:
                     yield layout.reference_from(row, names[row["id"]], self.embedder_id)
 
-    def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]:
-        """(subject key, photo sha256) of every reference of the subjects called so."""
+    def enrolled_photos(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
+        """By subject key and photo sha256, the paths of the photos of the subjects called so."""
         found = self.called(names, LISTED)
         owners = {i: name_key(subject.name) for subject in found.values() for i in subject.members}
-        rows = self._client.never_changed(REFERENCES, tuple(owners), ["photo"])
-        return {(owners[row["id"]], row["photo"]) for row in rows}
+        rows = self._client.get(REFERENCES, tuple(owners), ["photo", "details"])
+        return {(owners[row["id"]], row["photo"]): layout.path_of(row) for row in rows}
 
     # the threshold ---------------------------------------------------------------------------
 

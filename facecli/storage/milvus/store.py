@@ -30,6 +30,7 @@ from facecli.storage.records import (
     CalibrationRow,
     NewReference,
     ReferenceRow,
+    Refiled,
     SubjectRow,
     mean_template,
 )
@@ -128,6 +129,9 @@ class MilvusStore:
             for start in range(0, len(rows), AT_ONCE)
         )
 
+    def copied(self) -> None:
+        """A server does not say what is a half copy: the command that makes it does."""
+
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name.
 
@@ -184,6 +188,21 @@ class MilvusStore:
         self._put([self._listing(subject, left, rows)])
         self._write(self.client.delete, REFERENCES, [reference_id])
         return len(left)
+
+    def refile(self, photos: Sequence[Refiled]) -> None:
+        """Note where photos lie now, and what their bytes are; what is not there is passed over."""
+        for subject in self.reader.called([p.subject for p in photos], layout.LISTED).values():
+            fields = ["photo", "face", "subject", "details", "vector"]
+            rows = self.client.get(REFERENCES, subject.members, fields)
+            there = {row["photo"] for row in rows}
+            now = {
+                photo.photo_sha256: photo
+                for photo in photos
+                if layout.name_hash(photo.subject) == layout.name_hash(subject.name)
+                and photo.new_sha256 not in there - {photo.photo_sha256}
+            }
+            moved = [layout.refiled(r, now[r["photo"]]) for r in rows if r["photo"] in now]
+            self._write(self.client.upsert, REFERENCES, moved)
 
     def calibrate(self, row: CalibrationRow) -> None:
         """Put a threshold choice in force; earlier ones stay on record."""
@@ -310,6 +329,6 @@ def _make(client: Client, dimension: int) -> None:
 
 def _load(client: Client, collections: Sequence[Collection]) -> None:
     """Have them in memory, where they can be searched; at once where they are."""
-    with client.milvus() as milvus:
+    with client.milvus(READY_WITHIN) as milvus:
         for collection in collections:
             milvus.load_collection(client.name(collection), timeout=READY_WITHIN)

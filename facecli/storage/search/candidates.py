@@ -202,7 +202,7 @@ def _make(reader: Templates, kind: ScanKind) -> Sidecar:
     with suppress(OSError):
         sidecar.write_sidecar(reader.path, made)
         if not reader.has_seal(seal):  # people in it were erased meanwhile
-            sidecar.path(reader.path, kind).unlink(missing_ok=True)
+            atomic.erase(sidecar.path(reader.path, kind))
     return made
 
 

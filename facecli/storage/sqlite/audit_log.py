@@ -99,7 +99,13 @@ def hashed(db: sqlite3.Connection, text: str) -> str:
 
 def _entries(db: sqlite3.Connection) -> Iterator[LogEntry]:
     rows = db.execute("SELECT id, at, action, subject, photo, mac FROM log ORDER BY id")
-    return (_entry(row) for row in rows)
+    last = -1
+    for row in rows:
+        entry = _entry(row)
+        if entry.id <= last:  # pages lead to each other, without an end
+            raise values.Unsound(f"the log is out of order after {last}")
+        last = entry.id
+        yield entry
 
 
 def _entry(row: Sequence[object]) -> LogEntry:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from enum import IntEnum
 from pathlib import Path
 
 from facecli.common.atomic import draft, place
@@ -37,6 +38,27 @@ _MISTAKES = {
     "table is locked": _UNFINISHED,  # by the same connection; others lock the "database"
 }
 
+
+class FileKind(IntEnum):
+    """What the file is, said by its application id, so that it is said from its first moment.
+
+    COPY: one that `gallery copy` has begun. WORK: the templates that a re-embedding has made so
+    far. Neither is used as a gallery: each looks like a whole one.
+    """
+
+    GALLERY = APPLICATION_ID
+    COPY = 0x66616363  # "facc"
+    WORK = 0x66616377  # "facw"
+
+
+_OTHERWISE = {
+    FileKind.GALLERY: "it is a gallery: move it away",
+    FileKind.COPY: "it is a copy that was not finished: run the same `facecli gallery copy` again, "
+    "which goes on, or delete it",
+    FileKind.WORK: "it is the work of a re-embedding that was not finished: run the same "
+    "`facecli gallery re-embed` again, which goes on, or delete it",
+}
+
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
 """A gallery's: all that is written inside, or nothing."""
 
@@ -57,8 +79,21 @@ def connect(path: Path, key: Key | None = None) -> sqlite3.Connection:
         name = getattr(error, "sqlite_errorname", "")
         if not name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
             raise
-        return _connect_without_log(path, key)
+        db = _connect_without_log(path, key)
+    _make_durable(db)
     return db
+
+
+def _make_durable(db: sqlite3.Connection) -> None:
+    """What is committed is on the disk: said here, because defaults differ from build to build."""
+    # EXTRA is FULL, and without a write-ahead log the folder, too: else a power cut can bring the
+    # journal back, which takes back what was committed.
+    for setting in ("synchronous = EXTRA", "fullfsync = ON"):  # the latter is macOS's
+        try:
+            db.execute(f"PRAGMA {setting}")
+        except BaseException:
+            db.close()
+            raise
 
 
 def connect_to_read(path: Path, key: Key | None = None) -> sqlite3.Connection:
@@ -140,8 +175,7 @@ def present(path: Path, key: Key | None = None) -> bool:
         raise GalleryError(f"{path} is a folder: give --gallery the name of a file") from None
     except OSError as error:
         raise GalleryError(f"{path}: {error.strerror}: {_ELSEWHERE}") from error
-    # SQLite's file format, 1.3: a magic string, and the application id at offset 68.
-    if header[:16] == b"SQLite format 3\0" and header[68:72] == APPLICATION_ID.to_bytes(4, "big"):
+    if _kind(header) is not None:
         if key is not None:
             raise GalleryError(
                 f"{path} is not encrypted, and a key was given: leave --key-file out, or encrypt "
@@ -159,12 +193,39 @@ def present(path: Path, key: Key | None = None) -> bool:
     return True
 
 
-def recognise(path: Path, db: sqlite3.Connection) -> None:
-    """Bring an older gallery up to date. Raises GalleryError for one of a newer facecli, or where
-    it shows only now, after decrypting, that this is none.
+def kind_of(path: Path, key: Key | None = None) -> FileKind | None:
+    """What a file says that it is; None where it is none of facecli's, or `key` is not its key."""
+    unknown: tuple[type[Exception], ...] = (OSError, ValueError, GalleryError, *sql_errors())
+    try:
+        with regular(path, _ANY_SIZE).open("rb") as file:
+            header = file.read(100)
+        if key is None or _kind(header) is not None:
+            return _kind(header)
+        with closing(connect_to_still(path, key)) as db:
+            return FileKind(db.execute("PRAGMA application_id").fetchone()[0])
+    except unknown:
+        return None
+
+
+def _kind(header: bytes) -> FileKind | None:
+    """SQLite's file format, 1.3: a magic string, and the application id at offset 68."""
+    with suppress(ValueError):
+        if header[:16] == b"SQLite format 3\0":
+            return FileKind(int.from_bytes(header[68:72], "big"))
+    return None
+
+
+def recognise(
+    path: Path, db: sqlite3.Connection, kinds: Collection[FileKind] = (FileKind.GALLERY,)
+) -> None:
+    """Bring an older gallery up to date. Raises GalleryError for one of a newer facecli, for
+    another kind of file, or where it shows only now, after decrypting, that this is none.
     """
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+    number = db.execute("PRAGMA application_id").fetchone()[0]
+    if number not in list(FileKind):
         raise GalleryError(f"{path} is not a facecli gallery: {_ELSEWHERE}")
+    if number not in kinds:
+        raise GalleryError(f"{path} cannot be used here: {_OTHERWISE[FileKind(number)]}")
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise GalleryError(
@@ -184,20 +245,42 @@ def recognise(path: Path, db: sqlite3.Connection) -> None:
             ) from error
 
 
-def make_file(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> None:
+def make_file(
+    path: Path,
+    embedder_id: str,
+    dimension: int,
+    key: Key | None = None,
+    kind: FileKind = FileKind.GALLERY,
+) -> None:
     """Write an empty gallery beside `path` and move it there whole, unless one is there by then."""
     with draft(path) as made:
-        with closing(connect(made, key)) as db:
-            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # first: fixed once there is a table
-            _migrate(made, db)
-            db.execute(
-                "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)",
-                (embedder_id, dimension, now()),
-            )
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute("PRAGMA journal_mode = WAL")  # searches go on while somebody enrols
+        fill(made, embedder_id, dimension, key, kind)
         with suppress(FileExistsError):
             place(made, path)
+
+
+def fill(
+    empty: Path,
+    embedder_id: str,
+    dimension: int,
+    key: Key | None = None,
+    kind: FileKind = FileKind.GALLERY,
+) -> None:
+    """Make a gallery without people of an empty file, which nobody else knows."""
+    with closing(connect(empty, key)) as db:
+        db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # first: fixed once there is a table
+        _migrate(empty, db)
+        db.execute(
+            "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)",
+            (embedder_id, dimension, now()),
+        )
+        set_kind(db, kind)
+        db.execute("PRAGMA journal_mode = WAL")  # searches go on while somebody enrols
+
+
+def set_kind(db: sqlite3.Connection, kind: FileKind) -> None:
+    """Say what the file is, in the transaction that there is."""
+    db.execute(f"PRAGMA application_id = {int(kind)}")
 
 
 def _require_own(path: Path, db: sqlite3.Connection, version: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from facecli.common.names import name_key
 from facecli.common.types import Float32
 from facecli.storage.records import mean_template
-from facecli.storage.sqlite import audit_log, reference_rows, undo, values
+from facecli.storage.sqlite import audit_log, deletion, reference_rows, undo, values
 
 _NO_LANDMARKS = "(typeof(landmarks) <> 'blob' OR length(landmarks) <> 40)"  # 5 x 2 float32
 _TOLERANCE = 1e-5  # of a template's values: between machines, a mean differs in its last bits
@@ -49,8 +49,7 @@ def faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
     for table, row_id, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"row {row_id} of {table} points at no {parent}"
     yield from audit_log.faults(db)
-    row = db.execute("SELECT erasing FROM custody").fetchone()
-    if values.whole(row and row[0], "whether an erasure is unfinished", 0, 1):
+    if deletion.is_unfinished(db):
         yield (
             "an erasure was not finished, and deleted templates may still be on disk: "
             "`facecli gallery purge --removed` ends it"

@@ -38,7 +38,8 @@ def delete(db: sqlite3.Connection, whom: Whom) -> Deleted:
     """Delete them, and what was observed of the gallery with them in it.
 
     Called: everybody who is enrolled so or was removed under that name, and who was merged into
-    them. Raises GalleryError when that is nobody, or somebody who has another name now.
+    them. Raises GalleryError when that is nobody, or somebody who has another name now; but where
+    an erasure was not finished, nobody is fine: that may have been theirs.
     Of more than MOST_SOUGHT faces, every second, third and so on is handed out.
     """
     match whom:
@@ -57,6 +58,17 @@ def delete(db: sqlite3.Connection, whom: Whom) -> Deleted:
     # Until the file is written anew: where that is interrupted, `check` says so.
     db.execute("UPDATE custody SET erasing = 1")
     return gone
+
+
+def is_unfinished(db: sqlite3.Connection) -> bool:
+    """Whether an erasure was begun, and deleted templates may still be on disk."""
+    row = db.execute("SELECT erasing FROM custody").fetchone()
+    return bool(values.whole(row and row[0], "whether an erasure is unfinished", 0, 1))
+
+
+def finish(db: sqlite3.Connection) -> None:
+    """Say that none is under way any more."""
+    db.execute("UPDATE custody SET erasing = 0")
 
 
 def held(db: sqlite3.Connection, pieces: Collection[bytes]) -> set[bytes]:
@@ -81,6 +93,8 @@ def _called(db: sqlite3.Connection, name: str) -> _Doomed:
         )
     }
     if not found:
+        if is_unfinished(db):
+            return _Doomed(frozenset(), frozenset())
         raise _nobody(db, name)
     # Who was merged into them is the same person, whose doubles and name the journal still holds.
     merges = db.execute("SELECT subject_id, other_id FROM change WHERE kind = 'merge'").fetchall()

@@ -118,17 +118,18 @@ class FileReader:
                 last = found.id
                 yield found
 
-    def enrolled_photos(self, names: Iterable[str]) -> set[tuple[str, str]]:
-        """(subject key, photo sha256) of every reference of the subjects called so."""
+    def enrolled_photos(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
+        """By subject key and photo sha256, the paths of the photos of the subjects called so."""
         with explained(self.path):
             found = self._db.execute(
-                "SELECT DISTINCT s.key, r.photo_sha256 FROM subject s "
+                "SELECT DISTINCT s.key, r.photo_sha256, r.path FROM subject s "
                 "JOIN reference r ON s.id = r.subject_id "
                 "WHERE s.key IN (SELECT value FROM json_each(?))",
                 (json.dumps(sorted({name_key(name) for name in names})),),
             )
             # A name comes as often as its person has photos.
-            return {(key, photo) for key, photo in values.bounded(found, lambda: 16 * self.size())}
+            rows = values.bounded(found, lambda: 16 * self.size())
+            return {(key, photo): values.text(path, "a path") for key, photo, path in rows}
 
     # templates -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from facecli.common.types import Face, Template
-from facecli.storage.records import FARTHEST, SURE, NewReference, ReferenceRow
+from facecli.storage.records import FARTHEST, SURE, NewReference, ReferenceRow, Refiled
 from facecli.storage.sqlite import values
 
 LANDMARKS = 5 * 2 * 4  # bytes
@@ -116,16 +116,25 @@ def insert(db: sqlite3.Connection, row: StoredReference) -> bool:
 
 
 def replace_template(db: sqlite3.Connection, id: int, made: ReferenceRow) -> bool:
-    """Give a reference another embedder's template and the face it is of.
+    """Give a reference another embedder's template, the face it is of and where its photo lies.
 
     Whether there is such a reference, of the same photo.
     """
     return bool(
         db.execute(
-            f"UPDATE reference SET {', '.join(f'{column} = ?' for column in _MADE)} "
+            f"UPDATE reference SET {', '.join(f'{column} = ?' for column in _MADE)}, path = ? "
             "WHERE id = ? AND photo_sha256 = ?",
-            (*_face_values(made.face, made.template), id, made.photo_sha256),
+            (*_face_values(made.face, made.template), made.path, id, made.photo_sha256),
         ).rowcount
+    )
+
+
+def refile(db: sqlite3.Connection, subject_id: int, photo: Refiled) -> None:
+    """Where a subject's photo lies now, and what its bytes are; not where it has these already."""
+    db.execute(
+        "UPDATE OR IGNORE reference SET path = ?, photo_sha256 = ? "
+        "WHERE subject_id = ? AND photo_sha256 = ?",
+        (utf8(photo.path), photo.new_sha256, subject_id, photo.photo_sha256),
     )
 
 

@@ -238,7 +238,7 @@ def read_change(row: Sequence[object]) -> Change:
     return Change(
         values.whole(id, "a change's id", 1),
         ChangeKind(str(kind)),
-        values.whole(subject_id, "a change's subject", kind != ChangeKind.THRESHOLD),
+        values.whole(subject_id, "a change's subject", int(kind != ChangeKind.THRESHOLD)),
         values.text(name, "a change's name"),
         None if other_id is None else values.whole(other_id, "a change's other subject", 1),
         values.optional_text(other, "a change's other name"),

@@ -1,0 +1,43 @@
+"""Lists of paths, one a line or each before a NUL, as editors, `find` and scripts write them."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from facecli.datasets.csv_tables import text_encoding
+
+CHUNK = 1 << 16  # bytes
+
+
+def listed(stream: BinaryIO) -> Iterator[Path]:
+    """The paths in a stream, one at a time, while it is still being written; blank ones are none.
+
+    Lines of any end in UTF-8, or in whatever bytes the file system has, or in UTF-16; a BOM is
+    skipped. Where the beginning holds a NUL, as `find -print0` writes it, NULs part the paths.
+    """
+    stream = (
+        stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
+    )
+    head = stream.peek(1)
+    encoding = text_encoding(head[:1024])
+    if encoding != "utf-8-sig":
+        with io.TextIOWrapper(stream, encoding, errors="surrogatepass") as text:
+            yield from (Path(name) for line in text if (name := line.rstrip("\r\n")))
+        return
+    if head.startswith(b"\xef\xbb\xbf"):
+        stream.read(3)
+    names = _parted(stream) if b"\0" in head else (line.rstrip(b"\r\n") for line in stream)
+    yield from (Path(os.fsdecode(name)) for name in names if name)
+
+
+def _parted(stream: io.BufferedReader) -> Iterator[bytes]:
+    """What stands before each NUL, and after the last."""
+    rest = b""
+    while chunk := stream.read1(CHUNK):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+    yield rest
