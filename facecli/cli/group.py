@@ -203,7 +203,7 @@ def name(
     from facecli.datasets.labels import LabelledPhotos
     from facecli.gallery import group as verb
     from facecli.report.groups import named_text
-    from facecli.report.people import enroll_row
+    from facecli.report.enrollment import enroll_row
     from facecli.storage import opening
 
     with open_gallery(gallery, key_file) as opened:
