@@ -101,6 +101,7 @@ def enroll(
 ) -> None:
     """Enrol photos of people. Run it again at any time: what is there already costs a hash.
 
+    A clip that shows one person gives its best faces.
     A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
     """
     if from_tags:
@@ -114,9 +115,9 @@ def enroll(
             )
         return _end(row, check, quiet)
     from facecli.datasets.labels import labelled
-    from facecli.report.people import enroll_row, enroll_text
+    from facecli.report.enrollment import enroll_row, enroll_text
 
-    layout = labelled(photos, subject)
+    layout = labelled(photos, subject, moving=True)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
         with (
             resumable("what was enrolled is kept, run the same command to go on"),
@@ -144,6 +145,7 @@ def _from_tags(
     """Enrol the faces that tags name, print the report, and give it back."""
     from facecli.datasets.labels import LabelledPhotos
     from facecli.datasets.labels import photos as found_below
+    from facecli.datasets.regions import TAG_FILES
     from facecli.gallery.enroll_tagged import enroll_tagged
     from facecli.report.people import enroll_row, enroll_text
 
@@ -156,7 +158,9 @@ def _from_tags(
         result = enroll_tagged(
             gallery, paths, min_quality=bar, workers=workers, progress=step, dry_run=dry_run
         )
-    row = enroll_row(result, LabelledPhotos((), found.problems, found.left_out))
+    # Of what is no photo, sidecars were read.
+    left_out = tuple(item for item in found.left_out if item.path.suffix.lower() not in TAG_FILES)
+    row = enroll_row(result, LabelledPhotos((), found.problems, left_out))
     untagged = len(paths) - len({item.path for item in result.items})
     print_report(row, enroll_text(row, None if dry_run else gallery.info()), as_json)
     if untagged:

@@ -71,7 +71,8 @@ def evaluate(
 ) -> None:
     """Measure how well it works on photos of yours, at the default threshold and at others.
 
-    Writes no gallery. Photos without a face stay in every denominator.
+    Writes no gallery. Photos without a face stay in every denominator. A clip counts as one photo
+    of the person seen longest in it.
     """
     from facecli.evaluation import run
     from facecli.evaluation.plan import read_plan
@@ -79,6 +80,7 @@ def evaluate(
     from facecli.recognition.pipeline import Extractor
     from facecli.report.evaluation import evaluation_row, evaluation_text
     from facecli.report.formats import counted
+    from facecli.video.probes import photos_and_clips
 
     at_most_one({"--json": as_json, "--report -": page == STDOUT})
     goes_with("--force", force, {"--report FILE": page, "--plots DIR": plots})
@@ -94,7 +96,13 @@ def evaluate(
     extractor = Extractor.load(registry.find_embedder(model), device, detector)
     with progress(len(plan.photos), quiet) as step:
         result = run.evaluate(
-            extractor, plan, target_fpir, seed=seed, workers=workers, progress=step
+            extractor,
+            plan,
+            target_fpir,
+            seed=seed,
+            workers=workers,
+            progress=step,
+            read=photos_and_clips,
         )
     for problem in (*plan.problems, *result.remarks):
         note(problem, quiet)

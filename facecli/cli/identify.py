@@ -196,7 +196,7 @@ def identify(
         if writer is not None:
             decisions = _tagged(decisions, writer, dry_run, quiet, unwritten)
         if annotate is not None:
-            decisions = _drawn(decisions, annotate, named, quiet)
+            decisions = _drawn(decisions, annotate, named, looked_at, quiet)
         bar = _progress(named, from_list, in_rows and output is None, quiet)
         noted = _noting(outcomes, decisions, bar)
         screen = terminal() if output is None else ANYWHERE
@@ -375,13 +375,44 @@ def _make(folder: Path) -> None:
 
 
 def _drawn(
-    decisions: Iterable[Decision], folder: Path, sources: list[Path | bytes], quiet: bool
-) -> Iterator[Decision]:
+    decisions: Iterable[Decision], folder: Path, sources: list[Path | bytes], looked_at: Sampling,
+    quiet: bool,
+) -> Iterator[Decision]:  # fmt: skip
     """The same decisions; after a photo's last one its picture is drawn into `folder`."""
     for path, group in groupby(decisions, key=lambda d: d.probe.path):
-        faces = list(group)
-        yield from faces
-        _picture(folder, path, sources, faces, quiet)
+        faces: list[Decision] = []
+        for decision in group:
+            faces.append(decision)
+            yield decision
+        if any(decision.probe.track for decision in faces):
+            _clip(folder, Path(path), faces, looked_at, quiet)
+        elif path == "-" or not looked_at.takes(Path(path)):
+            _picture(folder, path, sources, faces, quiet)
+
+
+def _clip(
+    folder: Path, path: Path, tracks: list[Decision], looked_at: Sampling, quiet: bool
+) -> None:
+    """Draw a clip's tracks into `folder`, and the best face of each."""
+    from facecli.report.annotate import save
+    from facecli.report.clips import best_faces, write_clip
+
+    target = _new(folder, path.stem, ".mp4")
+    try:
+        codec = write_clip(path, tracks, target)
+    except InputError as error:  # deleted meanwhile: its rows are out, and others follow
+        note(str(error), quiet)
+        return
+    note(f"wrote {target} ({codec}; without sound)", quiet)
+    for decision, image in best_faces(path, tracks, looked_at):
+        number = decision.probe.index
+        save(image, _new(folder, f"{path.stem}_track{number}", ".jpg"))
+    note(f"wrote the best face of each of {len(tracks)} tracks to {folder}", quiet)
+
+
+def _new(folder: Path, stem: str, suffix: str) -> Path:
+    names = chain([f"{stem}{suffix}"], (f"{stem}_{number}{suffix}" for number in count(2)))
+    return next(t for t in (folder / name for name in names) if not os.path.lexists(t))
 
 
 def _picture(
@@ -398,7 +429,6 @@ def _picture(
     if isinstance(image, FailureToAcquire):
         return  # its row has said so
     stem = "stdin" if path == "-" else Path(path).stem
-    names = chain([f"{stem}.jpg"], (f"{stem}_{number}.jpg" for number in count(2)))
-    target = next(t for t in (folder / name for name in names) if not os.path.lexists(t))
+    target = _new(folder, stem, ".jpg")
     save(annotate(image, faces), target)
     note(f"wrote {target}", quiet)

@@ -165,6 +165,16 @@ _STILL = (
 )
 
 
+def rate(path: Path) -> float:
+    """A clip's frames a second by its header; 25 where it does not tell."""
+    capture = opened(os.path.abspath(path))  # noqa: PTH100
+    try:
+        found = float(capture.get(cv2.CAP_PROP_FPS))
+    finally:
+        capture.release()
+    return found if 0 < found <= 240 else 25.0
+
+
 def opened(source: str | int, timeout: float | None = None) -> Any:
     """A cv2.VideoCapture of a file, an address or a camera's number.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,3 +66,30 @@ def _upright(frame: Any) -> Image:
 
 def _said(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+class H264:
+    """A clip that is written, H.264 in MP4; see `report.clips`."""
+
+    codec = "H.264"
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: float) -> None:
+        """size: (width, height), even px. rate: frames a second."""
+        self._size = size
+        self._container = av.open(f"file:{path}", "w", format="mp4")
+        rate_ = Fraction(rate).limit_denominator(60_000)
+        self._stream = self._container.add_stream("libx264", rate=rate_, options={"crf": "20"})
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = "yuv420p"
+
+    def add(self, image: Image) -> None:
+        """image: (H, W, 3) uint8 BGR, at least as large."""
+        width, height = self._size
+        frame = av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(image[:height, :width]), format="bgr24"
+        )
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode())
+        self._container.close()

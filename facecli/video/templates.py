@@ -18,7 +18,7 @@ from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage.records import mean_template
 from facecli.threshold.operating_point import built_in_table, shape_table
 from facecli.video.frames import Frame
-from facecli.video.tracks import Piece, Tracker, embed
+from facecli.video.tracks import Piece, Sighting, Tracker, embed
 
 SAME_FMR = 0.01
 """How many pairs of strangers in all are taken for one person within a clip, where they are near in
@@ -55,34 +55,13 @@ def tracks(
     how: Tracking,
     progress: Callable[[Frame], object] = lambda _: None,
 ) -> Iterator[FaceTemplate | FailureToAcquire]:
-    """Every track as it ends, as a face with `track`; failures as they come.
+    """Every track as it ends, as a face with `track`; what failed comes last.
 
     The template is the mean of the best faces that reach the bar; of a track without one, the best
     face's, which keeps its poor quality. progress: called once a frame.
     """
-    tracker = Tracker(
-        extractor.templates, same_person(extractor.spec), how.bar, how.boxes, how.longest
-    )
     count = 0
-
-    def looked_at(item: Frame | FailureToAcquire) -> Seen | FailureToAcquire:
-        if isinstance(item, FailureToAcquire):
-            return item
-        return item, *extractor.cut(item.image)
-
-    def ended() -> Iterator[Piece | FailureToAcquire]:
-        failures = list[FailureToAcquire]()
-        for seen in ordered(looked_at, frames, how.workers):
-            if isinstance(seen, FailureToAcquire):
-                failures.append(seen)
-            else:
-                frame, faces, crops = seen
-                yield from tracker.step(frame.seconds, frame.image, faces, crops)
-                progress(frame)
-        yield from tracker.close()
-        yield from failures
-
-    for piece in ended():
+    for piece in pieces(extractor, frames, how, progress):
         if isinstance(piece, Piece):
             yield _template(extractor, piece, how, count)
             count += 1
@@ -90,14 +69,46 @@ def tracks(
             yield piece
 
 
-def _template(extractor: Extractor, piece: Piece, how: Tracking, number: int) -> FaceTemplate:
-    best = piece.best(how.bar)
+def pieces(
+    extractor: Extractor,
+    frames: Iterable[Frame | FailureToAcquire],
+    how: Tracking,
+    progress: Callable[[Frame], object] = lambda _: None,
+) -> Iterator[Piece | FailureToAcquire]:
+    """The same as the faces that each track keeps."""
+    tracker = Tracker(
+        extractor.templates, same_person(extractor.spec), how.bar, how.boxes, how.longest
+    )
+    failures = list[FailureToAcquire]()
+
+    def looked_at(item: Frame | FailureToAcquire) -> Seen | FailureToAcquire:
+        if isinstance(item, FailureToAcquire):
+            return item
+        return item, *extractor.cut(item.image)
+
+    for seen in ordered(looked_at, frames, how.workers):
+        if isinstance(seen, FailureToAcquire):
+            failures.append(seen)
+        else:
+            frame, faces, crops = seen
+            yield from tracker.step(frame.seconds, frame.image, faces, crops)
+            progress(frame)
+    yield from tracker.close()
+    yield from failures
+
+
+def usable(extractor: Extractor, piece: Piece, bar: float) -> list[tuple[Sighting, FaceTemplate]]:
+    """A piece's best faces that reach the bar, the best first."""
+    best = piece.best(bar)
     embed(extractor.templates, best)
-    made = [(s, s.template) for s in best if s.template]
-    good = [pair for pair in made if pair[1].face.quality >= how.bar] or [
-        max(made, key=lambda pair: pair[1].face.quality)
-    ]
-    shown, first = max(good, key=lambda pair: pair[1].face.quality)
+    made = [(seen, seen.template) for seen in best if seen.template]
+    good = [pair for pair in made if pair[1].face.quality >= bar]
+    return sorted(good, key=lambda pair: -pair[1].face.quality)
+
+
+def _template(extractor: Extractor, piece: Piece, how: Tracking, number: int) -> FaceTemplate:
+    good = usable(extractor, piece, how.bar) or usable(extractor, piece, 0.0)[:1]
+    shown, first = good[0]
     vector = mean_template([found.template.vector for _, found in good])
     track = Track(
         number, piece.start, piece.end, piece.frames, shown.seconds, len(good), shown.crop,

@@ -77,3 +77,16 @@ def test_key_frames_need_the_extra_or_work(command: Command, gallery: Path, fold
     else:
         assert (done.returncode, done.stdout) == (2, "")
         assert "pip install 'facecli[video]'" in done.stderr
+
+
+def test_annotate_writes_the_clip_and_the_best_face_of_each_track(
+    command: Command, gallery: Path, folder: Path, tmp_path: Path
+):
+    made = tmp_path / "made"
+    done = command("identify", folder / "both.dat", folder / "a.jpg", "-g", gallery, "--annotate",
+                   made)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in made.iterdir()) == [
+        "a.jpg", "both.mp4", "both_track0.jpg", "both_track1.jpg",
+    ]  # fmt: skip
+    assert f"wrote {made / 'both.mp4'} (" in done.stderr and "without sound" in done.stderr
