@@ -28,6 +28,7 @@ LEFT_OUT = {
     "slow": "pytest -m slow",
     "lfw": "pytest -m lfw",
     "milvus": "pip install '.[milvus]' milvus==2.3.5, then pytest -n0 -m milvus",
+    "training": "pip install '.[train]', then pytest -m training",
 }
 left_out = Counter[str]()
 

@@ -147,7 +147,7 @@ def main() -> None:
     args = parser.parse_args()
     spec = registry.find_embedder(args.model)
     assert spec.table is not None
-    extractor, table = Extractor.load(spec), reference_table.from_file(spec.table)
+    extractor, table = Extractor.load(spec), reference_table.from_file(spec.table, spec.embedder_id)
     people = [sorted(folder.glob("*.jpg")) for folder in sorted((args.root / "photos").iterdir())]
     shuffled = np.random.default_rng(0).permutation(range(1, len(people), 2))
     first = [people[i][0] for i in shuffled[: ENROLLED + ODD + SEARCHED]]

@@ -7,9 +7,20 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from benchmarks.reliability import bad_input, encryption, kills, purged, together
+from benchmarks.reliability import (
+    bad_input,
+    encryption,
+    hostile_galleries,
+    kills,
+    linked,
+    power_cuts,
+    purged,
+    together,
+)
 
-PROMISES = (kills, together, purged, bad_input, encryption)
+PROMISES = (
+    kills, power_cuts, linked, together, purged, bad_input, hostile_galleries, encryption,
+)  # fmt: skip
 
 
 def main() -> None:

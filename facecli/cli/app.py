@@ -33,11 +33,30 @@ class Commands(LazyGroup):
         "verify": "facecli.cli.verify:verify",
         "threshold": "facecli.cli.threshold:threshold",
         "evaluate": "facecli.cli.evaluate:evaluate",
+        "train": "facecli.cli.train:app",
         "demo": "facecli.cli.demo:demo",
         "doctor": "facecli.cli.doctor.command:doctor",
+        "group": "facecli.cli.group:app",
         "gallery": "facecli.cli.gallery:app",
         "models": "facecli.cli.models:app",
     }
+    meant: ClassVar[Mapping[str, str]] = {
+        **{name: f"gallery {name}" for name in (
+            "list", "show", "info", "rename", "merge", "remove", "export", "import", "audit",
+            "undo", "purge", "backup", "log", "encrypt", "decrypt", "re-embed", "copy",
+        )},
+        "ls": "gallery list", "delete": "gallery remove", "rm": "gallery remove",
+        "erase": "gallery purge", "forget": "gallery purge", "repair": "gallery check --repair",
+        "add": "enroll", "enrol": "enroll", "register": "enroll", "index": "enroll",
+        "learn": "enroll",
+        "find": "identify", "search": "identify", "recognize": "identify",
+        "recognise": "identify", "who": "identify", "lookup": "identify", "predict": "identify",
+        "annotate": "identify --annotate DIR", "detect": "identify --json",
+        "compare": "verify", "match": "verify", "same": "verify",
+        "calibrate": "threshold --calibrate PAIRS", "tolerance": "threshold",
+        "benchmark": "evaluate", "test": "evaluate", "check": "doctor", "status": "doctor",
+        "pull": "models pull", "download": "models pull", "version": "--version",
+    }  # fmt: skip
 
 
 app = typer.Typer(
@@ -64,7 +83,8 @@ def _version(wanted: bool) -> None:
 def facecli(
     ctx: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show and exit."),
     ] = False,
 ) -> None:
     """What goes before a command."""

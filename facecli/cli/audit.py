@@ -18,6 +18,7 @@ from facecli.cli.options import (
     note,
     open_gallery,
     print_beside,
+    terminal,
 )
 from facecli.cli.paths import Output
 from facecli.common.outputs import STDOUT
@@ -65,4 +66,4 @@ def audit(
         typer.echo(proposals(found, top, gallery))
     else:
         beside = html if page == STDOUT else ""
-        print_beside(beside, audit_row(found, top), audit_text(found, top), as_json)
+        print_beside(beside, audit_row(found, top), audit_text(found, top, terminal()), as_json)

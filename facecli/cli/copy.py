@@ -12,6 +12,7 @@ from facecli.cli.options import (
     JsonOption,
     KeyOption,
     QuietOption,
+    bar,
     given_key,
     open_storage,
     print_report,
@@ -38,20 +39,19 @@ def copy(
     People, references, thresholds and embedder, compared at the end; not what could be undone,
     nor the audit log. Exit code 4 when the two are not the same.
     """
-    from tqdm import tqdm
-
     from facecli.report.maintenance import copied_row, copied_text
     from facecli.storage import opening
     from facecli.storage.copying import copy as copy_whole
 
     with (
         open_storage(source, key_file) as here,
-        tqdm(unit="reference", leave=False, disable=True if quiet else None) as bar,
+        bar(quiet, unit="reference", leave=False) as shown,
         closing(
             opening.create_storage(
-                target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file)
+                target, here.reader.embedder_id, here.reader.dimension, given_key(to_key_file),
+                to_copy=True,
             )
         ) as there,
-    ):
-        done = copy_whole(here, there, bar.update)
+    ):  # fmt: skip
+        done = copy_whole(here, there, shown.update)
     print_report(copied_row(done), copied_text(done), as_json)

@@ -142,8 +142,9 @@ def _clear(folder: Path, photos: DemoPhotos, wanted: Mapping[Path, bytes]) -> No
             raise UsageError(f"{path} is not the demo's: name another folder, or remove it")
     if os.path.lexists(photos.gallery) and not _is_the_demos(photos.gallery):
         raise UsageError(f"{photos.gallery} holds more than the demo's: name another folder")
-    for end in ("", "-wal", "-shm"):
-        photos.gallery.with_name(photos.gallery.name + end).unlink(missing_ok=True)
+    for end in ("", "-wal"):
+        atomic.erase(photos.gallery.with_name(photos.gallery.name + end))
+    photos.gallery.with_name(photos.gallery.name + "-shm").unlink(missing_ok=True)
     for probe in (photos.again, photos.stranger):
         (photos.pictures / f"{probe.stem}.jpg").unlink(missing_ok=True)
 

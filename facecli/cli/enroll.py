@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ from facecli.cli.options import (
     QualityOption,
     QuietOption,
     WorkersOption,
+    at_most_one,
     note,
     open_to_add,
     print_report,
@@ -28,6 +30,9 @@ from facecli.cli.options import (
 from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device, FacesRule
 from facecli.common.errors import InputError
+
+if TYPE_CHECKING:
+    from facecli.gallery.gallery import Gallery
 
 PhotosArgument = Annotated[
     list[Path],
@@ -63,6 +68,13 @@ ReplaceOption = Annotated[
         help="Where another picture lies under an enrolled photo's path, remove what that gave.",
     ),
 ]
+FromTagsOption = Annotated[
+    bool,
+    typer.Option(
+        "--from-tags",
+        help="Names are those of face tags in the photos and their sidecars.",
+    ),
+]
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Exit with 1 when any photo was skipped.")
 ]
@@ -72,6 +84,7 @@ def enroll(
     photos: PhotosArgument,
     subject: SubjectOption = None,
     faces: FacesOption = FacesRule.CLEAR,
+    from_tags: FromTagsOption = False,
     min_quality: QualityOption = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
@@ -88,12 +101,23 @@ def enroll(
 ) -> None:
     """Enrol photos of people. Run it again at any time: what is there already costs a hash.
 
+    A clip that shows one person gives its best faces.
     A photo that cannot be used is reported and skipped. Exit code 3 when none could be used.
     """
+    if from_tags:
+        at_most_one(
+            {"--from-tags": True, "--subject": subject, "--scheduler": scheduler,
+             f"--faces {faces}": faces is not FacesRule.CLEAR}
+        )  # fmt: skip
+        with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
+            row = _from_tags(
+                opened, photos, quality_bar(min_quality), workers, dry_run, quiet, as_json
+            )
+        return _end(row, check, quiet)
     from facecli.datasets.labels import labelled
     from facecli.report.enrollment import enroll_row, enroll_text
 
-    layout = labelled(photos, subject)
+    layout = labelled(photos, subject, moving=True)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
         with (
             resumable("what was enrolled is kept, run the same command to go on"),
@@ -106,6 +130,46 @@ def enroll(
             )  # fmt: skip
         row = enroll_row(result, layout)
         print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)
+    return _end(row, check, quiet)
+
+
+def _from_tags(
+    gallery: Gallery,
+    photos: list[Path],
+    bar: float,
+    workers: int | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> Mapping[str, Any]:
+    """Enrol the faces that tags name, print the report, and give it back."""
+    from facecli.datasets.labels import LabelledPhotos
+    from facecli.datasets.labels import photos as found_below
+    from facecli.datasets.regions import TAG_FILES
+    from facecli.gallery.enroll_tagged import enroll_tagged
+    from facecli.report.enrollment import enroll_row, enroll_text
+
+    found = found_below(photos)
+    paths = found.paths
+    with (
+        resumable("what was enrolled is kept, run the same command to go on"),
+        progress(len(paths), quiet) as step,
+    ):
+        result = enroll_tagged(
+            gallery, paths, min_quality=bar, workers=workers, progress=step, dry_run=dry_run
+        )
+    # Of what is no photo, sidecars were read.
+    left_out = tuple(item for item in found.left_out if item.path.suffix.lower() not in TAG_FILES)
+    row = enroll_row(result, LabelledPhotos((), found.problems, left_out))
+    untagged = len(paths) - len({item.path for item in result.items})
+    print_report(row, enroll_text(row, None if dry_run else gallery.info()), as_json)
+    if untagged:
+        note(f"{untagged:,} of {len(paths):,} photos bear no face tags", quiet)
+    return row
+
+
+def _end(row: Mapping[str, Any], check: bool, quiet: bool) -> None:
+    """The exit code of a run."""
     if not row["enrolled"] and not row["already_there"]:
         note("no photo could be enrolled", quiet)
         raise typer.Exit(InputError.exit_code)

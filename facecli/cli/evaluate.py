@@ -20,6 +20,7 @@ from facecli.cli.options import (
     note,
     print_beside,
     progress,
+    terminal,
 )
 from facecli.cli.paths import Input, Output
 from facecli.common.enums import DetectorName, Device
@@ -70,13 +71,16 @@ def evaluate(
 ) -> None:
     """Measure how well it works on photos of yours, at the default threshold and at others.
 
-    Writes no gallery. Photos without a face stay in every denominator.
+    Writes no gallery. Photos without a face stay in every denominator. A clip counts as one photo
+    of the person seen longest in it.
     """
     from facecli.evaluation import run
     from facecli.evaluation.plan import read_plan
     from facecli.recognition.model_zoo import registry
     from facecli.recognition.pipeline import Extractor
     from facecli.report.evaluation import evaluation_row, evaluation_text
+    from facecli.report.formats import counted
+    from facecli.video.probes import photos_and_clips
 
     at_most_one({"--json": as_json, "--report -": page == STDOUT})
     goes_with("--force", force, {"--report FILE": page, "--plots DIR": plots})
@@ -92,16 +96,25 @@ def evaluate(
     extractor = Extractor.load(registry.find_embedder(model), device, detector)
     with progress(len(plan.photos), quiet) as step:
         result = run.evaluate(
-            extractor, plan, target_fpir, seed=seed, workers=workers, progress=step
+            extractor,
+            plan,
+            target_fpir,
+            seed=seed,
+            workers=workers,
+            progress=step,
+            read=photos_and_clips,
         )
     for problem in (*plan.problems, *result.remarks):
         note(problem, quiet)
     html = "" if page is None else evaluation_page.page(result, thumbnails)
     beside = html if page == STDOUT else ""
-    print_beside(beside, evaluation_row(result), evaluation_text(result), as_json)
+    print_beside(beside, evaluation_row(result), evaluation_text(result, terminal()), as_json)
     if plots is not None:
-        written = list(evaluation_plots.write_plots(result, plots, force=force))
-        note(f"wrote {len(written)} files to {plots}", quiet)
+        drawn = evaluation_plots.drawings(result)
+        written = list(evaluation_plots.write_plots(drawn, plots, force=force))
+        empty = len(drawn) - len(written) // 2
+        left_out = f"; too few photos for {counted(empty, 'other plot')}" if empty else ""
+        note(f"wrote {len(written)} files to {plots}{left_out}", quiet)
     if page is not None and page != STDOUT:
         save(html, page, force=force)
         note(f"wrote {page}", quiet)

@@ -22,6 +22,7 @@ from facecli.cli.options import (
     open_storage,
     open_to_add,
     print_report,
+    terminal,
 )
 from facecli.cli.paths import Input, Output
 from facecli.common.outputs import STDOUT
@@ -51,6 +52,14 @@ class GalleryCommands(LazyGroup):
         "encrypt": "facecli.cli.encryption:encrypt",
         "decrypt": "facecli.cli.encryption:decrypt",
     }
+    meant: ClassVar[Mapping[str, str]] = {
+        "delete": "gallery remove", "rm": "gallery remove", "del": "gallery remove",
+        "drop": "gallery remove", "erase": "gallery purge", "forget": "gallery purge",
+        "ls": "gallery list", "mv": "gallery rename", "join": "gallery merge",
+        "add": "enroll", "enroll": "enroll", "identify": "identify", "search": "identify",
+        "find": "identify", "history": "gallery undo --list", "stats": "gallery info",
+        "repair": "gallery check --repair", "verify": "gallery check", "save": "gallery backup",
+    }  # fmt: skip
 
 
 app = make_group(GalleryCommands, "Who is enrolled, and keeping it in order.")
@@ -77,7 +86,7 @@ def list_(
 
     with open_storage(gallery, key_file) as storage:
         rows = [subject_row(s) for s in storage.reader.subjects()]
-    print_report(rows, subjects_table(rows), as_json)
+    print_report(rows, subjects_table(rows, terminal()), as_json)
 
 
 def show(
@@ -92,7 +101,7 @@ def show(
     with open_storage(gallery, key_file) as storage:
         found = storage.reader.references(storage.reader.find(subject).id)
         rows = [reference_row(r) for r in found]
-    print_report(rows, references_table(rows), as_json)
+    print_report(rows, references_table(rows, terminal()), as_json)
 
 
 def rename(

@@ -29,14 +29,41 @@ class LazyGroup(TyperGroup):
     """A group whose commands are imported when they are called.
 
     homes: where each command stands, by its name, as `module:attribute`; the attribute is a
-    function, or the Typer of a group.
+    function, or the Typer of a group. meant: what people call a command elsewhere, and what that
+    is here, as words after `facecli`.
     """
 
     homes: ClassVar[Mapping[str, str]] = {}
+    meant: ClassVar[Mapping[str, str]] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names, in the order of `homes`; nothing is imported."""
         return list(self.homes)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the words begin with. `help` asks for that of the words after it."""
+        first, *others = args
+        if first == "help":
+            if others:
+                return self.resolve_command(ctx, [*others, "--help"])
+            typer.echo(ctx.get_help())
+            raise typer.Exit
+        meant = self._meant(first)
+        if meant is not None:
+            raise UsageError(
+                f"no such command '{first}'. Did you mean '{meant}'? "
+                f"(see `{ctx.command_path} --help`)"
+            )
+        return super().resolve_command(ctx, args)
+
+    def _meant(self, word: str) -> str | None:
+        """What is called so elsewhere; None where it is one of ours, or Typer sees which."""
+        from difflib import get_close_matches  # only after a mistake
+
+        if word in self.homes or get_close_matches(word, self.homes):
+            return self.meant.get(word) if word not in self.homes else None
+        near = get_close_matches(word, self.meant, 1)
+        return self.meant[near[0]] if near else None
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, imported and made now; None where there is none of this name."""

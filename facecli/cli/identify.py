@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facecli.cli.clips import (
+    EveryOption,
+    FramesOption,
+    FramesRule,
+    KeyFramesOption,
+    clip_progress,
+    sampling,
+)
 from facecli.cli.options import (
     DetectorOption,
     DeviceOption,
+    DryRunOption,
+    ForceOption,
     GalleryOption,
     JsonOption,
     KeyOption,
@@ -23,23 +35,31 @@ from facecli.cli.options import (
     ThresholdOption,
     WorkersOption,
     at_most_one,
+    fail,
+    goes_with,
     note,
     open_gallery,
     output_format,
+    progress,
     quality_bar,
+    terminal,
 )
 from facecli.cli.paths import Input, Output
-from facecli.common.enums import DetectorName, Device, Outcome
-from facecli.common.errors import InputError, OutputError, UsageError
+from facecli.common.enums import DetectorName, Device, Outcome, TagPlace
+from facecli.common.errors import FacecliError, InputError, OutputError, UsageError
 from facecli.common.files import private_folder
+from facecli.common.outputs import STDOUT
 
 if TYPE_CHECKING:
     from facecli.common.types import Decision
+    from facecli.datasets.sidecars import SidecarWriter
     from facecli.recognition.pipeline import Source
+    from facecli.report.formats import OutputFormat
+    from facecli.video.frames import Sampling
 
 PhotosArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="PHOTOS", help="Photos, folders, or - for a photo on stdin."),
+    typer.Argument(metavar="PHOTOS", help="Photos, clips, folders, or - for a photo on stdin."),
     Input.PHOTOS,
 ]
 ListOption = Annotated[
@@ -58,6 +78,15 @@ FpirOption = Annotated[
     float | None,
     typer.Option("--target-fpir", metavar="RATE", help="Another target, this time only."),
 ]
+PossibleOption = Annotated[
+    float | None,
+    typer.Option(
+        "--possible",
+        metavar="RATE",
+        help="Also mark as possible, never as identified, whom a laxer target FPIR lets pass, "
+        "as in 0.1: leads to look at.",
+    ),
+]
 ExactOption = Annotated[
     bool, typer.Option("--exact", help="As brute force, where the gallery is very large; slower.")
 ]
@@ -66,8 +95,29 @@ AnnotateOption = Annotated[
     typer.Option("--annotate", metavar="DIR", help="Write pictures with boxes and names."),
     Output(folder=True),
 ]
+WriteTagsOption = Annotated[
+    TagPlace | None,
+    typer.Option(
+        "--write-tags", help="Write who was identified into an .xmp file beside each photo."
+    ),
+]
 JsonLinesOption = Annotated[bool, typer.Option("--jsonl", help="One JSON object a face.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="One CSV row a face.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="One flat CSV row a face.")]
+CandidatesOption = Annotated[
+    bool,
+    typer.Option("--candidates", help="In CSV, columns for each of the --top K candidates, too."),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE",
+        help="Write there, not to stdout; .csv, .json and .jsonl say in which form.",
+    ),
+    Output(stdout=True),
+]  # fmt: skip
+AppendOption = Annotated[
+    bool, typer.Option("--append", help="Add CSV or JSON Lines rows to -o FILE as they come.")
+]
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Exit with 1 unless every face was identified.")
 ]
@@ -81,12 +131,22 @@ def identify(
     top: TopOption = 5,
     threshold: ThresholdOption = None,
     target_fpir: FpirOption = None,
+    possible: PossibleOption = None,
     exact: ExactOption = False,
     min_quality: QualityOption = None,
+    every: EveryOption = None,
+    key_frames: KeyFramesOption = False,
+    frames: FramesOption = FramesRule.FIRST,
     annotate: AnnotateOption = None,
+    write_tags: WriteTagsOption = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     as_jsonl: JsonLinesOption = False,
     as_csv: CsvOption = False,
+    candidates: CandidatesOption = False,
+    output: OutputOption = None,
+    append: AppendOption = False,
+    force: ForceOption = False,
     check: CheckOption = False,
     model: ModelOption = None,
     device: DeviceOption = Device.AUTO,
@@ -96,31 +156,104 @@ def identify(
 ) -> None:
     """Who is in these photos? Every face gets a name, or unknown with its nearest candidate.
 
+    Of a clip every appearance of a person gets one answer; what a file holds tells a clip.
     --jsonl and --csv print each row as it comes. Exit code 3 when no photo could be read.
     """
-    form = output_format(as_json, as_jsonl, as_csv)
+    from facecli.report.formats import OutputFormat
+
+    if output == STDOUT:
+        output = None
+    form = output_format(as_json, as_jsonl, as_csv, output)
+    in_rows = form in (OutputFormat.CSV, OutputFormat.JSON_LINES)
+    goes_with("--candidates", candidates, {"--csv": form is OutputFormat.CSV})
+    goes_with("--append", append, {"-o FILE": output})
+    goes_with("--append", append, {"--csv": in_rows, "--jsonl": in_rows})
+    goes_with("--force", force, {"-o FILE": output})
+    at_most_one({"--append": append, "--force": force})
     at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
+    goes_with("--dry-run", dry_run, {"--write-tags": write_tags})
+    looked_at = sampling(every, key_frames, frames)
     named = _named(photos or [], from_list, quiet)
     if annotate is not None:
         _make(annotate)
-    sources = _begun(named) if from_list is None else chain(named, _listed(from_list))
-    from facecli.report.decisions import decisions_text
+    sources = _begun(named, looked_at) if from_list is None else chain(named, _listed(from_list))
+    from facecli.report.columns import ANYWHERE
+    from facecli.report.decisions import counts_line, decisions_text
 
-    outcomes = set[Outcome]()
-    with open_gallery(gallery, key_file, model, device, detector) as opened:
+    outcomes = Counter[Outcome]()
+    unwritten: list[Path] = []
+    with (
+        _tag_writer(write_tags) as writer,
+        open_gallery(gallery, key_file, model, device, detector) as opened,
+        clip_progress(quiet) as step,
+        _written(output, append, force) as write,
+    ):
         decisions = opened.identify(
-            sources, top=top, threshold=threshold, fpir=target_fpir,
+            sources, top=top, threshold=threshold, fpir=target_fpir, possible=possible,
             min_quality=quality_bar(min_quality), workers=workers, exact=exact,
+            sampling=looked_at, boxes=annotate is not None, progress=step,
         )  # fmt: skip
+        if writer is not None:
+            decisions = _tagged(decisions, writer, dry_run, quiet, unwritten)
         if annotate is not None:
-            decisions = _drawn(decisions, annotate, named, quiet)
-        for text in decisions_text(_noting(outcomes, decisions), form):
-            typer.echo(text)
-    if outcomes <= {Outcome.FAILED}:
+            decisions = _drawn(decisions, annotate, named, looked_at, quiet)
+        bar = _progress(named, from_list, in_rows and output is None, quiet)
+        noted = _noting(outcomes, decisions, bar)
+        screen = terminal() if output is None else ANYWHERE
+        texts = decisions_text(noted, form, screen, top if candidates else 0)
+        if append and output is not None:
+            texts = _continued(texts, output, form)
+        for text in texts:
+            write(text)
+    if output is not None:
+        note(f"wrote {output}: {counts_line(outcomes)}", quiet)
+    if set(outcomes) <= {Outcome.FAILED}:
         note("no photo could be read", quiet)
         raise typer.Exit(InputError.exit_code)
-    if check and outcomes != {Outcome.IDENTIFIED}:
+    if unwritten:
+        raise typer.Exit(OutputError.exit_code)
+    if check and set(outcomes) != {Outcome.IDENTIFIED}:
         raise typer.Exit(1)
+
+
+def _written(
+    output: Path | None, append: bool, force: bool
+) -> AbstractContextManager[Callable[[str], object]]:
+    """What takes the lines: stdout, a file that is there when all is done, or one added to."""
+    from facecli.common import outputs
+
+    if output is None:
+        return nullcontext(typer.echo)
+    return outputs.more_lines(output) if append else outputs.lines(output, force=force)
+
+
+def _continued(texts: Iterator[str], file: Path, form: OutputFormat) -> Iterator[str]:
+    """Rows for a file that holds some. Raises UsageError where those are of another kind."""
+    from facecli.common import outputs
+    from facecli.report.formats import OutputFormat
+
+    there = outputs.first_line(file)
+    if there and form is OutputFormat.JSON_LINES and not there.startswith('{"schema": '):
+        raise UsageError(f"-o {file} holds no JSON Lines of identify: name another file")
+    for number, text in enumerate(texts):
+        if number == 0 and there and form is OutputFormat.CSV:
+            header, _, text = text.partition("\n")
+            if header != there:
+                raise UsageError(f"-o {file} does not have these columns: name another file")
+        yield text
+
+
+def _progress(
+    named: Sequence[Path | bytes], from_list: Path | None, shown: bool, quiet: bool
+) -> AbstractContextManager[Callable[[], object]]:
+    """A bar where more than a photo is waited for, and no rows come meanwhile.
+
+    shown: the rows go to stdout as they come.
+    """
+    alone = from_list is None and len(named) == 1
+    if alone or (shown and sys.stdout is not None and sys.stdout.isatty()):
+        return nullcontext(lambda: None)
+    return progress(len(named) if from_list is None else None, quiet)
 
 
 def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[Path | bytes]:
@@ -137,7 +270,7 @@ def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[P
         if str(argument) == "-":
             sources.append(_stdin())
             continue
-        found = photos([argument])
+        found = photos([argument], moving=True)
         sources += found.paths
         for line in left_out_lines(found.left_out):
             note(f"{argument}: {line}", quiet)
@@ -174,18 +307,64 @@ def _listed(file: Path) -> Iterator[Path]:
     return listed(stream)
 
 
-def _begun(sources: Sequence[Path | bytes]) -> Sequence[Source]:
+def _begun(sources: Sequence[Path | bytes], looked_at: Sampling) -> Sequence[Source]:
     """A photo by itself is decoded while the gallery's code, which takes as long, is imported."""
     from facecli.recognition.pipeline import open_ahead
 
-    return [open_ahead(sources[0])] if len(sources) == 1 else sources
+    if len(sources) != 1 or (isinstance(sources[0], Path) and looked_at.takes(sources[0])):
+        return sources
+    return [open_ahead(sources[0])]
 
 
-def _noting(outcomes: set[Outcome], decisions: Iterable[Decision]) -> Iterator[Decision]:
-    """The same decisions; their outcomes are added to `outcomes` on the way."""
-    for decision in decisions:
-        outcomes.add(decision.outcome)
-        yield decision
+def _noting(
+    outcomes: Counter[Outcome],
+    decisions: Iterable[Decision],
+    bar: AbstractContextManager[Callable[[], object]],
+) -> Iterator[Decision]:
+    """The same decisions; their outcomes are counted on the way, and the bar moves a photo.
+
+    It is gone when the last one has come, before a table of them is printed.
+    """
+    with bar as step:
+        for _, faces in groupby(decisions, key=lambda d: d.probe.path):
+            for decision in faces:
+                outcomes[decision.outcome] += 1
+                yield decision
+            step()
+
+
+def _tag_writer(place: TagPlace | None) -> AbstractContextManager[SidecarWriter | None]:
+    """What writes sidecars, where that is asked for."""
+    if place is None:
+        return nullcontext()
+    from facecli.datasets import sidecars
+
+    return sidecars.opened()
+
+
+def _tagged(
+    decisions: Iterable[Decision],
+    writer: SidecarWriter,
+    dry_run: bool,
+    quiet: bool,
+    unwritten: list[Path],
+) -> Iterator[Decision]:
+    """The same decisions; each photo's sidecar is written after its last one, and told of."""
+    from facecli.datasets.sidecars import Written
+    from facecli.gallery.write_tags import write_tags
+
+    def told(photo: Path, became: Written | FacecliError) -> None:
+        if isinstance(became, FacecliError):
+            unwritten.append(photo)
+            fail(str(became))
+            return
+        for line in became.left:
+            note(f"{became.path}: {line}")
+        if became.names:
+            how = "would write" if dry_run else "wrote"
+            note(f"{how} {', '.join(became.names)} to {became.path}", quiet)
+
+    return write_tags(decisions, writer, told, dry_run=dry_run)
 
 
 def _make(folder: Path) -> None:
@@ -196,13 +375,44 @@ def _make(folder: Path) -> None:
 
 
 def _drawn(
-    decisions: Iterable[Decision], folder: Path, sources: list[Path | bytes], quiet: bool
-) -> Iterator[Decision]:
+    decisions: Iterable[Decision], folder: Path, sources: list[Path | bytes], looked_at: Sampling,
+    quiet: bool,
+) -> Iterator[Decision]:  # fmt: skip
     """The same decisions; after a photo's last one its picture is drawn into `folder`."""
     for path, group in groupby(decisions, key=lambda d: d.probe.path):
-        faces = list(group)
-        yield from faces
-        _picture(folder, path, sources, faces, quiet)
+        faces: list[Decision] = []
+        for decision in group:
+            faces.append(decision)
+            yield decision
+        if any(decision.probe.track for decision in faces):
+            _clip(folder, Path(path), faces, looked_at, quiet)
+        elif path == "-" or not looked_at.takes(Path(path)):
+            _picture(folder, path, sources, faces, quiet)
+
+
+def _clip(
+    folder: Path, path: Path, tracks: list[Decision], looked_at: Sampling, quiet: bool
+) -> None:
+    """Draw a clip's tracks into `folder`, and the best face of each."""
+    from facecli.report.annotate import save
+    from facecli.report.clips import best_faces, write_clip
+
+    target = _new(folder, path.stem, ".mp4")
+    try:
+        codec = write_clip(path, tracks, target)
+    except InputError as error:  # deleted meanwhile: its rows are out, and others follow
+        note(str(error), quiet)
+        return
+    note(f"wrote {target} ({codec}; without sound)", quiet)
+    for decision, image in best_faces(path, tracks, looked_at):
+        number = decision.probe.index
+        save(image, _new(folder, f"{path.stem}_track{number}", ".jpg"))
+    note(f"wrote the best face of each of {len(tracks)} tracks to {folder}", quiet)
+
+
+def _new(folder: Path, stem: str, suffix: str) -> Path:
+    names = chain([f"{stem}{suffix}"], (f"{stem}_{number}{suffix}" for number in count(2)))
+    return next(t for t in (folder / name for name in names) if not os.path.lexists(t))
 
 
 def _picture(
@@ -219,7 +429,6 @@ def _picture(
     if isinstance(image, FailureToAcquire):
         return  # its row has said so
     stem = "stdin" if path == "-" else Path(path).stem
-    names = chain([f"{stem}.jpg"], (f"{stem}_{number}.jpg" for number in count(2)))
-    target = next(t for t in (folder / name for name in names) if not os.path.lexists(t))
+    target = _new(folder, stem, ".jpg")
     save(annotate(image, faces), target)
     note(f"wrote {target}", quiet)

@@ -24,6 +24,7 @@ from facecli.cli.options import (
     print_beside,
     print_change,
     print_report,
+    terminal,
 )
 from facecli.cli.paths import Output
 from facecli.common.errors import GalleryError, UsageError
@@ -43,7 +44,7 @@ def undo(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take back a rename, merge or removal, the newest first, until `purge`.
+    """Take back a rename, merge, removal or threshold, the newest first, until `purge`.
 
     Exit code 4 when it cannot be undone: its name was enrolled again, or a later change came on
     top.
@@ -53,7 +54,7 @@ def undo(
     with open_file("undo", gallery, key_file, dry_run) as file:
         if show:
             rows = [maintenance.change_row(found) for found in file.journal.changes()]
-            print_report(rows, maintenance.changes_table(rows), as_json)
+            print_report(rows, maintenance.changes_table(rows, terminal()), as_json)
             return
         row = maintenance.change_row(file.journal.undo(change))
     print_change(row, f"undone: {maintenance.change_text(row)}", dry_run, as_json)
@@ -159,7 +160,7 @@ def check(
     for `undo`. Where the file itself is damaged, what can be read goes to a new one.
     """
     from facecli.common.places import default_gallery
-    from facecli.report import maintenance, people
+    from facecli.report import formats, maintenance, people
     from facecli.storage import opening
     from facecli.storage.maintenance.repair import repair as mend
 
@@ -178,6 +179,8 @@ def check(
         if faults := storage.reader.faults():
             raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
         typer.echo("sound: " + people.people(*storage.reader.counts()))
+        for left in opening.unfinished(storage):
+            typer.echo(formats.printable(left))
 
 
 def log(
@@ -201,7 +204,7 @@ def log(
             done(f"the audit log is {'on' if on else 'off'}", dry_run)
             return
         rows = [maintenance.log_row(entry) for entry in file.audit_log.entries()]
-    print_report(rows, maintenance.log_table(rows), as_json)
+    print_report(rows, maintenance.log_table(rows, terminal()), as_json)
 
 
 def _whom(subject: str | None, everybody: bool) -> Whom:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,11 +17,13 @@ from facecli.common.errors import UsageError
 
 if TYPE_CHECKING:
     from facecli.gallery.gallery import Gallery
+    from facecli.report.columns import Terminal
     from facecli.report.formats import OutputFormat
     from facecli.storage.interface import Storage
     from facecli.storage.keys import Key
     from facecli.storage.sqlite.store import GalleryFile
 
+NARROW = 80  # columns, of a terminal that does not say
 INTERRUPTED = 130  # what shells say of a program that SIGINT ended: 128 + 2
 
 GalleryOption = Annotated[
@@ -197,8 +200,13 @@ def quality_bar(given: float | None) -> float:
     return DEFAULT_BAR if given is None else given
 
 
-def output_format(as_json: bool, as_jsonl: bool, as_csv: bool) -> OutputFormat:
-    """What the options of these names ask for. Raises UsageError for more than one."""
+def output_format(
+    as_json: bool, as_jsonl: bool, as_csv: bool, output: Path | None = None
+) -> OutputFormat:
+    """What the options of these names ask for, else the name of the file that is written.
+
+    Raises UsageError for more than one.
+    """
     from facecli.report.formats import OutputFormat
 
     at_most_one({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv})
@@ -206,7 +214,25 @@ def output_format(as_json: bool, as_jsonl: bool, as_csv: bool) -> OutputFormat:
         return OutputFormat.JSON
     if as_jsonl:
         return OutputFormat.JSON_LINES
-    return OutputFormat.CSV if as_csv else OutputFormat.TABLE
+    if as_csv or output is None:
+        return OutputFormat.CSV if as_csv else OutputFormat.TABLE
+    by_suffix = {
+        ".csv": OutputFormat.CSV, ".json": OutputFormat.JSON, ".jsonl": OutputFormat.JSON_LINES,
+    }  # fmt: skip
+    return by_suffix.get(output.suffix.lower(), OutputFormat.TABLE)
+
+
+def terminal() -> Terminal:
+    """What stdout is. COLUMNS goes before its own width, and NO_COLOR (no-color.org) is heard."""
+    from facecli.report.columns import Terminal
+
+    is_one = sys.stdout is not None and sys.stdout.isatty()
+    asked = os.environ.get("COLUMNS", "")
+    width = int(asked) if asked.isdecimal() and int(asked) else None
+    if width is None and is_one:
+        width = os.get_terminal_size(sys.stdout.fileno()).columns or NARROW
+    colour = is_one and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Terminal(width, colour)
 
 
 def print_report(row: object, text: str, as_json: bool) -> None:
@@ -282,9 +308,17 @@ def resumable(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress(total: int, quiet: bool) -> Iterator[Callable[[], object]]:
+def progress(total: int | None, quiet: bool) -> Iterator[Callable[[], object]]:
     """Call it once a photo: a progress bar on stderr, only on a terminal."""
+    with bar(quiet, total=total, unit="photo", leave=False) as shown:
+        yield shown.update
+
+
+def bar(quiet: bool, **options: Any) -> Any:
+    """A progress bar of tqdm on stderr, only on a terminal. options: tqdm's."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="photo", leave=False, disable=True if quiet else None) as bar:
-        yield bar.update
+    shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+    if shown and os.get_terminal_size(sys.stderr.fileno()).columns == 0:
+        options |= {"ncols": NARROW, "nrows": 24}  # where tqdm would draw nothing
+    return tqdm(disable=not shown, file=sys.stderr, **options)

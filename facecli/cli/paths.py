@@ -15,7 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from facecli.common.errors import OutputError, UsageError
+from facecli.common.errors import InputError, OutputError, UsageError
 
 
 class Input(Enum):
@@ -46,11 +46,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A path as it was given. name: of its option, empty for an argument."""
+    """A path as it was given. name: of its option, empty for an argument.
+
+    of_many: one of several; what is wrong with it is said in its own row.
+    """
 
     role: Input | Output
     name: str
     path: Path
+    of_many: bool = False
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,8 +77,9 @@ def given(command: Callable[..., object], values: Mapping[str, Any]) -> Iterator
         if role is None or value is None or _is_keyring(value):
             continue
         option = next((_option(fact) for fact in facts if _option(fact)), "")
-        for path in value if isinstance(value, list) else [value]:
-            yield Given(role, option, Path(path))
+        many = isinstance(value, list)
+        for path in value if many else [value]:
+            yield Given(role, option, Path(path), many)
 
 
 def _is_keyring(value: object) -> bool:
@@ -93,18 +98,30 @@ def _option(fact: object) -> str:
 
 
 def _judge(paths: list[Given], values: Mapping[str, Any]) -> None:
+    for found in paths:
+        if found.role is Input.PHOTOS and not found.of_many:
+            _refuse_url(found)
     outputs = [found for found in paths if isinstance(found.role, Output)]
     if outputs:
         reads = [found.path for found in paths if isinstance(found.role, Input)]
         photos = [found.path for found in paths if found.role is Input.PHOTOS]
         gallery = _gallery(paths, values)
+        force = bool(values.get("force") or values.get("append"))  # what is there may stay, too
         for output in outputs:
             try:
-                _judge_one(output, reads, photos, gallery, bool(values.get("force")))
+                _judge_one(output, reads, photos, gallery, force)
             except (UsageError, OutputError) as error:
                 raise type(error)(f"{output.name} {error}".lstrip()) from error
         if len({found.path for found in outputs}) < len(outputs):
             raise UsageError(f"{outputs[0].path} is named for two outputs: name another for one")
+
+
+def _refuse_url(given: Given) -> None:
+    from facecli.common.files import is_url, not_there
+
+    if is_url(given.path) and not given.path.exists():
+        shown = str(given.path).replace(":/", "://", 1)  # a Path makes one stroke of two
+        raise InputError(f"{given.name} {shown} is {not_there(given.path)}".lstrip())
 
 
 def _judge_one(
@@ -140,7 +157,7 @@ def _gallery(paths: list[Given], values: Mapping[str, Any]) -> Path | None:
 
 
 def _belongs(path: Path, gallery: Path) -> bool:
-    from facecli.storage.sqlite.files_beside import is_own, work_path
+    from facecli.storage.sqlite.files_beside import is_reserved
 
     try:
         if path.samefile(gallery):
@@ -151,6 +168,4 @@ def _belongs(path: Path, gallery: Path) -> bool:
         path, gallery = path.parent.resolve() / path.name, gallery.resolve()
     except (OSError, ValueError):
         return False
-    return path.parent == gallery.parent and (
-        is_own(path, gallery) or path.name.startswith(work_path(gallery, "").name)
-    )
+    return is_reserved(path, gallery)

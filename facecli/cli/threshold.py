@@ -59,6 +59,9 @@ StrangersOption = Annotated[
     Input.PHOTOS,
 ]
 SetOption = Annotated[float | None, typer.Option("--set", metavar="T", help="Insist on a cosine.")]
+ResetOption = Annotated[
+    bool, typer.Option("--reset", help="Back to the default: the model's table at FPIR 1 %.")
+]
 FpirOption = Annotated[
     float | None,
     typer.Option(
@@ -89,6 +92,7 @@ def threshold(
     folder: FolderOption = None,
     strangers: StrangersOption = None,
     set_: SetOption = None,
+    reset: ResetOption = False,
     target_fpir: FpirOption = None,
     target_fmr: FmrOption = None,
     assure: AssureOption = None,
@@ -102,17 +106,23 @@ def threshold(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show the operating point in force, or put another in force.
+    """Show the operating point in force, or put another in force; `gallery undo` takes it back.
 
     Exit code 6 when your photos cannot support a threshold.
     """
-    given = {"--calibrate": calibrate, "--folder": folder, "--strangers": strangers, "--set": set_}
+    given = {
+        "--calibrate": calibrate,
+        "--folder": folder,
+        "--strangers": strangers,
+        "--set": set_,
+        "--reset": reset,
+    }
     at_most_one(given)
     at_most_one({"--target-fpir": target_fpir, "--target-fmr": target_fmr})
     pairs = calibrate if folder is None else folder
     measured = {"--calibrate": pairs, "--strangers": strangers}
     goes_with("--target-fpir", target_fpir, measured)
-    goes_with("--dry-run", dry_run, {**measured, "--set": set_})
+    goes_with("--dry-run", dry_run, {**measured, "--set": set_, "--reset": reset})
     goes_with(
         "--target-fmr", target_fmr, {"--calibrate": pairs}, ": strangers' searches give an FPIR"
     )
@@ -124,7 +134,7 @@ def threshold(
     rate = next(r for r in (target_fpir, target_fmr, DEFAULT_FPIR) if r is not None)
     with (
         open_gallery(gallery, key_file, model, device, detector) as opened,
-        _dry(opened.storage, set_ is not None) if dry_run else nullcontext(),
+        _dry(opened.storage, reset or set_ is not None) if dry_run else nullcontext(),
     ):
         if pairs is not None:
             calibration = opened.calibrate(
@@ -139,7 +149,13 @@ def threshold(
             )  # fmt: skip
             row, text = report.strangers_row(seen), report.strangers_text(seen)
         else:
-            point = opened.operating_point() if set_ is None else opened.set_threshold(set_)
+            point = (
+                opened.reset_threshold()
+                if reset
+                else opened.operating_point()
+                if set_ is None
+                else opened.set_threshold(set_)
+            )
             row, text = report.point_row(point), report.point_text(point)
     print_report(row, text, as_json)
 

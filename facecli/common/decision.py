@@ -31,24 +31,36 @@ def decide(
     threshold: float,
     false_alarm: float = float("nan"),
     flaw: FailureToAcquire | None = None,
+    possible_point: OperatingPoint | None = None,
+    possible_threshold: float = float("nan"),
 ) -> Decision:
     """Accept the best candidate, or say unknown; neither of a face of low quality.
 
     candidates: best first. threshold: the one that applies to this face. false_alarm: see
     `types.Decision`. flaw: what is wrong with the face: a threshold says nothing of such faces, for
-    they can be alike whoever they show.
+    they can be alike whoever they show. possible_point, possible_threshold: a laxer one; who is
+    between the two is possible, and never identified.
     """
     best = candidates[0] if candidates else None
-    reached = best is not None and accepts(best.score, threshold)
-    identified = reached and flaw is None
-    rejected = Outcome.UNKNOWN if flaw is None else Outcome.LOW_QUALITY
+    identified = best is not None and accepts(best.score, threshold) and flaw is None
+    leads = tuple(c for c in candidates if accepts(c.score, possible_threshold))
+    possible = () if identified or flaw else leads
+    if flaw is not None:
+        outcome = Outcome.LOW_QUALITY
+    elif identified:
+        outcome = Outcome.IDENTIFIED
+    else:
+        outcome = Outcome.POSSIBLE if possible else Outcome.UNKNOWN
     return Decision(
         probe=probe,
-        outcome=Outcome.IDENTIFIED if identified else rejected,
+        outcome=outcome,
         candidates=tuple(candidates),
         operating_point=point,
         threshold=threshold,
         subject=best.subject if best is not None and identified else None,
         false_alarm=false_alarm,
         failure=flaw,
+        possible=possible,
+        possible_threshold=possible_threshold,
+        possible_point=possible_point,
     )

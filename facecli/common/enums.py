@@ -6,9 +6,10 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a search came to."""
+    """What a search came to. POSSIBLE, a lead and no answer, only where that was asked for."""
 
     IDENTIFIED = "identified"
+    POSSIBLE = "possible"
     UNKNOWN = "unknown"
     LOW_QUALITY = "low_quality"
     NO_FACE = "no_face"
@@ -56,12 +57,14 @@ class Reason(StrEnum):
     TRUNCATED = "truncated or damaged"
     TOO_LARGE = "too many pixels"
     NEEDS_EXTRA = "needs an optional extra"
+    NO_VIDEO = "no video that can be read"
     NO_FACE = "no face found"
     SEVERAL_FACES = "more than one face"
     NO_NAME = "names nobody"
     DEGENERATE = "degenerate landmarks"
     LOW_QUALITY = "low quality"
     CHANGED = "changed since it was enrolled"
+    TAG = "face tag not used"
 
 
 class Basis(StrEnum):
@@ -104,6 +107,7 @@ class ChangeKind(StrEnum):
     MERGE = "merge"
     REMOVE = "remove"
     REMOVE_REFERENCE = "remove reference"
+    THRESHOLD = "threshold"
 
 
 class LogAction(StrEnum):
@@ -119,3 +123,70 @@ class LogAction(StrEnum):
     PURGED = "purged"
     SEARCHED = "searched"
     RE_EMBEDDED = "re-embedded"
+    THRESHOLD = "threshold changed"
+
+
+class LossName(StrEnum):
+    """What `train` can learn by; each one's formula stands in `training.losses`."""
+
+    ARCFACE = "arcface"
+    COSFACE = "cosface"
+    SPHEREFACE = "sphereface"
+    COMBINED = "combined"
+    SOFTMAX = "softmax"
+    NORMSOFTMAX = "normsoftmax"
+    TRIPLET = "triplet"
+    CENTER = "center"
+    INTRA = "intra"
+    INTER = "inter"
+
+
+class Part(StrEnum):
+    """How much of a network is trained.
+
+    HEAD: its last layer with a matrix of weights, and what follows. LAST: the fewest layers at its
+    end that hold three tenths of all weights. ALL: everything.
+    """
+
+    HEAD = "head"
+    LAST = "last"
+    ALL = "all"
+
+
+class TagPlace(StrEnum):
+    """Where names are written for other programs to read. SIDECAR: an .xmp file beside a photo."""
+
+    SIDECAR = "sidecar"
+
+
+class GroupState(StrEnum):
+    """What a group of faces is to the person who looks through them.
+
+    FOUND: by likeness alone; it may change as more photos come. KEPT: as a person put it together.
+    IGNORED: nobody who matters. OFFERED: of somebody enrolled, found by a search and not enrolled
+    themselves. NAMED: enrolled.
+    """
+
+    FOUND = "found"
+    KEPT = "kept"
+    IGNORED = "ignored"
+    OFFERED = "offered"
+    NAMED = "named"
+
+    @property
+    def decided(self) -> bool:
+        """Whether a person made it what it is, so that nothing takes faces out of it."""
+        return self in (GroupState.KEPT, GroupState.IGNORED, GroupState.NAMED)
+
+
+class LinkKind(StrEnum):
+    """Why a link between two faces is worth a look.
+
+    REFUSED: at or above the threshold, between groups that one photo shows side by side, or that a
+    person keeps apart. NEAR: between groups, little below. WEAK: in a group, little above, and
+    nothing stronger holds its two sides together.
+    """
+
+    REFUSED = "refused"
+    NEAR = "near"
+    WEAK = "weak"

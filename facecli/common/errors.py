@@ -17,6 +17,10 @@ class UsageError(FacecliError):
     exit_code = 2
 
 
+class MisuseError(UsageError):
+    """The library was used as it cannot be: after close, from another thread, within a read."""
+
+
 class InputError(FacecliError):
     """A photo, folder or table given by the user cannot be used."""
 

@@ -57,6 +57,7 @@ _TIFF_RAWS = frozenset(
 _VIDEOS = {
     b"\x1aE\xdf\xa3": "MKV", b"\0\0\1\xba": "MPEG", b"\0\0\1\xb3": "MPEG", b"FLV\1": "FLV",
     b"0&\xb2u\x8ef\xcf\x11": "WMV", b"OggS": "OGG", b".RMF": "RM",
+    b"\x06\x0e\x2b\x34\2\5\1\1": "MXF", b"YUV4MPEG2 ": "Y4M", b"\0\0\0\1\x67": "H264",
 }  # fmt: skip
 _OTHERS = {
     b"%PDF-": "PDF", b"PK\3\4": "ZIP", b"PK\5\6": "ZIP", b"Rar!\x1a\7": "RAR", b"7z\xbc\xaf": "7Z",
@@ -91,10 +92,10 @@ def file_kind(head: bytes, suffix: str = "") -> FileKind:
         return FileKind(name, Family.RAW)
     if name := _begins(head, _VIDEOS):
         return FileKind("WEBM" if b"webm" in head[:64] else name, Family.VIDEO)
-    if head[4:8] in _OLD_MOV:
+    if head[4:8] in _OLD_MOV and head[0] < ord(" "):  # after a length, not within a word
         return FileKind("MOV", Family.VIDEO)
-    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
-        return FileKind("TS", Family.VIDEO)  # ISO/IEC 13818-1: a sync byte every 188
+    if _is_transport_stream(head):
+        return FileKind("TS", Family.VIDEO)
     name = _begins(head, _OTHERS)
     return FileKind(name, Family.OTHER) if name else UNKNOWN
 
@@ -109,6 +110,18 @@ def kind_of(path: Path) -> FileKind | None:
             return file_kind(file.read(HEAD), path.suffix)
     except (OSError, ValueError):
         return None
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a photo is of a kind that may hold several frames: GIF, WebP, PNG, AVIF."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except (OSError, ValueError):
+        return False
+    marks = {"GIF": b"GIF8", "WEBP": b"WEBPVP8X", "PNG": b"acTL", "AVIF": b"avis"}
+    mark = marks.get(file_kind(head).name)
+    return mark is not None and mark in head
 
 
 def reads_raw() -> bool:
@@ -161,6 +174,15 @@ def _raw_in_tiff(head: bytes, suffix: str) -> str:
     if ending in _TIFF_RAWS:
         return ending.upper()
     return "RAW" if mosaic or preview else ""
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """ISO/IEC 13818-1: a sync byte every 188; on discs every 192, after four bytes."""
+    packets = ((0, 188), (4, 192))
+    return any(
+        len(head) > at + 2 * every and set(head[at::every]) == {0x47} and b"\0" in head
+        for at, every in packets
+    )
 
 
 def _riff(head: bytes) -> FileKind:

@@ -10,8 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from facecli.common import atomic
+
+_URL = re.compile(r"(https?|ftps?|sftp|s3|gs|data|file):", re.IGNORECASE)
 LARGEST = 1 << 31  # bytes, unless a caller says otherwise: no ONNX file can be larger
 LONGEST = 1 << 20  # letters of a line
+
+
+def is_url(path: Path) -> bool:
+    """Whether it reads like one."""
+    return _URL.match(str(path)) is not None
+
+
+def not_there(path: Path) -> str:
+    """What to do about a file that is not there."""
+    found = _URL.match(str(path))
+    if found is None:
+        return "check the spelling of the path"
+    if found[1].lower() == "file":
+        return "a URL: give the path alone, without file://"
+    return "a URL: nothing is fetched from the network, so save the file and give its path"
 
 
 def regular(path: Path, largest: int = LARGEST) -> Path:
@@ -33,6 +51,14 @@ def regular(path: Path, largest: int = LARGEST) -> Path:
     return path
 
 
+def followed(path: Path) -> Path:
+    """The file that a link leads to, by however many links; any other path as it is."""
+    try:
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
+    except OSError:  # no path that can be looked at: whoever opens it says why
+        return path
+
+
 def private_folder(path: Path) -> Path:
     """Make `path` and what is missing above it, for this user only (0700), and give it back.
 
@@ -41,6 +67,7 @@ def private_folder(path: Path) -> Path:
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
+            atomic.sync(folder.parent)
     return path
 
 

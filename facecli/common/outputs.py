@@ -9,11 +9,14 @@ device or pipe, and nothing that the command reads.
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from io import FileIO
 from pathlib import Path
 
 from facecli.common import atomic
@@ -23,6 +26,9 @@ STDOUT = Path("-")
 _HEAD = 4096  # bytes that tell what a file is
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ANOTHER = "name another file"
+_LONGEST = 1 << 20
+_ONLY_POSIX = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_TO_ADD = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | _ONLY_POSIX
 
 Kept = Callable[[Path], str]
 """What a file is that may not be replaced, even by force; empty where it may."""
@@ -128,12 +134,62 @@ def draft(path: Path, *, force: bool | None = False, kept: Kept = unless_text) -
             yield drafted
             if os.path.lexists(path):  # it was there, or came meanwhile
                 judge(path, force=force, kept=kept)
-                atomic.place(drafted, path, replace=True)
+                atomic.place(drafted, path, replace=True, overwrite=True)
             else:
                 atomic.place(drafted, path)
     except FileExistsError:  # between the two looks
         raise UsageError(f"{path} is there by now, and was not replaced: {_ANOTHER}") from None
     except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def lines(path: Path, *, force: bool | None = False) -> Iterator[Callable[[str], None]]:
+    """What adds a line to a file, which is there when the block ends well. Raises as `judge`."""
+    with draft(path, force=force) as drafted, drafted.open("r+b", buffering=0) as file:
+        yield partial(_add, file, path)
+
+
+@contextmanager
+def more_lines(path: Path) -> Iterator[Callable[[str], None]]:
+    """The same for what is added to a file there, at once: it stays whatever happens next.
+
+    A new file is for its owner only (0600). Raises as `judge`.
+    """
+    judge(path, force=True)
+    try:
+        opened = os.open(path, _TO_ADD, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with os.fdopen(opened, "r+b", buffering=0) as file:
+        yield partial(_add, file, path)
+
+
+def first_line(path: Path) -> str:
+    """Of a text file, up to _LONGEST bytes; empty where there is none. Raises OutputError."""
+    try:
+        with path.open("rb") as file:
+            return file.readline(_LONGEST).decode("utf-8", "replace").rstrip("\r\n")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _add(file: FileIO, path: Path, text: str) -> None:
+    """A line at the end; one that does not fit is taken back. As on stdout, what is no Unicode in a
+    file's name is escaped.
+    """
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    before = file.seek(0, os.SEEK_END)
+    if before:
+        file.seek(-1, os.SEEK_END)
+        data = data if file.read(1) == b"\n" else b"\n" + data
+    try:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        file.truncate(before)
         raise _unwritable(path, error) from error
 
 

@@ -7,7 +7,8 @@ the top left pixel. Scores are cosines of two unit vectors in [-1, 1]; higher is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import overload
+from math import isnan
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +76,39 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One appearance of one person in moving pictures: what they have instead of a face.
+
+    number: counts from 0, in the order that the tracks of a clip end. start, end, best: seconds
+    since its first frame; `best` is the time of the face that is shown for it. frames: how many of
+    those that were looked at show the person. embedded: from how many faces the template is.
+    boxes: (seconds, box) of each, px of its frame; empty where nobody is to draw them.
+    since: when a live source began, ISO 8601 UTC; empty for a clip.
+    crop: the best face, (112, 112, 3) uint8 BGR.
+    """
+
+    number: int
+    start: float
+    end: float
+    frames: int
+    best: float
+    embedded: int
+    crop: Image
+    boxes: tuple[tuple[float, tuple[float, float, float, float]], ...] = ()
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceTemplate:
-    """A face of a photo with its template: what the one extraction path yields."""
+    """A face of a photo with its template: what the one extraction path yields.
+
+    track: of moving pictures, where `face` is the best of a track's faces and `template` the mean
+    of its best ones.
+    """
 
     face: Face
     template: Template
+    track: Track | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,6 +215,8 @@ class OperatingPoint:
     fit: what the gallery's own people did to it; None where it was not adjusted.
     crowd: how it rises for a face that resembles many people, and falls for one that resembles
         few; None where it is the same for all.
+    least_fpir: the least FPIR that the people behind the scores can show; estimates below it are
+        no more than their shape drawn on. 0 where no table supports any.
     """
 
     threshold: float
@@ -202,15 +233,20 @@ class OperatingPoint:
     fit: GalleryFit | None = None
     crowd: Crowd | None = None
     notes: tuple[str, ...] = field(default=())
+    least_fpir: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A face asked about. `index` counts its photo's faces from 0; None where there is none."""
+    """A face asked about. `index` counts its photo's faces from 0; None where there is none.
+
+    track: of moving pictures the appearance that the face stands for; `index` is its number.
+    """
 
     path: str
     index: int | None = None
     face: Face | None = None
+    track: Track | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,8 +257,11 @@ class Decision:
     threshold: the one that applied to this face, cosine; NaN where nothing was compared.
     subject: the identified subject, None unless `outcome` is IDENTIFIED.
     failure: why there is no template, or what keeps a face of low quality from an answer.
-    false_alarm: the estimated chance that a stranger scores as high against this gallery,
-        NaN where no table supports one.
+    false_alarm: the estimated chance that a stranger scores as high against this gallery, not
+        below `operating_point.least_fpir`; NaN where no table supports one.
+    possible: candidates between the threshold and a laxer one, leads for a person to look at;
+        none unless `outcome` is POSSIBLE. possible_threshold: the laxer one for this face, NaN
+        where none was asked for. possible_point: what it was chosen for.
     """
 
     probe: Probe
@@ -233,3 +272,37 @@ class Decision:
     subject: str | None = None
     false_alarm: float = float("nan")
     failure: FailureToAcquire | None = None
+    possible: tuple[Candidate, ...] = ()
+    possible_threshold: float = float("nan")
+    possible_point: OperatingPoint | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer in plain values, under the names of `identify --json`, not rounded.
+
+        What is not known is None. Times of a track and what the threshold was made from are in
+        `probe.track` and `operating_point`.
+        """
+        probe, face = self.probe, self.probe.face
+        best = self.candidates[0] if self.candidates else None
+        box = face.box if face else (None,) * 4
+        return {
+            "path": probe.path,
+            "face": probe.index,
+            **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
+            "detection_score": face.detection_score if face else None,
+            "quality": face.quality if face else None,
+            "turned": face.turned if face else None,
+            "decision": str(self.outcome),
+            "subject": self.subject,
+            "score": best.score if best else None,
+            "threshold": self.threshold if best else self.operating_point.threshold,
+            "margin": best.score - self.threshold if best else None,
+            "false_alarm": None if isnan(self.false_alarm) else self.false_alarm,
+            "reason": str(self.failure.reason) if self.failure else None,
+            "candidates": [
+                {"rank": c.rank, "subject": c.subject, "reference": c.reference_id,
+                 "score": c.score}
+                for c in self.candidates
+            ],
+            "embedder": self.operating_point.embedder_id,
+        }  # fmt: skip

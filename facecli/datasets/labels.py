@@ -17,6 +17,7 @@ from statistics import median
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
 from facecli.common.file_kinds import Family, kind_of
+from facecli.common.files import not_there
 from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, read_table
@@ -140,7 +141,11 @@ class FoundPhotos:
 
 
 def labelled(
-    paths: Sequence[Path], subject: str | None = None, *, one_person: bool = True
+    paths: Sequence[Path],
+    subject: str | None = None,
+    *,
+    one_person: bool = True,
+    moving: bool = False,
 ) -> LabelledPhotos:
     """The photos to enrol below `paths`, each with its subject.
 
@@ -153,7 +158,7 @@ def labelled(
     - a table (.csv, .tsv) of `path,subject`, paths (photos or folders) relative to it.
     With `subject`, all photos are that subject's, whatever their names.
     one_person: whether a folder that is given may be one person's; False where it is known to
-    hold many.
+    hold many. moving: whether clips are taken like photos.
 
     A file that two arguments or links lead to counts once; under two subjects' names it is left
     out as a problem, for nobody can tell which is right.
@@ -164,19 +169,22 @@ def labelled(
     if subject is not None and (fault := name_fault(subject)):
         raise UsageError(f"--subject {subject!r}: {fault}")
     notes: list[str] = []
-    layout = _once(_agreeing(_found(paths, subject, one_person, notes)))
+    layout = _once(_agreeing(_found(paths, subject, one_person, moving, notes)))
     if not layout.photos and all(p.reason in _NOTHING_THERE for p in layout.problems):
         lines = [*_listed(layout.problems), *left_out_lines(layout.left_out)]
         raise InputError("\n  ".join(["no photos found", *lines]))
     return replace(layout, notes=(*notes, *_doubts(layout.photos)))
 
 
-def photos(paths: Sequence[Path]) -> FoundPhotos:
+def photos(paths: Sequence[Path], moving: bool = False) -> FoundPhotos:
     """The photos below `paths`: files as given and in that order, folders in sorted order.
 
+    moving: clips, too.
     A file reached twice is taken once. What is not there or no photo is a problem.
     """
-    found = _once(item for path in paths for item in _below(path, "anybody", NamedBy.CALLER))
+    found = _once(
+        item for path in paths for item in _below(path, "anybody", NamedBy.CALLER, moving)
+    )
     return FoundPhotos(tuple(p.path for p in found.photos), found.problems, found.left_out)
 
 
@@ -236,13 +244,15 @@ def _once(found: Iterable[LabelledPhoto | FailureToAcquire | LeftOut]) -> Labell
     return LabelledPhotos(tuple(chosen.values()), tuple(problems), tuple(left_out))
 
 
-def _found(paths: Sequence[Path], subject: str | None, one_person: bool, notes: list[str]) -> Found:
+def _found(
+    paths: Sequence[Path], subject: str | None, one_person: bool, moving: bool, notes: list[str]
+) -> Found:
     """What all arguments lead to. subject: overrules every name. notes: is added to."""
     if subject is not None:
         for path in paths:
-            yield from _below(path, subject, NamedBy.CALLER)
+            yield from _below(path, subject, NamedBy.CALLER, moving)
         return
-    folders = {path: list(_contents(path)) for path in paths if is_folder(path)}
+    folders = {path: list(_contents(path, moving)) for path in paths if is_folder(path)}
     straight = {path: _straight(path, found) for path, found in folders.items()}
     several = sum(map(bool, straight.values())) > 1
     homes = _homes([path for path in paths if path not in folders])
@@ -251,40 +261,40 @@ def _found(paths: Sequence[Path], subject: str | None, one_person: bool, notes: 
             own = _own_person(path, straight[path], several) if one_person else None
             yield from (_in_folder(path, item, own) for item in folders[path])
         elif path.suffix.lower() in _TABLES and os.access(path, os.F_OK):
-            yield from _table(path, notes)
+            yield from _table(path, notes, moving)
         elif home := homes.get(path.parent):
-            yield from _below(path, home, NamedBy.FOLDER)
+            yield from _below(path, home, NamedBy.FOLDER, moving)
         else:
-            yield from _below(path, person_in_file_name(path.stem), NamedBy.FILE)
+            yield from _below(path, person_in_file_name(path.stem), NamedBy.FILE, moving)
 
 
-def _below(path: Path, subject: str | None, named_by: NamedBy) -> Found:
+def _below(path: Path, subject: str | None, named_by: NamedBy, moving: bool) -> Found:
     """What one argument leads to, all of it `subject`'s."""
     if is_folder(path):
-        for item in _contents(path):
+        for item in _contents(path, moving):
             yield LabelledPhoto(item, subject or "", named_by) if isinstance(item, Path) else item
     elif not os.access(path, os.F_OK):
-        yield FailureToAcquire(str(path), Reason.NOT_FOUND, "check the spelling of the path")
-    elif what := _no_photo(path):
+        yield FailureToAcquire(str(path), Reason.NOT_FOUND, not_there(path))
+    elif what := _no_photo(path, moving):
         yield FailureToAcquire(str(path), Reason.NOT_AN_IMAGE, what)
     else:
         yield _labelled(path, subject, named_by)
 
 
-def _no_photo(path: Path) -> str:
+def _no_photo(path: Path, moving: bool) -> str:
     """Why a file is none; empty where it may be one. Some are no files: /dev/fd/63."""
     kind = kind_of(path)
     if path.suffix.lower() in SUFFIXES | {""} or kind is None:
         return ""  # the decoder will tell
-    if kind.family in (Family.PHOTO, Family.RAW):
+    if kind.family in (Family.PHOTO, Family.RAW) or (moving and kind.family is Family.VIDEO):
         return ""
     return f"it is {kind.name}" if kind.name else "neither its name nor its bytes are a photo's"
 
 
-def _contents(folder: Path) -> Iterator[Path | FailureToAcquire | LeftOut]:
+def _contents(folder: Path, moving: bool) -> Iterator[Path | FailureToAcquire | LeftOut]:
     """What is below a folder, and that it holds no photo where it does not."""
     empty = True
-    for item in photos_below(folder):
+    for item in photos_below(folder, moving):
         empty = empty and isinstance(item, LeftOut)
         yield item
     if empty:
@@ -355,7 +365,7 @@ def _labelled(path: Path, name: str | None, named_by: NamedBy) -> LabelledPhoto 
     return LabelledPhoto(path, name, named_by)
 
 
-def _table(path: Path, notes: list[str]) -> Found:
+def _table(path: Path, notes: list[str], moving: bool) -> Found:
     """The rows of a `path,subject` table. notes: which columns were taken is added to them."""
     lookup, table = Lookup(path.parent), read_table(path, _label_columns, _EXPECTED)
     file, *who = (title for title in table.taken if title is not None)
@@ -367,9 +377,9 @@ def _table(path: Path, notes: list[str]) -> Found:
         if fault := name_fault(subject):
             yield FailureToAcquire(str(photo), _NAMELESS, f"{where}: {fault}")
         elif found := lookup(file):
-            yield from _below(found, subject, NamedBy.TABLE)
+            yield from _below(found, subject, NamedBy.TABLE, moving)
         elif file and is_folder(photo):
-            yield from _below(photo, subject, NamedBy.TABLE)
+            yield from _below(photo, subject, NamedBy.TABLE, moving)
         else:
             yield FailureToAcquire(str(photo), Reason.NOT_FOUND, where)
 

@@ -22,6 +22,10 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
     | {".heic", ".heif", ".avif", ".pbm", ".pgm", ".ppm", ".pnm"}
 )
+CLIP_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".y4m", ".vob"}
+)
 MOST_NAMED = 5  # kinds of files, and folders, that a line names
 
 # Folders and files that systems make beside people's own: nobody misses them.
@@ -47,9 +51,10 @@ class LeftOut:
     needs_extra: bool = False
 
 
-def photos_below(top: Path) -> Iterator[Path | FailureToAcquire | LeftOut]:
+def photos_below(top: Path, moving: bool = False) -> Iterator[Path | FailureToAcquire | LeftOut]:
     """Photos at any depth, sorted by name in NFC; each folder once, so that link loops end.
 
+    moving: whether clips are taken, too, and what is called like one: the decoder will tell.
     What begins with a dot is hidden, and not looked at. A raw file beside a photo of the same name
     is another copy of it.
     """
@@ -77,7 +82,7 @@ def photos_below(top: Path) -> Iterator[Path | FailureToAcquire | LeftOut]:
                 yield LeftOut(path)
             else:
                 (links if path.is_symlink() else folders).append(path)
-        for item in _judged(files):
+        for item in _judged(files, moving):
             if isinstance(item, LeftOut):
                 yield item
             else:
@@ -111,7 +116,7 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 (Path's raises where one may not look)
 
 
-def _judged(files: Sequence[Path]) -> Iterator[Path | LeftOut]:
+def _judged(files: Sequence[Path], moving: bool) -> Iterator[Path | LeftOut]:
     """Of the files of one folder, the photos, and why the others are none."""
     named = {path for path in files if path.suffix.lower() in SUFFIXES}
     stems = {path.stem.casefold() for path in named}
@@ -121,8 +126,10 @@ def _judged(files: Sequence[Path]) -> Iterator[Path | LeftOut]:
             continue
         kind = kind_of(path) or UNKNOWN  # not regular, not readable: no photo by its name either
         raw = kind.family is Family.RAW
-        if kind.family is Family.PHOTO or (
-            raw and reads_raw() and path.stem.casefold() not in stems
+        if (
+            (moving and (kind.family is Family.VIDEO or path.suffix.lower() in CLIP_SUFFIXES))
+            or kind.family is Family.PHOTO
+            or (raw and reads_raw() and path.stem.casefold() not in stems)
         ):
             yield path
         elif raw and path.stem.casefold() in stems:

@@ -80,7 +80,9 @@ def read_plan(path: Path, references: int = 1, seed: int = 0) -> Plan:
 
 
 def _from_folders(path: Path) -> Plan:
-    gallery, mated = (labelled([path / name], one_person=False) for name in ("gallery", "mated"))
+    gallery, mated = (
+        labelled([path / name], moving=True, one_person=False) for name in ("gallery", "mated")
+    )
     problems = [line for found in (gallery, mated) for line in _not_taken(found)]
     enrolled = {name_key(photo.subject) for photo in gallery.photos}
     probes = [photo for photo in mated.photos if name_key(photo.subject) in enrolled]
@@ -109,7 +111,7 @@ def _from_folders(path: Path) -> Plan:
 
 def _strangers(folder: Path, problems: list[str]) -> list[LabelledPhoto]:
     """Every photo; one that names nobody counts as a person of its own."""
-    found = labelled([folder], one_person=False)
+    found = labelled([folder], moving=True, one_person=False)
     photos = list(found.photos)
     problems += left_out_lines(found.left_out)
     for problem in found.problems:
@@ -121,7 +123,7 @@ def _strangers(folder: Path, problems: list[str]) -> list[LabelledPhoto]:
 
 
 def _split(path: Path, references: int, seed: int) -> Plan:
-    layout = labelled([path], one_person=False)
+    layout = labelled([path], moving=True, one_person=False)
     people: dict[str, list[LabelledPhoto]] = {}
     for photo in sorted(layout.photos, key=lambda photo: name_key(photo.subject)):
         people.setdefault(name_key(photo.subject), []).append(photo)

@@ -11,7 +11,7 @@ from facecli.common.names import name_key
 from facecli.common.types import FailureToAcquire, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation import comparisons, mistakes, searches
-from facecli.evaluation.acquire import Acquired, acquire
+from facecli.evaluation.acquire import Acquired, Read, acquire
 from facecli.evaluation.comparisons import ComparisonResults
 from facecli.evaluation.mistakes import Mistake
 from facecli.evaluation.plan import Plan
@@ -54,8 +54,9 @@ def evaluate(
     seed: int = 0,
     workers: int | None = None,
     progress: Callable[[], object] | None = None,
+    read: Read = Extractor.photos,
 ) -> Evaluation:
-    """Measure a plan with an embedder. progress: called once a photo.
+    """Measure a plan with an embedder. progress: called once a photo. read: see `acquire`.
 
     Raises UsageError for a rate outside (0, 1), CalibrationError when no photo gave a template.
     """
@@ -63,7 +64,7 @@ def evaluate(
         raise UsageError(f"the target is a rate between 0 and 1, not {target_fpir}: 0.01 is 1 %")
     spec = extractor.spec
     table = operating_point.built_in_table(spec)
-    acquired = acquire(extractor, plan.photos, workers, progress)
+    acquired = acquire(extractor, plan.photos, workers, progress, read)
     if not acquired.usable.any():
         first = acquired.failures[0]
         raise CalibrationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from facecli.common.enums import FacesRule, Reason
+from facecli.common.file_kinds import Family, kind_of
 from facecli.common.names import name_key
 from facecli.common.parallel import batches
 from facecli.common.types import FailureToAcquire, Float32, Photo
@@ -19,7 +20,15 @@ from facecli.datasets.labels import LabelledPhoto, NamedBy
 from facecli.gallery.known_photos import KnownPhotos, PhotoChange
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import images, quality
-from facecli.recognition.pipeline import Extractor, OpenedPhoto, Run, decode_photo, prominence
+from facecli.recognition.pipeline import (
+    Extractor,
+    OpenedPhoto,
+    Run,
+    Source,
+    decode_photo,
+    open_photo,
+    prominence,
+)
 from facecli.storage.interface import Storage
 from facecli.storage.records import NewReference
 
@@ -160,6 +169,42 @@ def enroll(
     return EnrollReport(tuple(items), tuple(people.mixed()), taken_out)
 
 
+def enroll_pictures(
+    store: Storage,
+    extractor: Extractor,
+    pictures: Sequence[Source],
+    subject: str,
+    faces: FacesRule,
+    bar: float = quality.DEFAULT_BAR,
+    store_them: bool = True,
+) -> EnrollReport:
+    """The same of pictures that lie in no file, all of one subject, in one commit."""
+    written = set(KnownPhotos(store, [subject]).hashes(subject))
+    most = None if faces is FacesRule.ALL else 1
+    items, new = list[EnrollItem](), list[NewReference]()
+    for found in extractor.extract(map(open_photo, pictures), most):
+        prepared = _judged(faces, bar, LabelledPhoto(Path(found.path), subject), found)
+        if prepared.sha256 in written:
+            items.append(replace(prepared.item, status=EnrollStatus.ALREADY, faces=0))
+            continue
+        items.append(prepared.item)
+        new += prepared.new
+        written |= {prepared.sha256} if prepared.new else set()
+    if store_them:
+        store.add(new)
+    return EnrollReport(tuple(items))
+
+
+def joined(report: EnrollReport, items: Iterable[EnrollItem]) -> EnrollReport:
+    """The report with more outcomes after its own."""
+    return replace(report, items=(*report.items, *items))
+
+
+def not_named(failure: FailureToAcquire) -> EnrollItem:
+    """What became of a file that is nobody's, or no photo."""
+    return _skipped(failure.path, "", failure).item
+
+
 def _as_enrolled(store: Storage, photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
     """A name that files gave as the gallery has it, where it was enrolled with underscores."""
     spaced = {p.subject for p in photos if p.named_by is NamedBy.FILE and " " in p.subject}
@@ -217,14 +262,20 @@ def _prepare(
 ) -> Iterator[_Prepared]:
     most = None if rule is FacesRule.ALL else 1
     results: Iterator[Photo | FailureToAcquire | _Prepared]
-    results = extractor.extract(map(_open_photo, tasks), most)
+    results = extractor.extract(map(partial(_opened, extractor, bar), tasks), most)
     for task in tasks:
         found = next(results)
         yield found if isinstance(found, _Prepared) else _judged(rule, bar, task.photo, found)
 
 
-def _open_photo(task: _Task) -> OpenedPhoto | FailureToAcquire | _Prepared:
+def _opened(
+    extractor: Extractor, bar: float, task: _Task
+) -> OpenedPhoto | FailureToAcquire | _Prepared:
+    """A photo that waits for its faces; a clip is done at once."""
     path = str(task.photo.path)
+    kind = kind_of(task.file)
+    if kind is not None and kind.family is Family.VIDEO:
+        return _clip(extractor, bar, task)
     data = images.read_photo(task.file)
     if isinstance(data, FailureToAcquire):
         return replace(data, path=path)
@@ -233,6 +284,26 @@ def _open_photo(task: _Task) -> OpenedPhoto | FailureToAcquire | _Prepared:
         item = EnrollItem(path, task.photo.subject, EnrollStatus.ALREADY)
         return _Prepared(item, sha256=sha256)
     return decode_photo(data, path, sha256)
+
+
+def _clip(extractor: Extractor, bar: float, task: _Task) -> _Prepared:
+    """The best faces of the one person whom a clip shows."""
+    from facecli.video.person import faces_of_one_person  # photos do without
+
+    path, subject = str(task.photo.path), task.photo.subject
+    try:
+        with task.file.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        failure = FailureToAcquire(path, Reason.UNREADABLE, error.strerror or str(error))
+        return _skipped(path, subject, failure)
+    if sha256 in task.known:
+        return _Prepared(EnrollItem(path, subject, EnrollStatus.ALREADY))
+    found = faces_of_one_person(extractor, task.file, bar)
+    if isinstance(found, FailureToAcquire):
+        return _skipped(path, subject, replace(found, path=path))
+    new = tuple(NewReference(subject, face, sha256, i, path) for i, face in enumerate(found))
+    return _Prepared(EnrollItem(path, subject, EnrollStatus.ENROLLED, len(new)), new)
 
 
 def _judged(

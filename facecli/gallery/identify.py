@@ -1,27 +1,43 @@
 """From photos to decisions: what that takes is made ready all at once, then photos stream through.
 
+Of a clip one decision a track is made, see `video`, and photos and clips may be mixed.
+
 A photo by itself is what a user waits for. It is read and decoded while the models load, and has
 all processors; several photos are spread over them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby
+from pathlib import Path
 
 from facecli.common.decision import decide
 from facecli.common.enums import Outcome, Reason
 from facecli.common.parallel import ordered
-from facecli.common.types import Candidate, Decision, FailureToAcquire, OperatingPoint, Photo, Probe
+from facecli.common.types import (
+    Candidate,
+    Decision,
+    FailureToAcquire,
+    OperatingPoint,
+    Photo,
+    Probe,
+)
 from facecli.gallery.loaded_models import LoadedModels
 from facecli.metrics.crowd import LAST, own_threshold
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import quality
-from facecli.recognition.pipeline import Source, open_ahead
+from facecli.recognition.pipeline import Extractor, Source, open_ahead
 from facecli.storage.interface import Ranker, Storage
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
+from facecli.video import frames
+from facecli.video.frames import Frame, Sampling
+from facecli.video.templates import Tracking, tracks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +46,7 @@ class Search:
 
     table: the non-mated scores that false alarms are told by; None where there are none.
     min_quality: a face below it is of low quality, neither identified nor unknown.
-    top: how many candidates a face gets.
+    top: how many candidates a face gets. possible_point: a laxer one, whose candidates are leads.
     """
 
     ranker: Ranker
@@ -38,6 +54,7 @@ class Search:
     table: ReferenceTable | None
     min_quality: float
     top: int
+    possible_point: OperatingPoint | None = None
 
     def decisions(self, photo: Photo | FailureToAcquire) -> Iterator[Decision]:
         """One decision a face; one row for a photo that has none or cannot be read."""
@@ -49,9 +66,11 @@ class Search:
         if not photo.faces and not photo.failures:
             yield Decision(Probe(photo.path), Outcome.NO_FACE, (), self.point)
         for index, found in enumerate(photo.faces):
-            probe = Probe(photo.path, index, found.face)
+            number = found.track.number if found.track else index
+            probe = Probe(photo.path, number, found.face, found.track)
             ranked = self.ranker.candidates(found.template.vector, max(LAST, self.top))
-            threshold = own_threshold(self.point, [c.score for c in ranked])
+            scores = [c.score for c in ranked]
+            threshold, lax = own_threshold(self.point, scores), self.possible_point
             candidates = ranked[: max(1, self.top)]
             fault = quality.fault(found.face, self.min_quality)
             flaw = FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault) if fault else None
@@ -62,13 +81,16 @@ class Search:
                 threshold,
                 self._false_alarm(candidates, threshold),
                 flaw,
+                lax,
+                own_threshold(lax, scores) if lax else float("nan"),
             )
 
     def _false_alarm(self, candidates: Sequence[Candidate], threshold: float) -> float:
         if self.table is None or not candidates:
             return float("nan")
         crowd = threshold - self.point.threshold
-        return self.table.fpir(candidates[0].score - crowd, self.point.n)
+        found = self.table.fpir(candidates[0].score - crowd, self.point.n)
+        return max(found, self.point.least_fpir)
 
 
 def identify(
@@ -79,9 +101,13 @@ def identify(
     top: int,
     threshold: float | None,
     fpir: float | None,
+    possible: float | None,
     min_quality: float,
     workers: int | None,
     exact: bool,
+    sampling: Sampling,
+    boxes: bool,
+    progress: Callable[[Frame], object],
 ) -> Iterator[Decision]:
     """See `Gallery.identify`."""
     models.spec  # noqa: B018 (looked up once, before two threads ask for it)
@@ -89,11 +115,29 @@ def identify(
     def read() -> Search:
         inputs = ThresholdInputs.of(storage, models.reference_table, models.shape)
         point = operating_point.requested(inputs, threshold, fpir)
-        ranker = storage.reader.ranker(exact, point.threshold)
-        return Search(ranker, point, inputs.fitted_table(), min_quality, top)
+        lax = None if possible is None else operating_point.laxer(inputs, point, possible)
+        ranker = storage.reader.ranker(exact, (lax or point).threshold)
+        return Search(ranker, point, inputs.fitted_table(), min_quality, top, lax)
 
-    search, results = _ready(models, photos, read, workers)
+    search, extractor, sources = _ready(models, photos, sampling, read)
+    tracking = Tracking(bar=min_quality, boxes=boxes, workers=workers)
+    for moving, group in groupby(sources, partial(_is_clip, sampling)):
+        if moving:
+            for path in group:
+                assert isinstance(path, Path)
+                clip = _Clip(path, sampling, tracking, progress)
+                yield from _clip_decisions(storage, search, extractor, clip)
+        else:
+            yield from _photo_decisions(storage, search, _results(extractor, group, workers))
 
+
+def _is_clip(sampling: Sampling, source: Source) -> bool:
+    return isinstance(source, Path) and sampling.takes(source)
+
+
+def _photo_decisions(
+    storage: Storage, search: Search, results: Iterator[Photo | FailureToAcquire]
+) -> Iterator[Decision]:
     def answer(
         result: Photo | FailureToAcquire,
     ) -> tuple[Photo | FailureToAcquire, tuple[Decision, ...]]:
@@ -108,18 +152,70 @@ def identify(
         yield from decisions
 
 
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """A clip to be searched: which of its frames, and how its tracks are made."""
+
+    path: Path
+    sampling: Sampling
+    tracking: Tracking
+    progress: Callable[[Frame], object]
+
+
+def _clip_decisions(
+    storage: Storage, search: Search, extractor: Extractor, clip: _Clip
+) -> Iterator[Decision]:
+    """One decision a track, as it ends; one row for a clip that shows nobody or cannot be read."""
+    every = frames.read(clip.path, clip.sampling)
+    named, count = set[str](), 0
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(_digest, clip.path)
+        for found in tracks(extractor, every, clip.tracking, clip.progress):
+            result = (
+                found
+                if isinstance(found, FailureToAcquire)
+                else Photo(str(clip.path), "", (found,))
+            )
+            for decision in search.decisions(result):
+                named |= {decision.subject} if decision.subject is not None else set()
+                yield decision
+            count += 1
+        if not count:
+            yield from search.decisions(Photo(str(clip.path), "", ()))
+        storage.log_search(digest.result(), named)
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a clip, or of nothing where it is gone."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return hashlib.sha256().hexdigest()
+
+
 def _ready(
     models: LoadedModels,
     photos: Iterable[Source],
+    sampling: Sampling,
     read: Callable[[], Search],
-    workers: int | None,
-) -> tuple[Search, Iterator[Photo | FailureToAcquire]]:
+) -> tuple[Search, Extractor, Iterable[Source]]:
     """The models load on another thread; `read` reads the gallery on this one, as SQLite wants."""
     lone = photos[0] if isinstance(photos, Sequence) and len(photos) == 1 else None
+    if lone is not None and _is_clip(sampling, lone):
+        lone = None
     opening = lone if lone is None or isinstance(lone, Future) else open_ahead(lone)
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(lambda: models.extractor if lone is None else models.lone_extractor)
         search, extractor = read(), loading.result()
-    if opening is None:
-        return search, extractor.photos(photos, workers)
-    return search, extractor.batch([opening])
+    return search, extractor, photos if opening is None else [opening]
+
+
+def _results(
+    extractor: Extractor, sources: Iterator[Source], workers: int | None
+) -> Iterator[Photo | FailureToAcquire]:
+    """A photo by itself needs no threads but those of its networks."""
+    first = next(sources)
+    if isinstance(first, Future):
+        return extractor.batch([first])
+    return extractor.photos(chain([first], sources), workers)

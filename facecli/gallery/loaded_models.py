@@ -38,7 +38,7 @@ class LoadedModels:
 
         Raises ModelError when it is not there, EmbedderMismatchError when the gallery is another's.
         """
-        spec = registry.find_embedder(self._embedder)
+        spec = registry.find_embedder(self._embedder, self._storage.reader.embedder_id)
         require_embedder(self._storage, spec.embedder_id)
         return spec
 

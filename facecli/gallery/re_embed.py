@@ -30,8 +30,8 @@ from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, OpenedPhoto, decode_photo
 from facecli.storage.records import NewReference, ReferenceRow
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite.connection import explained, require_no_log
-from facecli.storage.sqlite.files_beside import work_path
+from facecli.storage.sqlite.connection import FileKind, explained, require_no_log
+from facecli.storage.sqlite.files_beside import discard_work, work_path, works
 from facecli.storage.sqlite.store import GalleryFile
 
 COMMIT_EVERY = 32  # photos
@@ -108,35 +108,48 @@ def re_embed(
     re-embedded, or others enrolled meanwhile: then the work is kept for another call.
     """
     spec = extractor.spec
+    at = work_path(store.path, spec.name)
+    if to is None and _is_moved(store, spec) and spec.name in works(store.path, store.key):
+        discard_work(at, store.key)  # it was killed when only this was left to do
+        return ReEmbedding(spec.embedder_id, store.reader.counts()[1], (), store.path, None)
     _require_another(store, spec)
     if to is not None:
         require_no_log(to)
         if os.path.lexists(to):
             raise GalleryError(f"{to} is there already: name another file")
-    at = work_path(store.path, spec.name)
-    with closing(GalleryFile.create(at, spec.embedder_id, spec.dimension, store.key)) as work:
+    if at.is_symlink():
+        raise GalleryError(f"{at} is a link, where the work would lie: move it away")
+    with closing(
+        GalleryFile.create(at, spec.embedder_id, spec.dimension, store.key, (FileKind.WORK,))
+    ) as work:
         left_out = _work(store, work, extractor, workers, progress, look_in)
         if left_out:
             accept(left_out)
         put = partial(_put, work, frozenset(out.reference for out in left_out))
-        # Before the change, not as a part of it: it must be whole when the first row is changed.
-        old = None if to else store.copy_beside("before-re-embed")
-        try:
-            count = _elsewhere(store, to, put) if to else put(store)
-        except BaseException:
-            if old is not None:
-                old.unlink()
-            raise
-    with explained(at):  # last of all: as long as the work is there, an interrupted call goes on
-        if to is None:
-            sidecar.discard_sidecars(store.path)
-        for end in ("", "-wal", "-shm"):
-            at.with_name(at.name + end).unlink(missing_ok=True)
+        old = None
+        if to:
+            count = _elsewhere(store, to, put, work)
+        else:
+            with explained(store.path):  # of the old embedder; afterwards nobody looks for them
+                sidecar.discard_sidecars(store.path)
+            # Before the change, not as a part of it: it must be whole when a row is changed.
+            old = store.copy_beside("before-re-embed")
+            try:
+                count = put(store)
+            except BaseException:
+                atomic.erase(old)
+                raise
+    if to is None:  # last of all: as long as the work is there, an interrupted call goes on
+        discard_work(at, store.key)
     return ReEmbedding(spec.embedder_id, count, tuple(left_out), to or store.path, old)
 
 
+def _is_moved(store: GalleryFile, spec: EmbedderSpec) -> bool:
+    return store.reader.embedder_id == spec.embedder_id
+
+
 def _require_another(store: GalleryFile, spec: EmbedderSpec) -> None:
-    if store.reader.embedder_id == spec.embedder_id:
+    if _is_moved(store, spec):
         raise UsageError(f"{store.path} is {spec.name}'s already: name another --model")
 
 
@@ -278,13 +291,21 @@ def _put(work: GalleryFile, left_out: frozenset[int], store: GalleryFile) -> int
         )
 
 
-def _elsewhere(store: GalleryFile, to: Path, put: Callable[[GalleryFile], int]) -> int:
-    """Switch a copy, and put it at `to` once it is whole."""
+def _elsewhere(
+    store: GalleryFile, to: Path, put: Callable[[GalleryFile], int], work: GalleryFile
+) -> int:
+    """Switch a copy, and put it at `to` once it is whole and the work is deleted.
+
+    In this order: killed in between, the same command begins anew. In the other it would find `to`
+    there, and never end.
+    """
     with explained(to), atomic.draft(to) as draft:
         store.copy_to(draft)
         with closing(GalleryFile.open(draft, store.key)) as copy:
             count = put(copy)
             copy.compact()
+        work.close()
+        discard_work(work.path, store.key)
         try:
             atomic.place(draft, to)
         except FileExistsError:

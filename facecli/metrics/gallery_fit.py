@@ -48,6 +48,14 @@ class Observed:
         """(r,) each; kept to 0.0005."""
         return cls(n, np.stack([best, alike, share]).astype(np.float16).tobytes())
 
+    def whole(self) -> bool:
+        """Whether `scores` is what `of` made: a file may hold anything."""
+        if not self.scores or len(self.scores) % 6:
+            return False
+        best, alike, share = self.columns()
+        finite = np.isfinite(best) & (np.isfinite(alike) | np.isnan(alike)) & np.isfinite(share)
+        return bool(finite.all() and (np.abs(best) <= 1.01).all() and (share > 0).all())
+
     def columns(self) -> Float64:
         """(3, r) float64: best scores, likenesses, shares."""
         return np.frombuffer(self.scores, np.float16).reshape(3, -1).astype(np.float64)

@@ -14,20 +14,23 @@ import pkgutil
 import signal
 import socket
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import Future as Answer
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from facecli.common.enums import DetectorName, Device
 from facecli.common.errors import ModelError, SchedulerError, UsageError
 from facecli.common.parallel import processors
 from facecli.common.version import __version__
+from facecli.common.waiting import said, say
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Run
 
@@ -41,6 +44,9 @@ AHEAD = 3  # times that many in flight for each thread of a worker
 RECOUNT = 16  # times that many after which the workers are counted again
 ANSWER_WITHIN = 10.0  # s: for a scheduler to be found
 WORKERS_WITHIN = 30.0  # s: for a first worker, or for a new one where all have gone
+# A node that is stopped, or behind a network that is gone, keeps its connections and says nothing.
+LOOK_EACH = 2.5  # s without a result, after which is asked who is alive
+SILENT_FOR = 60.0  # s without an answer or a heartbeat, which comes each few seconds: it is lost
 # How Dask's own defaults are changed for the processes that `local` starts.
 HERE: Mapping[str, object] = {
     # without a dashboard it still serves some pages about the work
@@ -109,7 +115,8 @@ class _Spread:
         ahead = 0
         for number, several in enumerate(_several(batches)):
             if number % RECOUNT == 0:  # workers come and go
-                ahead = AHEAD * max(1, sum(self._client.nthreads().values()))
+                threads = _within(self._client.nthreads, "the Dask scheduler")
+                ahead = AHEAD * max(1, sum(threads.values()))
             # pure: else Dask would give the same photos' old results, whatever became of the files.
             waiting.append(self._client.submit(_batch, work, self._recipe, several, pure=False))
             while len(waiting) >= ahead:
@@ -120,12 +127,14 @@ class _Spread:
     def _result(self, future: Future[Any]) -> list[Any]:
         from distributed.scheduler import KilledWorker
 
+        alive = _Heartbeats(self._client)
         while True:
             try:
-                results: list[Any] = future.result(timeout=WORKERS_WITHIN)
+                results: list[Any] = future.result(timeout=LOOK_EACH)
                 return results
             except TimeoutError:  # nothing yet
                 _require_workers(self._client)
+                alive.require(future)
             except KilledWorker as error:
                 raise SchedulerError(
                     f"{error.allowed_failures + 1} workers died one after the other over the same "
@@ -141,6 +150,60 @@ class _Spread:
                 ) from error
             except (CancelledError, OSError) as error:
                 raise SchedulerError(f"the connection to the scheduler was lost: {KEPT}") from error
+
+
+class _Heartbeats:
+    """Of the workers, while a result is waited for."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._last: dict[str, tuple[float, float]] = {}  # theirs, and when it was new to us
+        self._told = False
+
+    def require(self, future: Future[Any]) -> None:
+        """Raises SchedulerError where the worker that has this work is SILENT_FOR so long."""
+        known = _within(lambda: self._client.scheduler_info(n_workers=-1), "the Dask scheduler")
+        busy = _within(self._client.processing, "the Dask scheduler")
+        done = _within(lambda: self._client.who_has([future]), "the Dask scheduler")
+        now = time.monotonic()
+        for worker, facts in known["workers"].items():
+            if self._last.get(worker, (None, now))[0] != facts["last_seen"]:
+                self._last[worker] = (facts["last_seen"], now)
+        at_work = {worker for worker, keys in busy.items() if future.key in keys}
+        for worker in at_work.union(*done.values()):
+            silent = now - self._last.get(worker, (0, now))[1]
+            if silent > SILENT_FOR:
+                raise SchedulerError(_lost(f"the Dask worker {worker}"))
+            if silent >= LOOK_EACH and not self._told:
+                self._told = True
+                say(f"waiting for the Dask worker {worker}, {SILENT_FOR:.0f} s at most")
+
+
+def _within(ask: Callable[[], R], whom: str) -> R:
+    """The answer. Raises SchedulerError where there is none in SILENT_FOR, and what `ask` raises.
+
+    On a thread of its own: Dask waits for ever for one who keeps the connection and says nothing.
+    """
+    answer: Answer[R] = Answer()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    with said(f"waiting for an answer of {whom}", SILENT_FOR):
+        if not wait([answer], SILENT_FOR).done:
+            raise SchedulerError(_lost(whom))
+    return answer.result()
+
+
+def _lost(whom: str) -> str:
+    return (
+        f"{whom} has been silent for {SILENT_FOR:.0f} s: it is stopped, or the network is gone. "
+        f"Start it again, or end it; {KEPT}"
+    )
 
 
 @contextmanager
@@ -174,7 +237,10 @@ def _found(address: str) -> str:
     Asked first: a `Client` that finds no scheduler waits longer, and ends with a traceback.
     """
     try:
-        with ThreadPoolExecutor(1) as pool:  # this thread may have an event loop, as in a notebook
+        with (
+            said(f"waiting for the Dask scheduler at {address}", ANSWER_WITHIN),
+            ThreadPoolExecutor(1) as pool,  # this thread may have an event loop, as in a notebook
+        ):
             pool.submit(lambda: asyncio.run(_knock(address))).result()
     except (OSError, TypeError, ValueError) as error:  # the last two: a bad address, TLS not set up
         why = str(error).strip() or "it does not speak Dask's protocol"
@@ -196,7 +262,10 @@ async def _knock(address: str) -> None:
 
 def _require_workers(client: Client) -> None:
     try:
-        client.wait_for_workers(1, timeout=WORKERS_WITHIN)
+        _within(
+            lambda: client.wait_for_workers(1, timeout=WORKERS_WITHIN),
+            "the Dask scheduler or a worker",
+        )
     except TimeoutError as error:
         raise SchedulerError(
             f"the scheduler has had no worker for {WORKERS_WITHIN:.0f} s: start some with `dask "
@@ -209,7 +278,10 @@ def _require_same_facecli(client: Client) -> None:
     """Asked in words that any Python knows: a worker whose facecli has other modules cannot load
     what is sent to it, and leaves without an answer. One that comes later is asked in `_extractor`.
     """
-    answers = client.run(pkgutil.resolve_name, "facecli:__version__", on_error="return")
+    answers = _within(
+        lambda: client.run(pkgutil.resolve_name, "facecli:__version__", on_error="return"),
+        "the Dask scheduler or a worker",
+    )
     for worker, found in answers.items():
         if isinstance(found, ImportError | AttributeError):
             raise SchedulerError(
@@ -256,7 +328,7 @@ def _extractor(recipe: Recipe) -> Extractor:
             f"{here} has facecli {__version__}, this machine {recipe.facecli}: install the same"
         )
     try:
-        spec = registry.find_embedder(recipe.model)
+        spec = registry.find_embedder(recipe.model, recipe.embedder_id)
         if spec.embedder_id == recipe.embedder_id:
             return Extractor.load(spec, recipe.device, recipe.detector)
     except ModelError as error:

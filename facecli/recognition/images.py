@@ -16,18 +16,19 @@ import io
 import logging
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageSequence, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from facecli.common.enums import Reason
 from facecli.common.file_kinds import Family, file_kind, tiff_tags
+from facecli.common.files import not_there
 from facecli.common.types import FailureToAcquire, Image
 from facecli.recognition import jpeg_rows
 
@@ -73,7 +74,7 @@ def read_photo(path: Path) -> bytes | FailureToAcquire:
             return FailureToAcquire(str(path), Reason.TOO_LARGE, detail)
         return path.read_bytes()
     except FileNotFoundError:
-        return FailureToAcquire(str(path), Reason.NOT_FOUND, "check the path")
+        return FailureToAcquire(str(path), Reason.NOT_FOUND, not_there(path))
     except OSError as error:
         return FailureToAcquire(str(path), Reason.UNREADABLE, error.strerror or str(error))
     except ValueError as error:  # a NUL byte in the path
@@ -135,12 +136,33 @@ def decode_view(
             if kind.name == "JPEG" and not jpeg_rows.all_there(data, picture, data is not given):
                 raise _Refused(Reason.TRUNCATED, "JPEG: the end is missing; fetch the file again")
             return View(_to_bgr(_eight_bit(_turn(picture), kind.name)), scale)
-    except _Refused as refusal:
-        return FailureToAcquire(path, refusal.reason, str(refusal))
-    except (Pillow.DecompressionBombError, MemoryError) as error:
+    except Exception as error:
+        return _failure(error, path, kind.name)
+
+
+def animation(data: bytes, path: str) -> Iterator[tuple[float, Image] | FailureToAcquire]:
+    """Every frame of an animated picture, as `decode` gives the first, with the second it appears
+    at; last of all why it is not all of them.
+    """
+    form, seconds = file_kind(data).name, 0.0
+    try:
+        with _open(data, form) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise _Refused(Reason.TOO_LARGE, f"the limit is {MAX_PIXELS:,} pixels")
+            for frame in ImageSequence.Iterator(picture):
+                yield seconds, _to_bgr(frame.copy())
+                seconds += frame.info.get("duration", 100) / 1000
+    except Exception as error:
+        yield _failure(error, path, form)
+
+
+def _failure(error: Exception, path: str, form: str) -> FailureToAcquire:
+    if isinstance(error, _Refused):
+        return FailureToAcquire(path, error.reason, str(error))
+    if isinstance(error, Pillow.DecompressionBombError | MemoryError):
         return FailureToAcquire(path, Reason.TOO_LARGE, str(error))
-    except Exception as error:  # Pillow's plugins raise nearly any type on damaged bytes
-        return FailureToAcquire(path, Reason.TRUNCATED, f"{kind.name}: {_first_line(error)}")
+    # Pillow's plugins raise nearly any type on damaged bytes
+    return FailureToAcquire(path, Reason.TRUNCATED, f"{form}: {_first_line(error)}")
 
 
 _NOT_AN_IMAGE = "not a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, AVIF or HEIC file"
@@ -252,13 +274,37 @@ def _reads_avif() -> bool:
     return "avif" in features.get_supported_modules()
 
 
-def _turn(picture: Pillow.Image) -> Pillow.Image:
-    """Upright by EXIF orientation. AVIF and HEIC carry theirs as boxes, which Pillow maps to it."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a photo lies in its file. size: (width, height) as stored, px; (0, 0) where it cannot be
+    read. orientation: its EXIF's, 1 to 8; 1, upright, where it has none.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+
+
+def frame(data: bytes, path: str) -> Frame:
+    """What a photo's header says, of all formats but a camera's raw one. No pixel is decoded."""
     try:
-        orientation = picture.getexif().get(_ORIENTATION)
+        with _open(data, file_kind(data, Path(path).suffix).name) as picture:
+            return Frame(picture.size, _orientation(picture))
+    except Exception:  # as in `decode_view`, which says what is wrong
+        return Frame((0, 0), 1)
+
+
+def _orientation(picture: Pillow.Image) -> int:
+    """AVIF and HEIC carry theirs as boxes, which Pillow maps to EXIF."""
+    try:
+        found = picture.getexif().get(_ORIENTATION)
     except Exception:  # corrupt EXIF says nothing about the pixels
-        return picture
-    return _turned(picture, _UPRIGHT.get(orientation) if isinstance(orientation, int) else None)
+        return 1
+    return found if isinstance(found, int) and found in _UPRIGHT else 1
+
+
+def _turn(picture: Pillow.Image) -> Pillow.Image:
+    """Upright by EXIF orientation."""
+    return _turned(picture, _UPRIGHT.get(_orientation(picture)))
 
 
 def _turned(picture: Pillow.Image, turn: Pillow.Transpose | None) -> Pillow.Image:

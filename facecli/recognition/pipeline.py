@@ -51,8 +51,8 @@ class OpenedPhoto:
     view: images.View
 
 
-Source = Path | bytes | Future[OpenedPhoto | FailureToAcquire]
-"""A photo: a file, its bytes (then called `-`), or one that is opened ahead."""
+Source = Path | bytes | OpenedPhoto | Future[OpenedPhoto | FailureToAcquire]
+"""A photo: a file, its bytes (then called `-`), or one that is open, or opened ahead."""
 
 
 def open_ahead(source: Path | bytes) -> Source:
@@ -65,6 +65,8 @@ def open_ahead(source: Path | bytes) -> Source:
 
 def open_photo(source: Source) -> OpenedPhoto | FailureToAcquire:
     """The part of the way that needs no models."""
+    if isinstance(source, OpenedPhoto):
+        return source
     if isinstance(source, Future):
         return source.result()
     if isinstance(source, bytes):
@@ -247,6 +249,21 @@ class Extractor:
         seen = self.detector.detect(upright, there)
         return tuple(orientation.turned_back(face, degrees, _size(image)) for face in seen)
 
+    def cut(self, image: Image) -> tuple[tuple[Face, ...], tuple[Image, ...]]:
+        """The faces of a video's frame with a crop of each, for `templates` to embed some of them.
+
+        image: upright (H, W, 3) uint8 BGR. Faces are looked for in a copy of VIEW_SIDE px at most,
+        and cut from the frame. Each has its quality, less what only its template tells.
+        """
+        small, k = _shrunk(image)
+        faces = [_enlarged(face, k) for face in self.detector.detect(small)]
+        cut = _cut(images.View(image, 1), faces, OpenedPhoto("", b"", "", images.View(image, 1)))
+        return cut.faces, cut.crops
+
+    def templates(self, faces: Sequence[Face], crops: Sequence[Image]) -> tuple[FaceTemplate, ...]:
+        """A template of each face that `cut` found. crops: theirs."""
+        return self._natural(faces, self._embed(crops))
+
     def image(self, image: Image, path: str) -> Photo:
         """The same for an (H, W, 3) uint8 BGR picture."""
         (made,) = self._made([OpenedPhoto(path, b"", "", images.View(image, 1))], None)
@@ -272,15 +289,18 @@ class Extractor:
         return self.embedder.embed(np.stack(crops))
 
     def _photo(self, cut: _Cut, vectors: Float32) -> Photo:
-        faces = cut.faces
+        templates = self._natural(cut.faces, vectors)
+        return Photo(cut.path, cut.sha256, templates, cut.failures, cut.others, cut.size)
+
+    def _natural(self, faces: Sequence[Face], vectors: Float32) -> tuple[FaceTemplate, ...]:
+        """The faces with their templates, by which their quality is known in full."""
         if self._odd:
             natural = map(float, self._odd.naturalness(vectors))
             faces = tuple(map(quality.with_naturalness, faces, natural))
-        templates = tuple(
+        return tuple(
             FaceTemplate(face, Template(vector, self.spec.embedder_id))
             for face, vector in zip(faces, vectors, strict=True)
         )
-        return Photo(cut.path, cut.sha256, templates, cut.failures, cut.others, cut.size)
 
 
 class Run(Protocol):
@@ -294,7 +314,9 @@ class Run(Protocol):
     ) -> Iterator[R]: ...
 
 
-def _cut(view: images.View, faces: Sequence[Face], photo: OpenedPhoto, most: int | None) -> _Cut:
+def _cut(
+    view: images.View, faces: Sequence[Face], photo: OpenedPhoto, most: int | None = None
+) -> _Cut:
     """Crops of the faces detected in a view of the photo, in whose px they are reported."""
     found: list[Face] = []
     crops: list[Image] = []

@@ -1,8 +1,8 @@
 """Decisions -> the photo with boxes, names and scores drawn on it.
 
-An identified face has a thick solid blue box, an unknown one a thinner dashed orange box, one
-without a template a thin dotted grey box: told apart by colour, also by the colour-blind
-(blue and orange of Okabe and Ito, 2008), and by line alone in a black-and-white print.
+An identified face has a thick solid blue box, a possible one long dashes in purple, an unknown one
+thinner dashes in orange, one without a template thin grey dots: told apart by colour, also by the
+colour-blind (Okabe and Ito, 2008), and by line alone in a black-and-white print.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 Size = tuple[int, int]
 
+SMALLEST = 12  # px per em: letters that can be read
 _ENCODERS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 92],
@@ -49,6 +50,7 @@ class _Style:
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _STYLES = {
     Outcome.IDENTIFIED: _Style(paint=(178, 114, 0), text=_WHITE, weight=1.5),
+    Outcome.POSSIBLE: _Style(paint=(167, 121, 204), text=_BLACK, weight=1.0, dash=12, gap=3),
     Outcome.UNKNOWN: _Style(paint=(0, 159, 230), text=_BLACK, weight=1.0, dash=5, gap=3),
     Outcome.LOW_QUALITY: _Style(paint=(200, 200, 200), text=_BLACK, weight=0.6, dash=3, gap=3),
     Outcome.FAILED: _Style(paint=(200, 200, 200), text=_BLACK, weight=0.6, dash=1, gap=3),
@@ -59,12 +61,14 @@ def annotate(image: Image, decisions: Sequence[Decision]) -> Image:
     """A copy of `image` with a box and a label for each decision that has a face.
 
     image: (H, W, 3) uint8 BGR, upright, the photo the decisions' boxes refer to.
-    Labels read 'Name 0.71' or 'unknown 0.32', keep inside the frame, and avoid each other and
-    other faces where there is room; a name too long for the frame is cut with an ellipsis.
+    Labels read 'Name 0.71', or 'unknown' and below it 'nearest Name 0.32'; where a photo shows
+    several faces, each label begins with the face's number, as in `--json`. They keep inside the
+    frame, and avoid each other and other faces where there is room; a name too long for the frame
+    is cut with an ellipsis.
     """
     canvas = image.copy()
     height, width = canvas.shape[:2]
-    size = max(12, round(max(height, width) / 60))  # px per em: 12 at 250 px, 67 at 12 megapixels
+    size = max(SMALLEST, round(max(height, width) / 60))  # 12 at 250 px, 67 at 12 megapixels
     shown = [(d, _clip(d.probe.face.box, width, height)) for d in decisions if d.probe.face]
     shown = [(d, box) for d, box in shown if d.outcome in _STYLES]
     for decision, box in shown:
@@ -72,7 +76,8 @@ def annotate(image: Image, decisions: Sequence[Decision]) -> Image:
     faces = [box for _, box in shown]
     labels: list[Box] = []
     for decision, box in shown:
-        sheet = _label(decision, _STYLES[decision.outcome], size, width)
+        number = f"#{decision.probe.index} " if len(shown) > 1 else ""
+        sheet = _label(_words(decision, number), _STYLES[decision.outcome], size, width)
         if sheet.shape[0] > height or sheet.shape[1] > width:
             continue  # a thumbnail too small for any letter
         others = [face for face in faces if face is not box]
@@ -139,27 +144,39 @@ def _stroke(
         cv2.line(canvas, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), paint, thick)
 
 
-def _label(decision: Decision, style: _Style, size: int, room: int) -> Image:
+def _label(lines: Sequence[tuple[str, str]], style: _Style, size: int, room: int) -> Image:
     """The label as a picture, at most `room` px wide where one letter and the score allow it."""
-    name, score = _words(decision)
     pad = max(2, size // 4)
-    words = _fit(name, score, size, room - 2 * pad)
-    ink = np.pad(fonts.ink(words, size), ((pad * 2 // 3,) * 2, (pad, pad)))[..., None] / 255.0
+    smaller = max(SMALLEST, round(0.75 * size))  # what a second line says matters less
+    inks = [
+        fonts.ink(_fit(name, score, em, room - 2 * pad), em)
+        for (name, score), em in zip(lines, (size, smaller), strict=False)
+    ]
+    widest = max(ink.shape[1] for ink in inks)
+    even = [np.pad(i, ((pad * 2 // 3,) * 2, (pad, pad + widest - i.shape[1]))) for i in inks]
+    ink = np.vstack(even)[..., None] / 255.0
     return np.rint(np.array(style.paint) * (1 - ink) + np.array(style.text) * ink).astype(np.uint8)
 
 
-def _words(decision: Decision) -> tuple[str, str]:
-    """What a label says: the name and the score, each may be empty."""
-    if decision.outcome is Outcome.FAILED:
-        return (decision.failure.reason.value if decision.failure else "failed"), ""
+def _words(decision: Decision, number: str = "") -> list[tuple[str, str]]:
+    """What a label says: a name or a word and a score a line; either may be empty.
+
+    number: what it begins with.
+    """
     best = decision.candidates[0] if decision.candidates else None
     score = f"{best.score:.2f}" if best else ""
+    if decision.outcome is Outcome.FAILED:
+        why = decision.failure.reason.value if decision.failure else "failed"
+        return [(number + why, "")]
+    if decision.outcome is Outcome.POSSIBLE and best:
+        return [(f"{number}possible: {best.subject}", score)]
     if decision.outcome is Outcome.UNKNOWN:
-        return "unknown", score
+        nearest = [(f"nearest {best.subject}", score)] if best else []
+        return [(f"{number}unknown", ""), *nearest]
     if decision.outcome is Outcome.LOW_QUALITY:
-        return "low quality", score
+        return [(f"{number}low quality", score)]
     own = [c for c in decision.candidates if c.subject == decision.subject]
-    return decision.subject or "", f"{own[0].score:.2f}" if own else score
+    return [(number + (decision.subject or ""), f"{own[0].score:.2f}" if own else score)]
 
 
 def _fit(name: str, score: str, size: int, room: int) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from facecli.evaluation.audit.findings import Audit, AuditFinding, FindingKind
-from facecli.report.formats import SCHEMA, counted, printable, rounded, significant, table
+from facecli.report.columns import ANYWHERE, Terminal, folded, table
+from facecli.report.formats import SCHEMA, counted, printable, rounded, significant
 from facecli.report.people import reference_row
 from facecli.storage.records import ReferenceRow
 
@@ -33,7 +34,7 @@ def audit_row(audit: Audit, top: int) -> dict[str, Any]:
     }
 
 
-def audit_text(audit: Audit, top: int) -> str:
+def audit_text(audit: Audit, top: int, terminal: Terminal = ANYWHERE) -> str:
     """A line a finding, the first `top`."""
     opening = heading(audit, top)
     if not audit.findings:
@@ -45,7 +46,7 @@ def audit_text(audit: Audit, top: int) -> str:
          by_chance(f)]
         for f in shown
     ]  # fmt: skip
-    return f"{opening}\n\n{table(cells, headers)}\n\n{CHANCE}"
+    return f"{opening}\n\n{table(cells, headers, terminal)}\n\n{folded(CHANCE, terminal)}"
 
 
 def proposals(audit: Audit, top: int, gallery: Path | None = None) -> str:

@@ -6,9 +6,9 @@ Importing this raises UsageError without Jinja2.
 from __future__ import annotations
 
 from facecli.evaluation.audit.findings import Audit, FindingKind
-from facecli.report.audit import CHANCE, by_chance, evidence, heading
-from facecli.report.formats import printable
-from facecli.report.html import data_uri, render
+from facecli.report.audit import CHANCE, SURE, by_chance, evidence, heading
+from facecli.report.formats import counted, printable
+from facecli.report.html import Figure, data_uri, render
 from facecli.report.thumbnails import thumbnail
 from facecli.storage.records import ReferenceRow
 
@@ -38,8 +38,16 @@ def audit_page(audit: Audit, top: int) -> str:
     ]
     present = {f.kind for f in audit.findings[:top]}
     meanings = [(str(kind), meaning) for kind, meaning in MEANING.items() if kind in present]
+    sure = sum(f.expected <= SURE for f in audit.findings)  # NaN, of poor photos, is not
     context = {
         "heading": heading(audit, top), "chance": CHANCE, "meanings": meanings, "cases": cases,
+        "figures": [
+            Figure(f"{len(audit.findings):,}", "findings", "of wrong labels, and of poor photos"),
+            Figure(f"{sure:,}", "of them are faults almost surely", f"by chance: up to {SURE:g}"),
+            Figure(
+                f"{audit.subjects:,}", "subjects looked at", counted(audit.references, "reference")
+            ),
+        ],
     }  # fmt: skip
     return render("audit.html", context)
 

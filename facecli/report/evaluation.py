@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from facecli.report.columns import ANYWHERE, Terminal, table
 from facecli.report.evaluation_tables import Table, summary, tables
-from facecli.report.formats import SCHEMA, failure_line, printable, rounded, significant, table
+from facecli.report.formats import SCHEMA, failure_line, printable, rounded, significant
 from facecli.report.intervals import interval_row
 from facecli.report.threshold import point_row
 
@@ -40,7 +41,7 @@ def evaluation_row(e: Evaluation) -> dict[str, Any]:
     }
 
 
-def evaluation_text(e: Evaluation) -> str:
+def evaluation_text(e: Evaluation, terminal: Terminal = ANYWHERE) -> str:
     """The summary, then every table."""
     lines = [f"{printable(e.plan.description)}; embedder {e.embedder_id}", ""]
     lines += [f"- {printable(line)}" for line in summary(e)]
@@ -49,11 +50,11 @@ def evaluation_text(e: Evaluation) -> str:
     ]
     if len(e.failures) > MOST_FAILURES:
         lines.append(f"  and {len(e.failures) - MOST_FAILURES:,} more: see --json")
-    return "\n\n".join(["\n".join(lines), *map(_table_text, tables(e))])
+    return "\n\n".join(["\n".join(lines), *(_table_text(t, terminal) for t in tables(e))])
 
 
-def _table_text(t: Table) -> str:
-    return f"{t.title}\n{table(t.rows, t.headers)}" + (f"\n{t.notes}" if t.notes else "")
+def _table_text(t: Table, terminal: Terminal) -> str:
+    return f"{t.title}\n{table(t.rows, t.headers, terminal)}" + (f"\n{t.notes}" if t.notes else "")
 
 
 def _verification_row(v: ComparisonResults) -> dict[str, Any]:

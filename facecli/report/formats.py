@@ -1,4 +1,4 @@
-"""JSON, CSV and tables: how any result becomes text."""
+"""JSON, CSV, numbers and names: how any result becomes text. Columns of it: `columns`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facecli.common.types import FailureToAcquire
+    from facecli.common.types import FailureToAcquire, OperatingPoint
 
 SCHEMA = 1  # of every JSON object and CSV row; rises when a field changes its meaning
 
@@ -29,6 +29,7 @@ class OutputFormat(Enum):
     CSV = auto()
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -48,59 +49,29 @@ def _shown(text: str) -> str:
 
 
 def as_csv(rows: Iterable[Row], header: bool = True) -> str:
-    """Quoted CSV with a header; lists become JSON in their cell. The last newline is left out."""
-    out = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
+    """Quoted CSV with a header. The last newline is left out.
+
+    Text that a spreadsheet would work out as a formula gets a quote before it; numbers do not.
+    """
+    lines = list[str]()
     for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(out, list(row), lineterminator="\n")
-            if header:
-                writer.writeheader()
-        writer.writerow({k: as_json_line(v) if isinstance(v, list | dict) else v
-                         for k, v in finite(row).items()})  # fmt: skip
-    return out.getvalue().rstrip("\n")
+        if header and not lines:
+            lines.append(_csv_line(row))
+        lines.append(_csv_line([defused(value) for value in finite(row).values()]))
+    return "\n".join(lines)
 
 
-NUMBERS = {"face", "score", "threshold", "false alarm", "references", "reference", "quality",
-           "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
+def _csv_line(cells: Iterable[Any]) -> str:
+    # With this end of line both of its letters are quoted, wherever they stand.
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
+    return out.getvalue().removesuffix("\r\n")
 
 
-def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
-    """Aligned columns under their titles, for people; control characters are shown, not obeyed."""
-    shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(terminal_width, column)) for column in zip(headers, *shown, strict=True)]
-    widths = [max(w, len(h) + 2) for w, h in zip(widths, headers, strict=True)]
-    rules = ["-" * width for width in widths]
-    right = [header in NUMBERS for header in headers]
-    return "\n".join(_line(cells, widths, right) for cells in (headers, rules, *shown))
-
-
-def titled_lines(rows: Sequence[tuple[str, str]]) -> str:
-    """A title and its value a line, the values below each other."""
-    width = max(terminal_width(title) for title, _ in rows)
-    return "\n".join(f"{title:{width}}  {printable(value)}".rstrip() for title, value in rows)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    gaps = [" " * (w - terminal_width(c)) for c, w in zip(cells, widths, strict=True)]
-    parts = (g + c if r else c + g for c, g, r in zip(cells, gaps, right, strict=True))
-    return "  ".join(parts).rstrip()
-
-
-def terminal_width(text: str) -> int:
-    """How many columns of a terminal printable text takes."""
-    if all(c < "\u0300" or c == "…" for c in text):  # Latin: before marks and wide characters
-        return len(text)
-    from wcwidth import wcswidth  # 20 ms, so only where its tables are needed
-
-    return int(wcswidth(text))
-
-
-def short_path(path: str, width: int = 60) -> str:
-    """The path with its beginning left out where it takes more than `width` columns."""
-    while terminal_width(printable(path)) > width and "/" in path.removeprefix("…/"):
-        path = "…/" + path.removeprefix("…/").split("/", 1)[1]
-    return path
+def defused(value: Any) -> Any:
+    """Text as a cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    is_text = isinstance(value, str) and len(value) > 1
+    return f"'{value}" if is_text and value.startswith(_FORMULA) else value
 
 
 def counted(number: int, noun: str) -> str:
@@ -128,6 +99,14 @@ def rate(rate: float) -> str:
     if 0 < percent < 9.96e-5:
         return "< 0.0001 %"
     return f"{percent:.2g} %" if percent < 99 else f"{percent:.3g} %"
+
+
+def estimated(estimate: float, point: OperatingPoint) -> str:
+    """An estimate of strangers named, and no less than the people behind it can show."""
+    least = point.least_fpir
+    if estimate > least or math.isnan(estimate):
+        return rate(estimate)
+    return f"< {rate(least)}" if least < 1 else "not known"
 
 
 def rounded(value: float | None) -> float | None:

@@ -6,7 +6,9 @@ Importing this raises UsageError without Jinja2, so that it shows before any wor
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from facecli.common import outputs
@@ -14,10 +16,20 @@ from facecli.common.errors import UsageError
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup, escape
 except ImportError as missing:
     raise UsageError("a report needs an optional extra: pip install 'facecli[report]'") from missing
 
 PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One that matters. what: goes on from the value. beside: counts, in small print."""
+
+    value: str
+    what: str
+    beside: str = ""
 
 
 def save(page: str, path: Path, *, force: bool = False) -> None:
@@ -37,8 +49,20 @@ def render(template: str, context: Mapping[str, object]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_whole_rates,
     )
+    pages.filters["breakable"] = breakable
     return pages.get_template(template).render(context)
+
+
+def _whole_rates(value: object) -> object:
+    """No line ends within `95 %`."""
+    return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) else value
+
+
+def breakable(text: str) -> Markup:
+    """Escaped, and a line may end after each `_`, `-` and `/`: so that no word need be broken."""
+    return Markup(re.sub(r"([_/-])", r"\1<wbr>", str(escape(text))))
 
 
 def data_uri(picture: bytes) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import ChangeKind
-from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable, table
+from facecli.report.columns import ANYWHERE, Terminal, table
+from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable
 
 if TYPE_CHECKING:
     from facecli.gallery.re_embed import LeftOut, ReEmbedding
@@ -33,7 +34,7 @@ def change_row(change: Change) -> dict[str, Any]:
         "schema": SCHEMA,
         "change": change.id,
         "kind": str(change.kind),
-        "subject": change.name,
+        "subject": change.name or None,
         "other": change.other,
         "references": change.references,
         "at": change.at,
@@ -48,15 +49,16 @@ def change_text(row: Row) -> str:
         ChangeKind.MERGE: f"merge of {row['subject']} into {row['other']}, {faces}",
         ChangeKind.REMOVE: f"removal of {row['subject']} and {faces}",
         ChangeKind.REMOVE_REFERENCE: f"removal of {faces} of {row['subject']}",
+        ChangeKind.THRESHOLD: f"threshold by {row['other']}",
     }[ChangeKind(row["kind"])]
 
 
-def changes_table(rows: Sequence[Row]) -> str:
+def changes_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """What can be undone, for people."""
     if not rows:
         return "nothing can be undone"
     return table([[str(r["change"]), change_text(r), r["at"]] for r in rows],
-                 ["change", "what", "when"])  # fmt: skip
+                 ["change", "what", "when"], terminal)  # fmt: skip
 
 
 def doomed_text(deleted: Deleted) -> str:
@@ -78,6 +80,7 @@ def erasure_row(done: Erasure) -> dict[str, Any]:
         "complete": done.complete,
         "busy": done.busy,
         "unproven": list(done.unproven),
+        "resumed": done.resumed,
         "files_searched": seen.files,
         "remains": [str(path) for path in seen.remains],
         "copies": [str(path) for path in seen.copies],
@@ -90,11 +93,17 @@ def erasure_text(done: Erasure) -> str:
     seen = done.verified
     files = counted(seen.files, "file")
     lines = [f"erased {doomed_text(done.deleted)}"]
-    if done.complete:
+    if done.resumed:
+        lines.append(
+            "an erasure that was cut short is ended, too; whom it had deleted is not known any "
+            "more, so nothing was searched for them"
+        )
+    if not done.failed:
         sought = counted(seen.sought - seen.shared, "string")
-        lines.append(f"verified: 0 occurrences of {sought} in {files}")
-    elif not done.failed:
-        lines.append(f"verified: no read finds any of the {seen.sought:,} rows")
+        lines.append(
+            f"verified: 0 occurrences of {sought} in {files}" if seen.files
+            else f"verified: no read finds any of the {seen.sought:,} rows"
+        )  # fmt: skip
         lines += [f"what cannot be seen from here may still hold it: {w}" for w in done.unproven]
     else:
         where = ", ".join(printable(str(path)) for path in seen.remains) or "the gallery's log"
@@ -158,14 +167,14 @@ def log_row(entry: LogEntry) -> dict[str, Any]:
     }
 
 
-def log_table(rows: Sequence[Row]) -> str:
+def log_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """The audit log, for people: the first 12 digits of each hash."""
     if not rows:
         return "the audit log is empty: `facecli gallery log --on` starts it"
     cells = [
         [str(r["entry"]), r["at"], r["action"], *((r[k] or "")[:12] for k in _HASHES)] for r in rows
     ]
-    return table(cells, ["entry", "when", "what", *_HASHES])
+    return table(cells, ["entry", "when", "what", *_HASHES], terminal)
 
 
 _HASHES = ("subject", "photo", "mac")
@@ -179,6 +188,7 @@ def sealed_row(done: Sealed, encrypted: bool) -> dict[str, Any]:
         "references": done.references,
         "overwritten": done.overwritten,
         "readable": [str(path) for path in done.readable],
+        "other_names": done.other_names,
     }
 
 
@@ -186,11 +196,14 @@ def sealed_text(done: Sealed, encrypted: bool) -> str:
     """The same for people."""
     what = "encrypted" if encrypted else "decrypted"
     lines = [f"{what} {counted(done.references, 'reference')}"]
+    if done.other_names:
+        names = counted(done.other_names, "other name")
+        lines.append(f"the file as it was has {names} (hard links), and is kept there as it was")
     if not encrypted:
-        return f"{lines[0]}; whoever can read the file can read them now"
+        return "\n".join([f"{lines[0]}; whoever can read the file can read them now", *lines[1:]])
     if done.overwritten:
         lines.append(f"the file as it was: {done.overwritten / 1e6:.1f} MB overwritten")
-    else:
+    elif not done.other_names:
         lines.append("the file as it was is deleted, but could not be overwritten here")
     lines += [f"still readable without the key: {printable(str(path))}" for path in done.readable]
     return "\n".join([*lines, _REST])

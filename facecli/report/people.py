@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.enums import IndexKind
+from facecli.report.columns import ANYWHERE, Terminal, short_path, table, titled_lines
 from facecli.report.decisions import face_row
 from facecli.report.formats import (
     SCHEMA,
     Row,
     counted,
-    short_path,
-    table,
-    titled_lines,
 )
 from facecli.report.threshold import aim, point_row
 
@@ -106,18 +104,18 @@ def reference_row(ref: ReferenceRow) -> dict[str, Any]:
     }
 
 
-def subjects_table(rows: Sequence[Row]) -> str:
+def subjects_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """Everyone enrolled, for people."""
     if not rows:
         return "nobody is enrolled yet: facecli enroll PHOTOS"
     cells = [[r["subject"], str(r["references"]), r["created_at"]] for r in rows]
-    return table(cells, ["subject", "references", "since"])
+    return table(cells, ["subject", "references", "since"], terminal)
 
 
-def references_table(rows: Sequence[Row]) -> str:
+def references_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """One subject's references, for people."""
     cells = [
         [str(r["reference"]), short_path(r["path"]), f"{r['quality']:.2f}", r["enrolled_at"]]
         for r in rows
     ]
-    return table(cells, ["reference", "photo", "quality", "enrolled"])
+    return table(cells, ["reference", "photo", "quality", "enrolled"], terminal)

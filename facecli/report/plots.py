@@ -34,6 +34,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
 CYCLE = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"))
 SIZE = (6.4, 4.4)  # inches
 DOTS = 130  # an inch, of the PNG
+FEWEST = 5  # values of a kind: with fewer a plot shows dots and gaps, not how they spread
 BINS, FEW_BINS, FEW = 80, 40, 500  # bins of a histogram; FEW_BINS below FEW values
 PERCENT = (1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95)  # ticks of probit axes
 NAMES = ("searches", "fnir-fpir", "threshold-n", "cmc", "det", "scores", "angles")
@@ -42,8 +43,17 @@ Values = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
+class NotDrawn:
+    """A plot that so few data would leave empty. why: what there is, and what it takes."""
+
+    name: str
+    title: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
-    """One plot. name: of its files, one of NAMES; caption: what it shows and how to read it, in a
+    """One plot. name: of its files; caption: what it shows and how to read it, in a
     sentence or two.
     """
 
@@ -56,7 +66,7 @@ class Drawing:
 
 def plot_det(curve: Curve, point: tuple[float, float, str] | None = None) -> Drawing:
     """FNMR against FMR on probit axes. point: (FMR, FNMR, its label)."""
-    figure, axes = _axes("false match rate (FMR), per comparison", "false non-match rate (FNMR)")
+    figure, axes = new_axes("false match rate (FMR), per comparison", "false non-match rate (FNMR)")
     x, y = _drawable(curve)
     # Each axis begins a little below the smallest rate that these trials can show.
     left, bottom = _least(x) / 2, _least(y) / 2
@@ -72,7 +82,7 @@ def plot_det(curve: Curve, point: tuple[float, float, str] | None = None) -> Dra
         ticks = [t for t in PERCENT if least <= t <= 0.5]
         axis.set_ticks(ticks, [_percent(t) for t in ticks])
         axis.set_ticks([], minor=True)
-    return _drawn(
+    return drawn(
         figure, "det", "Detection error tradeoff",
         "Every threshold is a point of the line: fewer false matches to the left, fewer misses "
         "further down. Probit axes; rates of zero lie on the lower or left edge.",
@@ -81,7 +91,7 @@ def plot_det(curve: Curve, point: tuple[float, float, str] | None = None) -> Dra
 
 def comparison_scores(mated: Values, nonmated: Values, threshold: float | None) -> Drawing:
     """How comparison scores spread, with the threshold of a comparison. Cosines, finite."""
-    figure, axes = _axes("score (cosine)", "share of comparisons, log scale")
+    figure, axes = new_axes("score (cosine)", "share of comparisons, log scale")
     lowest = float(min(mated.min(initial=0), nonmated.min(initial=0)))
     _histograms(axes, {"mated": mated, "non-mated": nonmated}, (np.floor(lowest * 10) / 10, 1.0))
     _threshold(axes, threshold)
@@ -89,7 +99,7 @@ def comparison_scores(mated: Values, nonmated: Values, threshold: float | None) 
     # From half of one comparison to twice all of them: room for the legend.
     axes.set_ylim(0.5 / max(len(mated), len(nonmated), 1), 2)
     axes.legend(frameon=False, loc="upper left")
-    return _drawn(
+    return drawn(
         figure, "scores", "Scores of comparisons",
         "Each bar is a share of its own kind. Mated ones left of the threshold are missed, "
         "non-mated ones right of it are false matches.",
@@ -98,13 +108,13 @@ def comparison_scores(mated: Values, nonmated: Values, threshold: float | None) 
 
 def search_scores(mated: Values, strangers: Values, threshold: float | None, n: int) -> Drawing:
     """The best score of each search among n subjects, with the threshold in force."""
-    figure, axes = _axes(
+    figure, axes = new_axes(
         "best score of a search, less the crowd's share (cosine)", "share of searches"
     )
     _histograms(axes, {"of enrolled people": mated, "of strangers": strangers}, (0.0, 1.0))
     _threshold(axes, threshold)
     axes.legend(frameon=False)
-    return _drawn(
+    return drawn(
         figure, "searches", f"Best scores of searches, N = {n:,}",
         "What a search is decided by. Strangers right of the threshold are named (FPIR), "
         "enrolled people left of it are missed (FNIR).",
@@ -116,7 +126,7 @@ def angles(mated: Values, nonmated: Values, threshold: float | None) -> Drawing:
 
     The picture of the ArcFace paper (Deng et al., CVPR 2019, figure 6 and table 3).
     """
-    figure, axes = _axes("angle between two templates (degrees)", "share of comparisons")
+    figure, axes = new_axes("angle between two templates (degrees)", "share of comparisons")
     shown = {
         "one subject (intra)": _degrees(mated),
         "two subjects (inter)": _degrees(nonmated),
@@ -127,7 +137,7 @@ def angles(mated: Values, nonmated: Values, threshold: float | None) -> Drawing:
     axes.set_xlim(0, 120)
     axes.legend(frameon=False)
     means = "; ".join(f"{k}: {np.mean(v):.1f}° on average" for k, v in shown.items() if len(v))
-    return _drawn(
+    return drawn(
         figure, "angles", "Angles behind the cosines",
         f"arccos of the scores. {means}. Unrelated directions stand at 90°.",
     )  # fmt: skip
@@ -135,7 +145,7 @@ def angles(mated: Values, nonmated: Values, threshold: float | None) -> Drawing:
 
 def fnir_fpir(curves: Mapping[int, Curve], points: Mapping[int, tuple[float, float]]) -> Drawing:
     """FNIR against FPIR for each number N of subjects; points: the default operating points'."""
-    figure, axes = _axes("false positive identification rate (FPIR), per search",
+    figure, axes = new_axes("false positive identification rate (FPIR), per search",
                          "false negative identification rate (FNIR)")  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -151,7 +161,7 @@ def fnir_fpir(curves: Mapping[int, Curve], points: Mapping[int, tuple[float, flo
     axes.set_ylim(least, min(1.0, 3 * max([least, *(float(v.max()) for v in rates[1::2])])))
     _percent_ticks(axes, least)
     axes.legend(frameon=False)
-    return _drawn(
+    return drawn(
         figure, "fnir-fpir", "Misses against strangers named",
         "Every threshold is a point; dots are the default operating points. Rates of zero lie on "
         "the lower or left edge.",
@@ -171,7 +181,7 @@ def threshold_by_n(
     thresholds: with this gallery's fit. plain: by the reference table alone. extrapolated_from:
     the first N beyond the table's scores. here: this gallery's (N, threshold).
     """
-    figure, axes = _axes("enrolled subjects N, log scale", "threshold (cosine)")
+    figure, axes = new_axes("enrolled subjects N, log scale", "threshold (cosine)")
     x, y = np.asarray(n), np.asarray(thresholds)
     beyond = x >= (extrapolated_from or x[-1] + 1)
     last = max(0, int(np.argmax(beyond)) - 1) if beyond.any() else len(x)
@@ -184,7 +194,7 @@ def threshold_by_n(
         axes.plot(*here, "o", color=RED, label=f"here: N = {here[0]:,}, {here[1]:.3f}", zorder=3)
     axes.set_xscale("log")
     axes.legend(frameon=False)
-    return _drawn(
+    return drawn(
         figure, "threshold-n", "The threshold that holds the rate",
         f"For FPIR {target}: the more people are enrolled, the more chances a stranger has, so "
         "the threshold rises. Dashed where no reference photos show it.",
@@ -195,7 +205,7 @@ def plot_cmc(
     rates: Sequence[float], low: Sequence[float], high: Sequence[float], n: int
 ) -> Drawing:
     """The cumulative match characteristic with its intervals; item 0 is rank 1."""
-    figure, axes = _axes("rank", "mates at that rank or better")
+    figure, axes = new_axes("rank", "mates at that rank or better")
     ranks = np.arange(1, len(rates) + 1)
     axes.fill_between(ranks, low, high, color=SKY, alpha=0.3, lw=0, label="95 % interval")
     axes.plot(ranks, rates, "o-", color=BLUE, lw=1.6, ms=4)
@@ -203,13 +213,14 @@ def plot_cmc(
     axes.set_ylim(min(0.9, *low), 1.002)
     axes.yaxis.set_major_formatter(lambda value, _: _percent(value))
     axes.legend(frameon=False, loc="lower right")
-    return _drawn(
+    return drawn(
         figure, "cmc", f"Cumulative match characteristic, N = {n:,}",
         "How often the right subject is among the first candidates, whatever the score.",
     )  # fmt: skip
 
 
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+def new_axes(x: str, y: str) -> tuple[Figure, Axes]:
+    """A figure with one plot in the house's style. x, y: what its axes show."""
     figure = Figure(figsize=SIZE, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -219,6 +230,13 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def new_grid(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure of several plots, row by row. size: inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
 
 
 def _histograms(axes: Axes, kinds: Mapping[str, Values], span: tuple[float, float]) -> None:
@@ -279,8 +297,10 @@ def _styles(count: int) -> list[tuple[str, str]]:
     return [CYCLE[i % len(CYCLE)] for i in range(count)]
 
 
-def _drawn(figure: Figure, name: str, title: str, caption: str) -> Drawing:
-    figure.axes[0].set_title(title, loc="left", fontsize=11)
+def drawn(figure: Figure, name: str, title: str, caption: str) -> Drawing:
+    """The figure as PNG and SVG. title: over its first plot; empty where plots have their own."""
+    if title:
+        figure.axes[0].set_title(title, loc="left", fontsize=11)
     png, svg = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=DOTS)
     figure.savefig(svg, format="svg", metadata={"Date": None})

@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from facecli.common.enums import Target
+from facecli.common.enums import Basis, Target
 from facecli.metrics.crowd import FIRST, LAST
+from facecli.report.columns import table
 from facecli.report.formats import (
     SCHEMA,
     counted,
+    estimated,
     failure_line,
     printable,
     rate,
     rounded,
     significant,
-    table,
 )
 from facecli.report.intervals import interval_row
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # metrics cost scipy's import, which only a calibration needs
     from facecli.threshold.from_strangers import StrangerCalibration, StrangerSearch
 
 SHOWN = 20  # lines of a list of photos
+AGREES = 0.005  # cosine: a difference that no decision would notice
 
 
 def point_row(point: OperatingPoint) -> dict[str, Any]:
@@ -38,6 +40,7 @@ def point_row(point: OperatingPoint) -> dict[str, Any]:
         "target_rate": significant(point.target_rate),
         "expected_fpir": significant(point.expected_fpir),
         "expected_fpir_10n": significant(point.expected_fpir_10n),
+        "least_fpir": significant(point.least_fpir),
         "fmr": significant(point.fmr),
         "n": point.n,
         "fit": _fit_row(point.fit) if point.fit else None,
@@ -62,13 +65,13 @@ def point_text(point: OperatingPoint) -> str:
     lines.append(f"  embedder     {point.embedder_id}")
     if not math.isnan(point.expected_fpir):
         lines.append(
-            f"  expected     {rate(point.expected_fpir)} of strangers' searches would name "
-            f"somebody among {counted(point.n, 'subject')} (FPIR); "
+            f"  expected     {estimated(point.expected_fpir, point)} of strangers' searches would "
+            f"name somebody among {counted(point.n, 'subject')} (FPIR); "
             f"{rate(point.fmr)} per comparison (FMR)"
         )
         lines.append(
-            f"               {rate(point.expected_fpir_10n)} if it stayed while the gallery grew "
-            f"to {counted(10 * point.n, 'subject')}"
+            f"               {estimated(point.expected_fpir_10n, point)} if it stayed while the "
+            f"gallery grew to {counted(10 * point.n, 'subject')}"
         )
     if point.fit:
         lines.append(f"  this gallery {_fit_text(point.fit)}")
@@ -100,7 +103,9 @@ def _fit_row(fit: GalleryFit) -> dict[str, Any]:
 
 def _fit_text(fit: GalleryFit) -> str:
     """What the gallery's own people, each searched among the others, did to the threshold."""
-    moved = f"{'raised' if fit.shift > 0 else 'lowered'} by {abs(fit.shift):.3f}"
+    moved = "not moved"
+    if abs(fit.shift) >= AGREES / 10:
+        moved = f"{'raised' if fit.shift > 0 else 'lowered'} by {abs(fit.shift):.3f}"
     stretched = f", its margin scaled by {fit.scale:.2f}" if abs(fit.scale - 1) > 0.005 else ""
     return (
         f"its own people reach {fit.median:.3f} among each other in the median, the reference set "
@@ -110,12 +115,50 @@ def _fit_text(fit: GalleryFit) -> str:
     )
 
 
+def _change_row(point: OperatingPoint, before: OperatingPoint | None) -> dict[str, Any]:
+    """The threshold until now; None where there was none."""
+    return {
+        "before": rounded(before.threshold) if before else None,
+        "after": rounded(point.threshold),
+    }
+
+
+def _change_text(
+    point: OperatingPoint, before: OperatingPoint | None, shift: float | None, whose: str
+) -> str:
+    """`threshold 0.5170 -> 0.5170: ...`, and why it moved or stayed.
+
+    shift: by how much the user's photos move the table before the gallery's own people do.
+    """
+    if before is None:
+        return f"threshold none -> {point.threshold:.4f}: there was none before"
+    told = f"threshold {before.threshold:.4f} -> {point.threshold:.4f}: "
+    if before.target_rate != point.target_rate or before.target is not point.target:
+        return f"{told}for {aim(point)}; until now {aim(before)}"
+    if shift is None:
+        return f"{told}measured on {whose} alone"
+    agrees = abs(shift) < AGREES
+    why = (
+        f"{whose} agree with the table"
+        if agrees
+        else f"{whose} score {abs(shift):.3f} {'higher' if shift > 0 else 'lower'} than the table"
+    )
+    own = before.fit.shift if before.fit else 0.0
+    if abs(own) >= AGREES and abs(point.threshold - before.threshold) < AGREES:
+        moved = f"{'raised' if own > 0 else 'lowered'} it by {abs(own):.3f}"
+        why += f"; the gallery's own people had {'' if agrees else 'already '}{moved}"
+    if before.basis is not Basis.REFERENCE_TABLE:
+        why += f"; until now by {before.basis}"
+    return told + why
+
+
 def calibration_row(calibration: Calibration) -> dict[str, Any]:
     """The JSON object of `threshold --calibrate`."""
     scores = calibration.scores
     return {
         "schema": SCHEMA,
         "operating_point": point_row(calibration.point),
+        "threshold": _change_row(calibration.point, calibration.before),
         "mated": scores.mated.trials,
         "non_mated": scores.nonmated.trials,
         "photos": scores.photos,
@@ -145,6 +188,8 @@ def calibration_text(calibration: Calibration) -> str:
                    "errors", ""]
         ),
         "",
+        _change_text(calibration.point, calibration.before, calibration.shift, "your pairs"),
+        "",
         point_text(calibration.point),
         *_remarks(calibration.remarks),
     ]  # fmt: skip
@@ -157,6 +202,7 @@ def strangers_row(calibration: StrangerCalibration) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "operating_point": point_row(calibration.point),
+        "threshold": _change_row(calibration.point, calibration.before),
         "people": scores.people,
         "searched": len(scores.searches),
         "photos": scores.photos,
@@ -189,7 +235,10 @@ def strangers_text(calibration: StrangerCalibration) -> str:
             *(f"  {printable(s.path)}: like {printable(s.subject)}, {s.score:.3f}"
               for s in suspects[:SHOWN]),
         ]  # fmt: skip
-    return "\n".join([*lines, "", point_text(calibration.point), *_remarks(calibration.remarks)])
+    changed = _change_text(calibration.point, calibration.before, None, "your strangers")
+    return "\n".join(
+        [*lines, "", changed, "", point_text(calibration.point), *_remarks(calibration.remarks)]
+    )
 
 
 def _search_row(search: StrangerSearch) -> dict[str, Any]:

@@ -15,7 +15,7 @@ GREY = (127, 127, 127)
 JPEG_QUALITY = 85
 
 
-def thumbnail(path: str, box: tuple[float, float, float, float], size: int = 96) -> bytes | None:
+def thumbnail(path: str, box: tuple[float, float, float, float], size: int = 240) -> bytes | None:
     """A square JPEG of size x size px with the face in its middle, grey beyond the photo's edge.
 
     box: (x1, y1, x2, y2) px of the upright photo. None where the photo cannot be read any more

@@ -2,7 +2,8 @@
 
 References go over as they are, with ids, times and paths; then the threshold choices and what was
 observed. At the end both are read whole and compared, so that only a copy that is the same is
-called done. Not part of it: what could be undone, and the audit log.
+called done. Until then a file says of itself that it is a copy, and is not opened as a gallery:
+half a copy looks like a whole one. Not part of it: what could be undone, and the audit log.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def copy(
                 f"{target.path} holds people that {source.path} does not, {others[0]!r} for "
                 "one: copy into a new gallery"
             )
+        _require_no_other_choices(source, target)
         added = 0
         for rows in _groups(source.reader.references()):
             added += target.adopt(people, rows)
@@ -69,6 +71,7 @@ def copy(
         _copy_observed(source, target)
         there = contents(source.reader)
     here = contents(target.reader)
+    target.copied()  # or it never was one, and is as it was
     if here != there:
         raise GalleryError(
             f"the copy is not the same: {source.path} has {_told(there)}, {target.path} "
@@ -101,13 +104,16 @@ def contents(reader: Reader) -> Contents:
     return Contents(len(people), count, len(choices), checksum)
 
 
-def _copy_choices(source: Storage, target: Storage) -> None:
-    wanted, there = source.reader.calibrations(), target.reader.calibrations()
-    if wanted[: len(there)] != there:
+def _require_no_other_choices(source: Storage, target: Storage) -> None:
+    there = target.reader.calibrations()
+    if source.reader.calibrations()[: len(there)] != there:
         raise GalleryError(
             f"{target.path} has threshold choices of its own: copy into a new gallery"
         )
-    for choice in wanted[len(there) :]:
+
+
+def _copy_choices(source: Storage, target: Storage) -> None:
+    for choice in source.reader.calibrations()[len(target.reader.calibrations()) :]:
         target.calibrate(choice)
 
 

@@ -17,7 +17,7 @@ from facecli.common.files import lines, regular
 from facecli.common.names import name_fault
 from facecli.common.types import Face, FaceTemplate, Float32, Template
 from facecli.storage.interface import Reader, Storage, require_embedder
-from facecli.storage.records import NewReference, ReferenceRow
+from facecli.storage.records import FARTHEST, SURE, NewReference, ReferenceRow
 
 FORMAT = "facecli-gallery"
 VERSION = 1
@@ -68,7 +68,7 @@ def import_(storage: Storage, path: Path) -> int:
             every = lines(text)
             promised = _promised(next(every, ""), storage)
             new = list(_read(every, storage.reader))
-            if len(new) != promised:
+            if type(promised) is not int or len(new) != promised:
                 raise ValueError(f"it promises {promised} references and holds {len(new)}")
     except OSError as error:
         raise GalleryError(f"{path} cannot be read: {error.strerror}") from error
@@ -133,12 +133,18 @@ def _from_line(data: dict[str, Any], reader: Reader) -> NewReference:
         raise ValueError("the photo's sha256 is not one")
     if type(index) is not int or not 0 <= index < 2**31:
         raise ValueError(f"{index} does not count a face")
-    x1, y1, x2, y2 = (_number(v) for v in data["box"])
+    if "\0" in path:
+        raise ValueError("the path holds a NUL")
+    if not isinstance(data["box"], list):
+        raise ValueError("the box is no list")
+    x1, y1, x2, y2 = (_number(v, "the box", -FARTHEST, FARTHEST) for v in data["box"])
+    if not (x1 < x2 and y1 < y2):
+        raise ValueError("the box is empty")
     face = Face(
         (x1, y1, x2, y2),
         _unpacked(data["landmarks"], (5, 2)),
-        _number(data["detection_score"]),
-        _number(data["quality"]),
+        _number(data["detection_score"], "the detection score", 0, SURE),
+        _number(data["quality"], "the quality", 0, SURE),
     )
     found = FaceTemplate(face, Template(vector, reader.embedder_id))
     return NewReference(subject, found, sha256, index, path)
@@ -155,8 +161,7 @@ def _unpacked(text: str, shape: tuple[int, ...]) -> Float32:
     return values.reshape(shape)
 
 
-def _number(value: object) -> float:
-    number = float(value)  # type: ignore[arg-type]
-    if not np.isfinite(number):
-        raise ValueError("a number is not finite")
-    return number
+def _number(value: object, what: str, least: float, most: float) -> float:
+    if type(value) not in (int, float) or not least <= value <= most:  # type: ignore[operator]
+        raise ValueError(f"{what} is {value!r:.30}, not a number from {least:g} to {most:g}")
+    return float(value)  # type: ignore[arg-type]

@@ -86,6 +86,7 @@ class Erasure:
     """What was erased. deleted: the rows; busy: another program's reading keeps the old bytes.
 
     at: ISO 8601 UTC. unproven: where bytes may be left that cannot be looked at from here.
+    resumed: an earlier erasure was not finished, and this one ended it.
     """
 
     at: str
@@ -93,6 +94,7 @@ class Erasure:
     busy: bool
     verified: ByteSearch
     unproven: tuple[str, ...] = ()
+    resumed: bool = False
 
     @property
     def failed(self) -> bool:
@@ -182,7 +184,16 @@ class Storage(Protocol):
     def close(self) -> None: ...
 
     def add(self, new: Sequence[NewReference]) -> int: ...
-    def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int: ...
+
+    def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
+        """Take references over from another gallery; returns how many were new.
+
+        A file that took some is a copy, which nothing else opens, until `copied`.
+        """
+
+    def copied(self) -> None:
+        """Nothing more is taken over."""
+
     def rename(self, old: str, new: str) -> None: ...
     def merge(self, source: str, target: str) -> int: ...
     def remove(self, name: str) -> int: ...

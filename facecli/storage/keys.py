@@ -17,7 +17,7 @@ from types import ModuleType
 
 from facecli.common import atomic
 from facecli.common.errors import GalleryError
-from facecli.common.files import regular
+from facecli.common.files import followed, regular
 
 KEYRING = "keyring"
 _SERVICE = "facecli"
@@ -51,7 +51,7 @@ def read_key(source: str) -> Key:
 def make(source: str) -> Key:
     """Put a new key where `read_key` finds it; a file is new, and 0600.
 
-    Raises GalleryError where there is a key, or a file, already.
+    Raises GalleryError where there is a key, or a file, already, and where it cannot be read back.
     """
     key = Key(secrets.token_hex(32))
     name = _name(source)
@@ -59,6 +59,8 @@ def make(source: str) -> Key:
         _to_file(key, Path(source))
     else:
         _to_keyring(key, name)
+    if read_key(source) != key:
+        raise GalleryError(f"{source} does not give back the key that was put there: use another")
     return key
 
 
@@ -69,9 +71,18 @@ def _name(source: str) -> str | None:
 
 
 def _from_file(path: Path) -> str:
+    """Read from the disk, not from what the system holds in memory for it.
+
+    A key that somebody copied a moment ago may not be there yet, and what is encrypted with it is
+    lost if it never gets there.
+    """
     try:
         with regular(path, _LARGEST).open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            atomic.sync(path)
+            atomic.sync(followed(path).parent)
+            if sys.platform == "linux":
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             text = file.read(_LARGEST).decode("ascii", "replace")
     except OSError as error:
         raise GalleryError(f"the key file {path}: {error.strerror}") from error
@@ -82,6 +93,7 @@ def _from_file(path: Path) -> str:
 
 def _to_file(key: Key, path: Path) -> None:
     try:
+        atomic.sweep(path.parent)
         atomic.write(path, f"{key.digits}\n".encode(), replace=False)
     except FileExistsError:
         raise GalleryError(f"{path} is there already, and no key is overwritten") from None

@@ -9,6 +9,7 @@ from facecli.storage.interface import NOT_A_FILE, Storage
 from facecli.storage.keys import Key
 from facecli.storage.milvus.address import is_address
 from facecli.storage.sqlite import connection
+from facecli.storage.sqlite.connection import FileKind
 from facecli.storage.sqlite.store import GalleryFile
 
 
@@ -36,13 +37,17 @@ def open_storage(path: Path, key: Key | None = None) -> Storage:
     return MilvusStore.open(path)
 
 
-def create_storage(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> Storage:
+def create_storage(
+    path: Path, embedder_id: str, dimension: int, key: Key | None = None, *, to_copy: bool = False
+) -> Storage:
     """Open the gallery, made first if it is not there; a new file is encrypted with `key`.
 
-    Raises EmbedderMismatchError when it is there and another embedder's.
+    to_copy: for `copying.copy`, which goes on with a file that it had begun. Raises
+    EmbedderMismatchError when it is there and another embedder's.
     """
     if not is_address(path):
-        return GalleryFile.create(path, embedder_id, dimension, key)
+        kinds = (FileKind.GALLERY, FileKind.COPY) if to_copy else (FileKind.GALLERY,)
+        return GalleryFile.create(path, embedder_id, dimension, key, kinds)
     from facecli.storage.milvus.store import MilvusStore
 
     _refuse(key)
@@ -61,6 +66,11 @@ def file_path(path: Path, what: str) -> Path:
     if is_address(path):
         raise GalleryError(NOT_A_FILE.format(what=what))
     return path
+
+
+def unfinished(storage: Storage) -> tuple[str, ...]:
+    """What was begun beside a gallery file and not finished, a line each."""
+    return storage.unfinished() if isinstance(storage, GalleryFile) else ()
 
 
 def _refuse(key: Key | None) -> None:

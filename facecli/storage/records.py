@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli.common.enums import ChangeKind, IndexKind
+from facecli.common.enums import ChangeKind, GroupState, IndexKind, LinkKind
 from facecli.common.types import Face, FaceTemplate, Float32, OperatingPoint, Template
+
+# What a stored face keeps to, see `types.Face`.
+FARTHEST = 1e6  # px, that a corner of a box is from the photo's: none that can be read is so large
+SURE = 1 + 1e-6  # a score or a quality of 1, with what float32 may add
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Change:
     """A change that can be undone. name: the subject's before it, `subject_id` whose it was.
 
     other: what it was renamed to, or whom it was merged into. references: how many it moved or
-    took away. at: ISO 8601 UTC.
+    took away. at: ISO 8601 UTC. A change of the threshold has no subject: id 0 and no name; other:
+    where the threshold came from.
     """
 
     id: int
@@ -158,6 +163,69 @@ class GalleryInfo:
     operating_point: OperatingPoint | None
     index: IndexInfo
     encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenPhoto:
+    """A photo that was looked at for faces nobody named. faces: all of it that gave a template."""
+
+    sha256: str
+    path: str
+    faces: tuple[FaceTemplate, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenFace:
+    """A face of such a photo. group: its number; None where it stands apart, too poor to tell.
+
+    photo: a number for each photo. face_index: as of a reference.
+    """
+
+    id: int
+    photo: int
+    photo_sha256: str
+    path: str
+    face_index: int
+    found: FaceTemplate
+    group: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceGroup:
+    """Faces that are one person's. name: of somebody enrolled, None for nobody yet.
+
+    faces: how many. photo: where the one of the best quality is.
+    """
+
+    id: int
+    state: GroupState
+    name: str | None
+    faces: int
+    photo: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceLink:
+    """Two faces, by id, whose link is worth a look; see `LinkKind`. groups: theirs.
+
+    score: cosine, of the faces or of their groups' mean templates. threshold: what it was held
+    against.
+    """
+
+    kind: LinkKind
+    faces: tuple[int, int]
+    groups: tuple[int, int]
+    score: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """What a person did to groups, which can be undone. at: ISO 8601 UTC."""
+
+    id: int
+    text: str
+    at: str
 
 
 def mean_template(vectors: Sequence[Float32]) -> Float32:

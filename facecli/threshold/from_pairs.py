@@ -26,6 +26,8 @@ from facecli.threshold.operating_point import ThresholdInputs
 
 FEWEST_NONMATED = 30  # for a shift: its standard error is then about 0.02 of cosine
 FEW_PEOPLE = 30  # below, a design effect is itself a guess
+FEWEST_ORDERED = 5  # pairs of each kind, from which their order shows labels the wrong way round
+MANY_MISSED = 0.2  # FNMR, above which something is wrong with the photos or the labels
 SHOWN_FMR = (0.1, 0.01, 0.001, 0.0001)
 
 
@@ -47,14 +49,18 @@ class TrialScores:
 class Calibration:
     """A threshold with what was measured for it.
 
-    rates: FMR and FNMR at the chosen threshold. others: the same at other thresholds, rising.
-    table: the non-mated scores behind the threshold. remarks: what the data can and cannot show.
+    before: what was in force until now, None where nothing was. rates: FMR and FNMR at the chosen
+    threshold. others: the same at other thresholds, rising. table: the non-mated scores behind the
+    threshold. shift: by how much the pairs move the embedder's table, None where they stand alone.
+    remarks: what the data can and cannot show.
     """
 
     point: OperatingPoint
+    before: OperatingPoint | None
     rates: VerificationRates
     others: tuple[VerificationRates, ...]
     table: ReferenceTable
+    shift: float | None
     scores: TrialScores
     remarks: tuple[str, ...]
 
@@ -79,8 +85,9 @@ def calibrate(
 
     With 30 expected errors in the non-mated pairs at the FMR needed (rule of 30, counting pairs
     that share people for less) they stand alone; with fewer, their mean shifts the embedder's
-    reference table, an estimate. Raises CalibrationError where the pairs can support neither, n is
-    0 for an FPIR, or no cosine is high enough; UsageError for a rate outside (0, 1).
+    reference table, an estimate. Raises CalibrationError where the pairs can support neither, the
+    labels are the wrong way round, n is 0 for an FPIR, or no cosine is high enough; UsageError for
+    a rate outside (0, 1).
     """
     if not 0 < rate < 1:
         raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
@@ -90,19 +97,27 @@ def calibrate(
             "an FPIR depends on how many subjects are enrolled, and the gallery is empty: "
             "enrol first, or give --target-fmr"
         )
-    scores = measure(extractor, pairs.pairs, workers)
     needed = rate if target is Target.FMR else -float(np.expm1(np.log1p(-rate) / n))
+    # Counted before the photos are looked at: that takes long.
+    if problem := _too_few(sum(not p.mated for p in pairs.pairs), inputs.built_in, needed):
+        raise CalibrationError(problem)
+    scores = measure(extractor, pairs.pairs, workers)
+    _right_way_round(scores)
     table, basis, remarks = _table(scores, inputs.built_in, needed)
-    measured = replace(inputs, built_in=table)
+    measured = replace(inputs, built_in=table, choice=None)
     point = operating_point.at(measured, target, rate, basis, now())
     thresholds = sorted({round(table.score(fmr), 4) for fmr in SHOWN_FMR})
+    rates = error_rates(scores.mated, scores.nonmated, point.threshold)
+    shifted = inputs.built_in if basis is Basis.SHIFTED_TABLE else None
     return Calibration(
         point,
-        error_rates(scores.mated, scores.nonmated, point.threshold),
+        operating_point.before(inputs),
+        rates,
         tuple(error_rates(scores.mated, scores.nonmated, t) for t in thresholds),
         table,
+        table.mean() - shifted.mean() if shifted else None,
         scores,
-        remarks,
+        (*remarks, *_doubtful(rates, needed, point)),
     )
 
 
@@ -148,28 +163,95 @@ def _table(
 ) -> tuple[ReferenceTable, Basis, tuple[str, ...]]:
     """The non-mated scores to choose from, whose they are, and what is to be said about it."""
     values = scores.nonmated.values
-    count, people = len(values), _people(scores.nonmated)
+    people = _people(scores.nonmated)
     who = f"{scores.mated.trials} mated and {scores.nonmated.trials} non-mated pairs"
     independent = _independent(scores.nonmated, needed)
     if independent >= trials_for_rule_of_30(needed):
         return from_scores(values, people, who), Basis.PAIRS, _few(people)
-    shows = _shown(count, people, independent, needed)
-    if built_in is None or count < FEWEST_NONMATED:
-        fewest = trials_for_rule_of_30(needed) if built_in is None else FEWEST_NONMATED
-        raise CalibrationError(
-            f"{shows}. Give at least {fewest:,} pairs of different people"
-            + ("" if built_in else ": this embedder ships no reference table to shift")
-        )
+    problem = _too_few(len(values), built_in, needed, independent)
+    if problem or built_in is None:
+        raise CalibrationError(problem)
     shift = float(np.mean(values)) - built_in.mean()
     made_from = f"{who}; {built_in.made_from}, shifted by {shift:+.4f}"
-    remark = f"{shows}: the embedder's reference table, shifted by {shift:+.4f}, is used instead"
+    remark = (
+        f"{_shown(len(values), people, independent, needed)}: the embedder's reference table, "
+        f"shifted by {shift:+.4f}, is used instead"
+    )
     return built_in.shifted(shift, made_from), Basis.SHIFTED_TABLE, (remark,)
+
+
+def _too_few(
+    count: int, built_in: ReferenceTable | None, needed: float, independent: float | None = None
+) -> str:
+    """Why so many non-mated pairs can neither stand alone nor shift a table; empty if they can.
+
+    independent: what they count for, where some share people; None before that is known.
+    """
+    alone = trials_for_rule_of_30(needed)
+    are = "is" if count == 1 else "are"
+    pairs = f"{count:,} {'pair' if count == 1 else 'pairs'} of different people"
+    if built_in is not None:
+        fewest = min(alone, FEWEST_NONMATED)
+        return "" if count >= fewest else f"{pairs} {are} too few: give at least {fewest}"
+    worth = count if independent is None else independent
+    shared = "" if worth == count else f", which share people and count as {worth:,.0f},"
+    return (
+        ""
+        if worth >= alone
+        else (
+            f"{pairs}{shared} {are} too few: this embedder ships no reference table that fewer "
+            f"could shift, so give at least {alone:,}"
+        )
+    )
+
+
+def _right_way_round(scores: TrialScores) -> None:
+    """Raise CalibrationError where the mated pairs score lower than the non-mated ones."""
+    mated, nonmated = scores.mated.values, scores.nonmated.values
+    if min(len(mated), len(nonmated)) < FEWEST_ORDERED:
+        return
+    low, high = float(np.median(mated)), float(np.median(nonmated))
+    if low < high:
+        raise CalibrationError(
+            f"the labels are the wrong way round: pairs labelled as one person score {low:.3f} in "
+            f"the median, pairs labelled as two people {high:.3f}; 1 (same, yes, genuine) means "
+            "one person"
+        )
+
+
+def _doubtful(rates: VerificationRates, needed: float, point: OperatingPoint) -> tuple[str, ...]:
+    """Warnings where the measured rates contradict the target, or most would not be recognised."""
+    warnings = []
+    fmr, fnmr = rates.fmr, rates.fnmr
+    measured = (
+        f"the FMR measured at this threshold is {100 * fmr.rate:.2g} % (95 % interval "
+        f"{100 * fmr.low:.2g} to {100 * fmr.high:.2g} %), the target needs {100 * needed:.2g} %: "
+    )
+    if fmr.trials and fmr.low > needed:
+        warnings.append(
+            measured + "strangers are accepted too often; look for people under two names among "
+            "these pairs, or give more of them"
+        )
+    elif fmr.trials and fmr.high < needed:
+        raised = point.fit is not None and point.fit.shift > 0
+        warnings.append(
+            measured
+            + (
+                "the gallery's own people, who are more alike than those of your pairs, raised it"
+                if raised
+                else "the threshold is stricter than your pairs ask for"
+            )
+        )
+    if fnmr.trials and fnmr.rate > MANY_MISSED:
+        warnings.append(
+            f"{100 * fnmr.rate:.0f} % of the pairs of one person are missed at this threshold: "
+            "look at the photos' quality and at the labels before you rely on it"
+        )
+    return tuple(warnings)
 
 
 def _shown(count: int, people: int, independent: float, needed: float) -> str:
     """What so many non-mated pairs can show of the FMR needed, in numbers."""
-    if not count:
-        return "there are no non-mated pairs"
     enough = trials_for_rule_of_30(needed)
     shared = (
         f"; pairs that share people tell less: those of {people} people count as {independent:,.0f}"

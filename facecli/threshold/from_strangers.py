@@ -30,6 +30,7 @@ from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
 
 FEWEST_PEOPLE = 20  # for a shift: its standard error is then about 0.02 of cosine
+SHOWN_SUSPECTS = 10  # in an error; all of them where there is a result
 SURPRISING = 0.05  # the chance that any of all the strangers scores so high
 
 
@@ -55,15 +56,21 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class StrangerSearch:
-    """A stranger's search: the photo used, the subject that came first, and its score.
+    """A stranger's search: the photo used, the subject that came first, and its score, a cosine.
 
-    score: less the crowd's share (see `metrics.crowd`): what the threshold is held against.
+    crowd: how much higher this face's own threshold is, see `metrics.crowd`.
     """
 
     person: str
     path: str
     subject: str
     score: float
+    crowd: float = 0.0
+
+    @property
+    def compared(self) -> float:
+        """What is held against the threshold of a usual face; not a cosine, it may exceed 1."""
+        return self.score - self.crowd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +90,7 @@ class StrangerScores:
     @property
     def best(self) -> Scores:
         """The best score of each search; people without a usable photo count as failed."""
-        values = np.array([s.score for s in self.searches], np.float32)
+        values = np.array([s.compared for s in self.searches], np.float32)
         return Scores(values, self.people - len(self.searches))
 
 
@@ -91,14 +98,15 @@ class StrangerScores:
 class StrangerCalibration:
     """A threshold with the FPIR that the user's strangers show at it.
 
-    fpir: over all people, those without a usable photo as rejected; observed on the same people
-        that chose the threshold. likely_enrolled: strangers who score as only an enrolled
-        subject should, highest first; they are not left out. choice: as the gallery stores it,
-        the table moved so that it gives this threshold at this N, and another at another N.
-        remarks: what the data can and cannot show.
+    before: what was in force until now, None where nothing was. fpir: over all people, those
+    without a usable photo as rejected; observed on the same people that chose the threshold.
+    likely_enrolled: strangers who score as only an enrolled subject should, highest first; they
+    are not left out. choice: as the gallery stores it, the table moved so that it gives this
+    threshold at this N, and another at another N. remarks: what the data can and cannot show.
     """
 
     point: OperatingPoint
+    before: OperatingPoint | None
     fpir: Interval
     likely_enrolled: tuple[StrangerSearch, ...]
     scores: StrangerScores
@@ -156,14 +164,15 @@ def calibrate_strangers(
     scores = search_strangers(extractor, people, subjects, crowded, workers)
     suspects = likely_enrolled(scores.searches, base, n)
     table, basis, remarks = _table(scores, base, n, rate, assurance)
-    _check_reachable(table.threshold(rate, n), rate, suspects)
+    _check_reachable(table.threshold(rate, n), rate, suspects, scores)
     choice = CalibrationRow(
         basis, Target.FPIR, rate, None, table.to_json(), table.made_from, now(), n
     )
     point = operating_point.in_force(replace(inputs, choice=choice))
     accepted = int(np.count_nonzero(scores.best.accepted(point.threshold)))
     fpir = clopper_pearson(accepted, scores.people)
-    return StrangerCalibration(point, fpir, suspects, scores, choice, remarks)
+    before = operating_point.before(inputs)
+    return StrangerCalibration(point, before, fpir, suspects, scores, choice, remarks)
 
 
 def search_strangers(
@@ -197,11 +206,10 @@ def search_strangers(
     probes = np.stack(vectors) if vectors else np.empty((0, subjects.templates.shape[1]), "f4")
     comparisons = probes @ subjects.templates.T
     first, best = comparisons.argmax(axis=1), comparisons.max(axis=1)
-    if crowded is not None:
-        best = best - crowded.share(crowd(comparisons))
+    shares = 0 * best if crowded is None else crowded.share(crowd(comparisons))
     searches = tuple(
-        StrangerSearch(people[i].name, found[i].path, subjects.names[f], float(score))
-        for i, f, score in zip(searched, first, best, strict=True)
+        StrangerSearch(people[i].name, found[i].path, subjects.names[f], float(score), float(share))
+        for i, f, score, share in zip(searched, first, best, shares, strict=True)
     )
     return StrangerScores(searches, comparisons, len(people), photos, tuple(failures))
 
@@ -211,16 +219,18 @@ def likely_enrolled(
 ) -> tuple[StrangerSearch, ...]:
     """Who scores so high that it would surprise of any stranger among them; highest first.
 
-    The table is moved to their median first, so that photos unlike the reference set's surprise
-    nobody; then the chance of such a score in any of the searches is below 5 %. Empty without a
-    table or anybody.
+    The table is moved to their scores first, so that photos unlike the reference set's surprise
+    nobody; then the chance of such a score in any of the searches is below 5 %. Moved by the
+    smaller excess of their median and their lower quartile: the latter is still strangers' where
+    half of them are enrolled. Empty without a table or anybody.
     """
-    ranked = sorted(searches, key=lambda s: s.score, reverse=True)
+    ranked = sorted(searches, key=lambda s: s.compared, reverse=True)
     if table is None or not ranked:
         return ()
-    excess = float(np.median([s.score for s in ranked])) - table.threshold(0.5, n)
-    usual = table.shifted(max(0.0, excess), table.made_from)
-    return tuple(s for s in ranked if len(ranked) * usual.fpir(s.score, n) < SURPRISING)
+    quartile, median = np.quantile([s.compared for s in ranked], (0.25, 0.5))
+    excess = min(median - table.threshold(0.5, n), quartile - table.threshold(0.75, n))
+    usual = table.shifted(max(0.0, float(excess)), table.made_from)
+    return tuple(s for s in ranked if len(ranked) * usual.fpir(s.compared, n) < SURPRISING)
 
 
 def _table(
@@ -277,11 +287,19 @@ def _raised(base: ReferenceTable, by: float, made_from: str) -> ReferenceTable:
     return replace(base.mapped(0.0, by, 1.0), made_from=made_from)
 
 
-def _check_reachable(threshold: float, rate: float, suspects: Sequence[StrangerSearch]) -> None:
+def _check_reachable(
+    threshold: float, rate: float, suspects: Sequence[StrangerSearch], scores: StrangerScores
+) -> None:
+    """Raise CalibrationError where no cosine is high enough, naming who makes it so."""
     if threshold < 1:
         return
-    who = "; ".join(f"{s.path} as {s.subject} ({s.score:.3f})" for s in suspects[:5])
+    ranked = sorted(scores.searches, key=lambda s: s.compared, reverse=True)
+    shown = (suspects or ranked)[:SHOWN_SUSPECTS]
+    who = "; ".join(f"{s.path} as {s.subject} ({s.score:.3f})" for s in shown)
+    more = len(suspects or ranked) - len(shown)
     raise CalibrationError(
-        f"FPIR {rate:g} would need a cosine of {threshold:.2f}, and none is above 1: "
-        + (f"take out who is probably enrolled: {who}" if who else "give a larger rate")
+        f"no threshold gives FPIR {rate:g}: "
+        + (f"{len(suspects)} of these strangers" if suspects else "these strangers")
+        + f" are probably enrolled: {who}{f'; and {more} more' if more else ''}. "
+        "Take out who is, then calibrate again, or give a larger rate"
     )

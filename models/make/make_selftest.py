@@ -1,8 +1,8 @@
-"""Make models/selftest.npz: two known faces and what the shipped embedder makes of them.
+"""Make models/selftest.npz: two known faces and what the shipped embedders make of them.
 
     python models/make/make_selftest.py
 
-The faces are the aligned crops in tests/data (public domain). Run it when the shipped embedder
+The faces are the aligned crops in tests/data (public domain). Run it when a shipped embedder
 changes, on a processor that is to be believed: tests/recognition/test_selftest.py compares.
 """
 
@@ -23,10 +23,12 @@ FACES = ("grace_hopper_112.png", "eileen_collins_112.png")
 
 
 def main() -> None:
-    spec = registry.find_embedder(registry.DEFAULT_EMBEDDER)
-    embedder = OnnxEmbedder(spec, registry.read_verified(spec), Device.CPU)
     crops = np.stack([cv2.imread(str(DATA / face)) for face in FACES])
-    np.savez_compressed(selftest.FILE, crops=crops, **{spec.name: embedder.embed(crops)})
+    templates = {}
+    for spec in registry.shipped_embedders():
+        embedder = OnnxEmbedder(spec, registry.read_verified(spec), Device.CPU)
+        templates[spec.name] = embedder.embed(crops)
+    np.savez_compressed(selftest.FILE, crops=crops, **templates)
     print(f"{selftest.FILE}: {selftest.FILE.stat().st_size} bytes")
 
 

@@ -130,13 +130,14 @@ def test_help_names_every_exit_code(command: Command):
         ("identify --top", "option '--top' requires an argument (see `facecli --help`)"),
         ("identify a --json --csv", "choose one of --json, --jsonl and --csv"),
         ("threshold --assure 95", "--assure goes with --strangers"),
-        ("threshold --dry-run", "--dry-run goes with --calibrate, --strangers or --set"),
+        ("threshold --dry-run", "--dry-run goes with --calibrate, --strangers, --set or "
+             "--reset"),
         (
             "threshold --strangers x --target-fmr 1e-4",
             "--target-fmr goes with --calibrate: strangers' searches give an FPIR",
         ),
-        ("threshold --set 0.4 --calibrate x", "choose one of --calibrate, --folder, --strangers "
-         "and --set"),
+        ("threshold --set 0.4 --calibrate x", "choose one of --calibrate, --folder, --strangers, "
+         "--set and --reset"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_is_one_line_and_code_2(command: Command, words: str, said: str):
@@ -218,21 +219,56 @@ def test_csv_and_jsonl_have_a_row_per_face(command: Command, gallery: Path, phot
         (r["path"], r["decision"], r["subject"]) for r in lines
     ]
     assert [float(r["score"]) for r in rows[1:]] == [r["score"] for r in lines[1:]]
-    assert [json.loads(r["candidates"]) for r in rows] == [r["candidates"] for r in lines]
+    assert [r["nearest"] for r in rows] == [
+        r["candidates"][0]["subject"] if r["candidates"] else "" for r in lines
+    ]
 
 
 def test_the_table_is_on_stdout_and_notes_are_on_stderr(command, gallery, photos, tmp_path: Path):
     pictures = tmp_path / "pictures"
     done = command("identify", photos / "hopper.jpg", "-g", gallery, "--annotate", pictures)
-    header, rule, row = done.stdout.splitlines()
-    assert header.split() == [
-        "photo", "face", "answer", "score", "threshold", "false", "alarm", "note",
-    ]  # fmt: skip
+    threshold, _, header, rule, row, _, counts = done.stdout.splitlines()
+    assert threshold.startswith("threshold 0.") and "FPIR 1 % among 1 subject" in threshold
+    assert header.split() == ["photo", "face", "answer", "score", "note"]
     assert set(rule) == {"-", " "}
     assert HANGUL in row
+    assert counts == "1 named"
     assert done.stderr == f"facecli: wrote {pictures / 'hopper.jpg'}\n"
     quiet = command("identify", photos / "hopper.jpg", "-g", gallery, "--annotate", pictures, "-q")
     assert quiet.stderr == ""
+
+
+def test_an_output_file_is_as_stdout_and_rows_are_added_to_it(
+    command: Command, gallery: Path, photos: Path, tmp_path: Path
+):
+    """The form by the file's name; a header once; other columns are refused, and what is there."""
+    file, words = tmp_path / "a.csv", ("identify", photos / "hopper.jpg", "-g", gallery)
+    done = command(*words, "-o", file)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"facecli: wrote {file}: 1 named\n"
+    assert file.read_text("utf-8") == command(*words, "--csv").stdout
+    assert command(*words, "-o", file).returncode == 2
+    assert command(*words, "-o", file, "--append", "-q").stderr == ""
+    rows = list(csv.DictReader(file.open(encoding="utf-8", newline="")))
+    assert [row["subject"] for row in rows] == [HANGUL, HANGUL]
+    before = file.read_bytes()
+    other = command(*words, "-o", file, "--append", "--candidates")
+    assert other.returncode == 2 and "does not have these columns" in other.stderr
+    assert file.read_bytes() == before
+
+
+def test_a_possible_face_is_counted_as_such_and_fails_a_check(
+    command: Command, gallery: Path, photos: Path
+):
+    """At a threshold above her score she is possible, with the laxer one of FPIR 1 %."""
+    words = ["identify", photos / "hopper.jpg", "-g", gallery, "--threshold", "0.999", "--check"]
+    done = command(*words, "--possible", "0.01", "--json")
+    (row,) = json.loads(done.stdout)
+    assert (done.returncode, row["decision"], row["subject"]) == (1, "possible", None)
+    assert row["possible_threshold"] < row["score"] < row["threshold"]
+    assert [(c["subject"], c["possible"]) for c in row["candidates"]] == [(HANGUL, True)]
+    refused = command(*words[:-3], "--possible", "0.001")
+    assert refused.returncode == 2 and "give a larger rate" in refused.stderr
 
 
 def test_a_photo_on_stdin(command: Command, gallery: Path, photos: Path):
@@ -309,9 +345,10 @@ def test_names_of_every_kind_come_back(command, photos, tmp_path: Path, locale):
     words = [photos / "hopper.jpg", "-g", path]
     listed = command("gallery", "list", "-g", path, **locale).stdout
     assert all(name in listed for name in (HANGUL, VIETNAMESE, QUOTED))
-    out = command("identify", *words, "--csv", "--threshold", "0.5", **locale).stdout
+    csv_options = ("--csv", "--candidates", "--top", "3", "--threshold", "0.5")
+    out = command("identify", *words, *csv_options, **locale).stdout
     (row,) = csv.DictReader(io.StringIO(out))
-    named = {c["subject"] for c in json.loads(row["candidates"])}
+    named = {row[f"subject_{rank}"] for rank in (1, 2, 3)}
     assert named == {HANGUL, VIETNAMESE, QUOTED}
 
 

@@ -135,7 +135,7 @@ def test_calibration_from_the_command_line(command: Command, own: Path, tmp_path
     write_variants(tmp_path / "few" / "Eileen Collins", collins(), 1)
     few = command("threshold", "-g", own, "--calibrate", tmp_path / "few")
     assert (few.returncode, few.stdout) == (6, "")
-    assert "at least 30 pairs" in few.stderr
+    assert "give at least 30\n" in few.stderr
 
 
 # settings ------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Shell completion: the real bash, asked for what Tab would show."""
+"""Which command is meant by what was typed; and shell completion: the real bash, asked for what Tab
+would show.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,62 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from support.commands import all_commands
 from support.galleries import environment
 
+from facecli.cli.app import app
+from facecli.cli.groups import LazyGroup
+from facecli.common.errors import UsageError
+from facecli.common.version import __version__
+
 BASH = shutil.which("bash")
-pytestmark = pytest.mark.skipif(BASH is None, reason="NOT CHECKED: no bash here")
+needs_bash = pytest.mark.skipif(BASH is None, reason="NOT CHECKED: no bash here")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("list", "gallery list"), ("find a.jpg", "identify"), ("compare a b", "verify"),
+        ("gallery delete Ada", "gallery remove"), ("gallery dlete Ada", "gallery remove"),
+        ("models ls", "models list"), ("undo", "gallery undo"), ("calibrate", "threshold"),
+        ("regster", "enroll"), ("recognise a.jpg", "identify"), ("identfy", "identify"),
+    ],
+)  # fmt: skip
+def test_a_near_miss_is_told_the_right_name(words: str, meant: str) -> None:
+    with pytest.raises((UsageError, typer.TyperException)) as told:
+        app(words.split(), standalone_mode=False)
+    said = str(getattr(told.value, "message", told.value))
+    assert f"Did you mean '{meant}" in said
+
+
+def test_what_is_meant_is_a_command() -> None:
+    every = {words for words, _ in all_commands()}
+    groups = [group for _, group in all_commands() if isinstance(group, LazyGroup)]
+    assert len(groups) >= 3
+    for group in groups:
+        assert not set(group.meant) & set(group.homes)
+        for meant in group.meant.values():
+            words = tuple(word for word in meant.split() if word.islower() and word[0] != "-")
+            assert words in every, meant
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        ("help", "[OPTIONS] COMMAND"), ("help identify", "identify [OPTIONS]"),
+        ("help gallery list", "gallery list [OPTIONS]"), ("gallery help", "gallery [OPTIONS]"),
+    ],
+)  # fmt: skip
+def test_help_is_a_word_too(words: str, usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app(words.split(), standalone_mode=False) in (None, 0)
+    out, err = capsys.readouterr()
+    assert usage in out.splitlines()[0] and err == ""
+
+
+def test_version_has_a_short_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app(["-V"], standalone_mode=False) in (None, 0)
+    assert capsys.readouterr().out == f"facecli {__version__}\n"
 
 
 @pytest.fixture
@@ -58,6 +112,7 @@ def completed(home: Path, setting_up: str, *words: str) -> list[str]:
     return bash(home, "\n".join(lines)).split()
 
 
+@needs_bash
 @pytest.mark.parametrize("setting_up", [SHOWN, INSTALLED], ids=["shown", "installed"])
 def test_tab_shows_commands(home: Path, setting_up: str) -> None:
     every = completed(home, setting_up, "facecli", "")
@@ -65,12 +120,14 @@ def test_tab_shows_commands(home: Path, setting_up: str) -> None:
     assert completed(home, setting_up, "facecli", "ide") == ["identify"]
 
 
+@needs_bash
 def test_tab_shows_what_follows_a_command(home: Path) -> None:
     assert completed(home, SHOWN, "facecli", "gallery", "re") == ["rename", "remove", "re-embed"]
     assert completed(home, SHOWN, "facecli", "identify", "--js") == ["--json", "--jsonl"]
     assert completed(home, SHOWN, "facecli", "identify", "--device", "op") == ["openvino"]
 
 
+@needs_bash
 def test_installing_changes_only_the_user_s_own_files(home: Path) -> None:
     before = {p.name for p in home.iterdir()}
     said = bash(home, "facecli --install-completion")

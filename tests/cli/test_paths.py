@@ -13,7 +13,7 @@ import typer
 from support.commands import all_commands
 
 from facecli.cli.paths import Input, Output, guarded
-from facecli.common.errors import UsageError
+from facecli.common.errors import InputError, UsageError
 
 NAMED = {"FILE", "DIR", "PATH", "PHOTOS", "FOLDER", "PAIRS", "FROM", "TO"}
 OTHERS = {"scheduler", "url"}  # addresses
@@ -21,7 +21,11 @@ OTHERS = {"scheduler", "url"}  # addresses
 
 def parameters() -> Iterator[tuple[str, inspect.Parameter]]:
     for words, command in all_commands():
-        if command.callback is not None and words and words[-1] not in ("gallery", "models"):
+        if (
+            command.callback is not None
+            and words
+            and words[-1] not in ("gallery", "group", "models")
+        ):
             function = inspect.unwrap(command.callback)
             for parameter in inspect.signature(function, eval_str=True).parameters.values():
                 yield " ".join(words), parameter
@@ -57,9 +61,11 @@ def test_what_writes_is_known() -> None:
         if any(isinstance(f, Output) for f in getattr(p.annotation, "__metadata__", ()))
     }
     assert written == {
-        ("identify", "annotate"), ("evaluate", "page"), ("evaluate", "plots"), ("demo", "folder"),
+        ("identify", "annotate"), ("identify", "output"),
+        ("evaluate", "page"), ("evaluate", "plots"), ("demo", "folder"),
         ("gallery audit", "page"), ("gallery backup", "file"), ("gallery export", "file"),
-        ("gallery key", "where"), ("gallery purge", "receipt"), ("gallery re-embed", "to"),
+        ("group PHOTOS", "page"), ("group export", "folder"), ("gallery re-embed", "to"),
+        ("gallery key", "where"), ("gallery purge", "receipt"),
     }  # fmt: skip
 
 
@@ -79,3 +85,20 @@ def test_a_command_with_an_output_does_not_begin_where_something_would_be_lost(
     guarded(command)(out=tmp_path / "there", force=True)
     guarded(command)(out=tmp_path / "new")
     assert begun == [tmp_path / "there", tmp_path / "new"]
+
+
+def test_a_url_is_named_as_such_before_the_work() -> None:
+    begun = []
+
+    def command(
+        file: Annotated[Path, typer.Option("--report"), Input.PHOTOS],
+        photos: Annotated[list[Path] | None, typer.Argument(), Input.PHOTOS] = None,
+    ) -> None:
+        begun.append(file)
+
+    command.__globals__.update(Annotated=Annotated, Path=Path, typer=typer, Input=Input)
+    with pytest.raises(InputError, match=r"^--report https://x.org/a.csv is a URL: nothing is"):
+        guarded(command)(file=Path("https://x.org/a.csv"))
+    assert begun == []
+    guarded(command)(file=Path("a.csv"), photos=[Path("https://x.org/a.jpg")])  # has its own row
+    assert begun == [Path("a.csv")]

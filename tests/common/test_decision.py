@@ -59,6 +59,25 @@ def test_a_score_that_is_not_a_number_identifies_nobody() -> None:
     assert (decision.outcome, decision.subject) == (Outcome.UNKNOWN, None)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "lax", "outcome", "leads"),
+    [
+        (0.6, 0.5, Outcome.POSSIBLE, BEST[:1]), (0.6, 0.2, Outcome.POSSIBLE, BEST),
+        (0.6, 0.5000001, Outcome.UNKNOWN, ()), (0.5, 0.2, Outcome.IDENTIFIED, ()),
+        (0.6, math.nan, Outcome.UNKNOWN, ()),
+    ],
+)  # fmt: skip
+def test_between_the_thresholds_somebody_is_possible_and_nobody_identified(
+    threshold: float, lax: float, outcome: Outcome, leads: tuple[Candidate, ...]
+) -> None:
+    decision = decide(PROBE, BEST, point(0.6), threshold, 0.03, None, point(0.2), lax)
+    assert (decision.outcome, decision.possible) == (outcome, leads)
+    assert (decision.subject is None) == (outcome is not Outcome.IDENTIFIED)
+    flaw = FailureToAcquire("a.jpg", Reason.LOW_QUALITY, "blurred")
+    poor = decide(PROBE, BEST, point(0.6), threshold, 0.03, flaw, point(0.2), lax)
+    assert (poor.outcome, poor.possible) == (Outcome.LOW_QUALITY, ())
+
+
 @pytest.mark.parametrize("threshold", [0.4, 0.6])
 def test_a_flaw_keeps_a_face_from_a_name_and_its_candidates_are_shown(threshold: float) -> None:
     flaw = FailureToAcquire("a.jpg", Reason.DEGENERATE, "blurred")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,65 @@ def test_the_low_door_replaces_nothing_unasked(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         atomic.write(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"mine"
+
+
+def test_lines_are_there_when_all_are_written(tmp_path: Path) -> None:
+    target = tmp_path / "a.csv"
+    with outputs.lines(target) as write:
+        write("one")
+        assert not target.exists()
+        write("two \udce9")
+    assert target.read_bytes() == b"one\ntwo \\udce9\n"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600 or os.name == "nt"
+    with pytest.raises(ZeroDivisionError), outputs.lines(target, force=True) as write:
+        write("three")
+        1 / 0  # noqa: B018
+    assert target.read_bytes().startswith(b"one")
+
+
+def test_added_lines_are_there_at_once_whatever_comes(tmp_path: Path) -> None:
+    target = tmp_path / "a.csv"
+    with outputs.more_lines(target) as write:
+        write("one")
+        assert target.read_text() == "one\n"
+    target.write_text("one\nno end")
+    with pytest.raises(ZeroDivisionError), outputs.more_lines(target) as write:
+        write("three")
+        1 / 0  # noqa: B018
+    assert target.read_text() == "one\nno end\nthree\n"
+    assert outputs.first_line(target) == "one"
+    assert outputs.first_line(tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize("kind", ["gallery", "link", "folder", "bytes"])
+def test_nothing_is_added_to_what_is_no_text(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "there"
+    if kind == "link":
+        (tmp_path / "theirs").write_text("theirs")
+        target.symlink_to(tmp_path / "theirs")
+    elif kind == "folder":
+        target.mkdir()
+    else:
+        target.write_bytes(b"SQLite format 3\0" if kind == "gallery" else b"\xff\xd8\0")
+    with pytest.raises(UsageError), outputs.more_lines(target) as write:
+        write("mine")
+    assert "mine" not in (tmp_path / "theirs").read_text() if kind == "link" else True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="NOT CHECKED: limits a file's size")
+def test_a_line_that_does_not_fit_is_taken_back(tmp_path: Path) -> None:
+    import resource
+    import signal
+
+    target = tmp_path / "a.csv"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        with pytest.raises(OutputError), outputs.more_lines(target) as write:
+            write("x" * 49)
+            write("y" * 80)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert target.read_text() == "x" * 49 + "\n"

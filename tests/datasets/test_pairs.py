@@ -168,7 +168,22 @@ def test_a_rare_label_fault_is_told_and_borne(tmp_path: Path) -> None:
     found = read_pairs(write(tmp_path, "\n".join(["file1,file2,same", *rows])))
     assert len(found.pairs) == 190
     assert all(pair.subjects is not None for pair in found.pairs)
-    assert found.problems == ("1 labels contradict the folders' names, first in line 9",)
+    assert found.problems == ("1 of 190 labels contradict the folders' names, first in line 9",)
+
+
+@pytest.mark.parametrize(("wrong", "told"), [(2, True), (9, True), (10, False)])
+def test_many_contradictions_are_told_unless_folders_plainly_are_not_people(
+    tmp_path: Path, wrong: int, told: bool
+) -> None:
+    names = [f"s{n}/1.jpg" for n in range(20)]
+    make(tmp_path, *names)
+    pairs = list(combinations(names, 2))[:18]  # 1 in 18 is too many for a slip
+    rows = [f"{a},{b},{int(n < wrong)}" for n, (a, b) in enumerate(pairs)]
+    found = read_pairs(write(tmp_path, "\n".join(["file1,file2,same", *rows])))
+    assert all(pair.subjects is None for pair in found.pairs)
+    line = f"{wrong} of 18 labels contradict the folders' names, first in line 2: the folders are "
+    assert (found.problems == (line + "not taken for people",)) is told
+    assert (found.problems == ()) is not told
 
 
 LFW = "Ada\t1\t2\nÉva_Nagy\t1\t3\nAda\t1\tBo\t1\nBo\t1\tÉva_Nagy\t3\n"

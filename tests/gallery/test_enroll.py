@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
+from support import clips
 from support.galleries import blank, collins, hopper, two_faces, variant, write_variants
 
+from facecli import Gallery
 from facecli.common.enums import FacesRule, Reason
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.enroll import EnrollReport, EnrollStatus, enroll
@@ -213,3 +215,19 @@ def test_one_photo_may_be_two_subjects_reference(store, extractor, tmp_path: Pat
     assert [(s.name, s.references) for s in store.reader.subjects()] == [
         ("Eileen Collins", 1), ("The commander", 1),
     ]  # fmt: skip
+
+
+def test_a_clip_gives_the_best_faces_of_its_person_once(tmp_path: Path, extractor):
+    clip = clips.write(tmp_path / "x.mp4", clips.walk(clips.grace(), 8, 0.3, 0.6))
+    both = clips.walk(clips.grace(), 5, 0.3, 0.4) + clips.walk(clips.eileen(), 5, 0.6, 0.7, 1)
+    two = clips.write(tmp_path / "y.mp4", both)
+    with Gallery.open(tmp_path / "g", create=True) as gallery:
+        gallery.models.extractor = extractor
+        wanted = [LabelledPhoto(path, "Grace") for path in (clip, two, hopper())]
+        first, second, photo = gallery.enroll(wanted).items
+        assert (first.status, first.faces) == (EnrollStatus.ENROLLED, 3)
+        assert photo.status is EnrollStatus.ENROLLED and second.failure is not None
+        assert second.failure.reason is Reason.SEVERAL_FACES and " s; cut" in second.failure.detail
+        assert gallery.enroll(wanted).items[0].status is EnrollStatus.ALREADY
+        rows = list(gallery.storage.reader.references())
+        assert [row.face_index for row in rows if row.path == str(clip)] == [0, 1, 2]

@@ -30,6 +30,7 @@ from facecli.recognition.pipeline import Extractor
 from facecli.storage.interface import Called
 from facecli.storage.keys import Key
 from facecli.storage.records import NewReference
+from facecli.storage.sqlite.connection import FileKind
 from facecli.storage.sqlite.files_beside import work_path
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -71,8 +72,8 @@ def grid(command: Command, monkeypatch) -> Extractor:
     return Extractor.load(registry.find_embedder("grid"))
 
 
-def rows(path: Path) -> dict[int, tuple[str, str, str, bytes]]:
-    store = GalleryFile.open(path)
+def rows(path: Path, kind: FileKind = FileKind.GALLERY) -> dict[int, tuple[str, str, str, bytes]]:
+    store = GalleryFile.open(path, None, (kind,))
     assert store.reader.check() == []
     found = {
         r.id: (r.subject, r.path, r.enrolled_at, r.template.vector.tobytes())
@@ -218,7 +219,7 @@ def test_killed_it_goes_on_where_it_was(command: Command, path: Path, grid: Extr
     assert told == ["done\n"] * 2
     if (work := work_path(path, "grid")).exists():  # else it was quicker than the kill
         assert rows(path) == before
-        kept = len(rows(work))
+        kept = len(rows(work, FileKind.WORK))
         assert kept >= 2
         store, steps = GalleryFile.open(path), []
         re_embed(store, grid, None, pytest.fail, None, lambda: steps.append(1))

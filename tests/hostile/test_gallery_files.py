@@ -17,7 +17,7 @@ from support.sandbox import Facecli
 from facecli.storage.sqlite import connection
 from facecli.storage.sqlite.schema import migrations
 
-STEPS = [migration.name for migration in migrations.pending(Database(memory=True))]
+STEPS = [migration.name for migration in migrations().pending(Database(memory=True))]
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_every_older_schema_is_brought_up_to_date(
         ).fetchone()
     new.close()
     old = sqlite3.connect(tmp_path / "g", isolation_level=None)
-    migrations.apply(Database(old), stop_before=STEPS[step])
+    migrations().apply(Database(old), stop_before=STEPS[step])
     old.execute(
         "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)", gallery
     )

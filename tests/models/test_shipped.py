@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from support.places import CROPS, DATA, LFW, MOBILEFACENET_TFLITE, ROOT
+from support.places import CROPS, DATA, LFW, MOBILEFACENET_TFLITE, ROOT, SFACE, needs_sface
 
 from facecli.recognition.model_zoo.optimise import rewrite_prelu
 
@@ -185,6 +185,66 @@ def test_crops_come_from_the_photos(who: str, portraits: dict[str, Path]) -> Non
     again = cut_face(portraits[who])
     difference = cv2.absdiff(again, cv2.imread(str(CROPS[who])))
     assert difference.mean() < 1  # decoders may round differently
+
+
+# --- SFace, as float16 --------------------------------------------------------------------------
+
+
+def halved(crops: list[NDArray[np.uint8]]) -> Float32:
+    """What the shipped SFace makes of BGR crops, raw."""
+    rgb = np.stack(crops)[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
+    session = onnxruntime.InferenceSession(
+        MODELS / "sface.onnx", providers=["CPUExecutionProvider"]
+    )
+    return session.run(["fc1"], {"data": np.ascontiguousarray(rgb)})[0]
+
+
+def test_the_shipped_sface_equals_the_published_one() -> None:
+    golden = np.load(DATA / "sface_golden.npy", allow_pickle=False)
+    found = halved([cv2.imread(str(crop)) for crop in CROPS.values()])
+    cosines = (unit(found) * unit(golden)).sum(axis=1)
+    assert cosines.min() > 0.9999, "half precision costs more than it may"
+    assert (unit(found[::-1]) * unit(golden)).sum(axis=1).max() < 0.5, "this would pass any two"
+
+
+def test_the_graph_of_sface_is_what_the_card_says() -> None:
+    model = onnx.load(MODELS / "sface.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    (image,), (embedding,) = model.graph.input, model.graph.output
+    shapes = [
+        [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (image, embedding)
+    ]
+    assert shapes == [["N", 3, 112, 112], ["N", 128]]
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("Cast") == 35 and not {"PRelu", "Dropout"} & set(kinds)
+    sizes = {t.data_type: 0 for t in model.graph.initializer}
+    for tensor in model.graph.initializer:
+        sizes[tensor.data_type] += int(np.prod(tensor.dims))
+    assert sizes[onnx.TensorProto.FLOAT16] > 100 * sizes[onnx.TensorProto.FLOAT]
+
+
+def convert_sface(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOOL.with_name("convert_sface.py")), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@needs_sface
+def test_its_conversion_gives_the_shipped_bytes(tmp_path: Path) -> None:
+    done = convert_sface(SFACE, tmp_path / "again.onnx")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again.onnx").read_bytes() == (MODELS / "sface.onnx").read_bytes()
+    facts = dict(manifest_sections())["sface"]
+    assert facts["published_sha256"] == hashlib.sha256(SFACE.read_bytes()).hexdigest()
+
+
+def test_its_converter_refuses_other_networks(tmp_path: Path) -> None:
+    other = convert_sface(MODELS / "mobilefacenet_arcface.onnx", tmp_path / "out.onnx")
+    missing = convert_sface(tmp_path / "nowhere.onnx", tmp_path / "out.onnx")
+    assert (other.returncode, missing.returncode) == (5, 3)
+    assert "this is not SFace" in other.stderr and "nowhere.onnx" in missing.stderr
+    assert not (tmp_path / "out.onnx").exists()
 
 
 # --- the converter ------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from support.patience import LAST_RESORT
 from support.places import ROOT
 
 from facecli import Gallery
+from facecli.common import waiting
 from facecli.common.enums import DetectorName, Device, Reason
 from facecli.common.errors import GalleryError, ModelError, SchedulerError, UsageError
 from facecli.common.parallel import BATCH, batches
@@ -50,6 +51,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler or a worker that is slow to come is waited for."""
     monkeypatch.setattr(cluster, "ANSWER_WITHIN", LAST_RESORT)
     monkeypatch.setattr(cluster, "WORKERS_WITHIN", LAST_RESORT)
+    monkeypatch.setattr(cluster, "SILENT_FOR", LAST_RESORT)
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +272,42 @@ def test_a_scheduler_lost_on_the_way_keeps_what_was_enrolled(photos, here, tmp_p
         report = gallery.enroll(photos, workers=2)
     assert report.count(EnrollStatus.ENROLLED) == 2 * EACH - kept
     assert rows(tmp_path / "g") == here[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs processes that can be stopped")
+@pytest.mark.parametrize("who", ["scheduler", "worker"])
+def test_who_is_stopped_is_waited_for_aloud_and_not_for_ever(
+    photos, tmp_path: Path, who: str, monkeypatch, caplog: pytest.LogCaptureFixture
+):
+    with scheduling(tmp_path) as (found, scheduler), working(found, tmp_path) as worker:
+        node = psutil.Process((scheduler if who == "scheduler" else worker).pid)
+
+        def stop(_: object) -> None:
+            for process in (node, *node.children(recursive=True)):
+                process.suspend()  # SIGSTOP: its connections stay, as where a network goes
+            monkeypatch.setattr(cluster, "SILENT_FOR", 4.0)  # only to wait less
+            monkeypatch.setattr(waiting, "SAID_AFTER", 0.1)
+
+        with opened(tmp_path / "g") as gallery, pytest.raises(SchedulerError) as caught:
+            gallery.enroll(photos, scheduler=found, progress=stop)
+    assert f"the Dask {who} " in str(caught.value) and "silent for 4 s" in str(caught.value)
+    assert cluster.KEPT in str(caught.value)
+    assert f"waiting for {'an answer of ' * (who == 'scheduler')}the Dask {who}" in caplog.text
+    assert 0 < len(rows(tmp_path / "g")) < 2 * EACH
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs processes that can be stopped")
+def test_a_stopped_worker_of_this_machine_ends_it_too(photos, tmp_path: Path, monkeypatch):
+    def stop(_: object) -> None:
+        for worker in children():
+            worker.suspend()
+        monkeypatch.setattr(cluster, "SILENT_FOR", 4.0)
+
+    with opened(tmp_path / "g") as gallery, pytest.raises(SchedulerError, match="silent for 4 s"):
+        gallery.enroll(photos, scheduler="local", workers=1, progress=stop)
+    assert children() == []
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, facts: dict[str, 
 
 
 def test_every_shipped_embedder_that_has_a_table_knows_odd_faces() -> None:
-    specs = [registry.find_embedder(), *(known.spec for known in registry.known_models())]
+    specs = (*registry.shipped_embedders(), *(known.spec for known in registry.known_models()))
     for spec in (s for s in specs if s.table):
         assert spec.odd is not None, spec.name
         assert naturalness.from_file(spec.odd, spec.dimension).made_from

@@ -51,6 +51,7 @@ def never() -> selftest.Embed:
     raise AssertionError("the stored templates serve")
 
 
+@pytest.mark.parametrize("spec", registry.shipped_embedders(), ids=lambda spec: str(spec.name))
 def test_the_cpu_here_agrees_with_the_stored_templates(spec: EmbedderSpec) -> None:
     embedder = OnnxEmbedder(spec, registry.read_verified(spec), Device.CPU)
     found = selftest.agreement(spec, embedder.embed, never)

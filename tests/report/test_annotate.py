@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -158,28 +159,42 @@ def test_the_photo_itself_is_not_touched() -> None:
 
 def test_the_label_says_name_and_score() -> None:
     size = 12
-    for outcome, words in (
+    for outcome, *lines in (
         (Outcome.IDENTIFIED, ("Grace Hopper", "0.71")),
-        (Outcome.UNKNOWN, ("unknown", "0.71")),
+        (Outcome.POSSIBLE, ("possible: Grace Hopper", "0.71")),
+        (Outcome.UNKNOWN, ("unknown", ""), ("nearest Grace Hopper", "0.71")),
         (Outcome.FAILED, ("degenerate landmarks", "")),
     ):
         style = annotate._STYLES[outcome]
-        ink = fonts.ink(words, size)[..., None] / 255.0
-        sheet = np.rint(np.array(style.paint) * (1 - ink) + np.array(style.text) * ink)
         drawn = annotate.annotate(page(), [decision(outcome)])
-        assert times(sheet.astype(np.uint8), drawn) == 1, outcome
+        for words in lines:
+            ink = fonts.ink(words, size)[..., None] / 255.0
+            sheet = np.rint(np.array(style.paint) * (1 - ink) + np.array(style.text) * ink)
+            assert times(sheet.astype(np.uint8), drawn) == 1, outcome
+
+
+def test_several_faces_have_their_numbers() -> None:
+    left, right = (decision(Outcome.IDENTIFIED, (60 + x, 80, 120 + x, 150)) for x in (0, 160))
+    both = [left, replace(right, probe=replace(right.probe, index=1))]
+    drawn = annotate.annotate(page(), both)
+    for number, one in enumerate(both):
+        words = annotate._words(one, f"#{number} ")
+        assert words == [(f"#{number} Grace Hopper", "0.71")]
+        style = annotate._STYLES[Outcome.IDENTIFIED]
+        assert times(annotate._label(words, style, 12, 400), drawn) == 1
 
 
 def test_outcomes_differ_without_colour() -> None:
     covered, areas = [], []
-    for outcome in (Outcome.IDENTIFIED, Outcome.UNKNOWN, Outcome.FAILED):
+    shown = (Outcome.IDENTIFIED, Outcome.POSSIBLE, Outcome.UNKNOWN, Outcome.FAILED)
+    for outcome in shown:
         drawn = annotate.annotate(page(600, 800), [decision(outcome, (200, 200, 400, 400))])
         bottom = (drawn[390:412, 200:401] == annotate._STYLES[outcome].paint).all(axis=2)
         covered.append(bottom.any(axis=0).mean())
         areas.append(bottom.sum())
     assert covered[0] == 1.0  # solid
-    assert 0.9 > covered[1] > covered[2] > 0.1  # dashes, dots
-    assert areas[0] > 1.2 * areas[1] and areas[1] > 1.2 * areas[2]
+    assert 0.95 > covered[1] > covered[2] > covered[3] > 0.1  # long dashes, dashes, dots
+    assert areas[0] > 1.1 * areas[1] and areas[1] > areas[2] > 1.2 * areas[3]
 
 
 def test_label_colours_contrast() -> None:
@@ -206,14 +221,15 @@ def test_label_colours_contrast() -> None:
 def test_labels_stay_whole_at_the_edges(box: tuple[float, float, float, float]) -> None:
     style = annotate._STYLES[Outcome.IDENTIFIED]
     given = decision(Outcome.IDENTIFIED, box)
-    sheet = annotate._label(given, style, 12, 400)
+    sheet = annotate._label(annotate._words(given), style, 12, 400)
     drawn = annotate.annotate(page(), [given])
     assert times(sheet, drawn) == 1
 
 
 def test_labels_avoid_each_other() -> None:
     crowd = [decision(Outcome.IDENTIFIED, (40 + 25 * i, 100, 90 + 25 * i, 160)) for i in range(4)]
-    sheet = annotate._label(crowd[0], annotate._STYLES[Outcome.IDENTIFIED], 12, 400)
+    words = annotate._words(crowd[0], "#0 ")
+    sheet = annotate._label(words, annotate._STYLES[Outcome.IDENTIFIED], 12, 400)
     drawn = annotate.annotate(page(), crowd)
     assert times(sheet, drawn) == 4
 

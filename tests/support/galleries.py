@@ -52,7 +52,7 @@ def old_gallery(path: Path) -> None:
     from facecli.storage.sqlite.schema import migrations
 
     db = sqlite3.connect(path, isolation_level=None)
-    migrations.apply(Database(db), stop_before="m002_calibration")
+    migrations().apply(Database(db), stop_before="m002_calibration")
     face, vector = reference("Ada", 1).found.face, unit_vector(1).tobytes()
     db.execute("INSERT INTO gallery VALUES (1, ?, ?, '2026-01-01')", (EMBEDDER, DIMENSION))
     db.execute("INSERT INTO subject VALUES (1, 'Ada', 'Ada', ?, '2026-01-01')", (vector,))
@@ -64,6 +64,20 @@ def old_gallery(path: Path) -> None:
     db.execute("PRAGMA user_version = 1")
     db.execute("PRAGMA journal_mode = WAL")
     db.close()
+
+
+def draft_left_by_a_kill(target: Path, name: str, content: bytes) -> Path:
+    """The folder of a draft for `target`, whose writer was killed when a file of it held this."""
+    code = (
+        "import os, sys; from pathlib import Path; from facecli.common import atomic\n"
+        "with atomic.draft(Path(sys.argv[1])) as draft:\n"
+        "    draft.with_name(sys.argv[2]).write_bytes(bytes.fromhex(sys.argv[3])); os._exit(9)"
+    )
+    before = set(target.parent.iterdir())
+    words = [sys.executable, "-c", code, str(target), name, content.hex()]
+    subprocess.run(words, env=environment(target.parent), check=False)
+    (folder,) = set(target.parent.iterdir()) - before
+    return folder
 
 
 def portrait(package: str, file: str) -> Path:

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.galleries import environment
+from support.pages import agrees
 from support.patience import LAST_RESORT
 from support.places import ROOT
 
-EXAMPLE = ROOT / "examples" / "one_point_five.py"
+EXAMPLES = ROOT / "examples"
 
 
-def run_example(folder: Path, *arguments: str) -> str:
+def run_example(name: str, folder: Path, *arguments: str) -> str:
     """What it prints, run in a folder of its own."""
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE), *arguments],
+        [sys.executable, str(EXAMPLES / name), *arguments],
         cwd=folder,
         env=environment(folder / "home", MPLCONFIGDIR=str(folder)),
         capture_output=True,
@@ -46,7 +47,7 @@ def check_picture(path: Path) -> None:
 
 
 def test_one_point_five_on_two_portraits(tmp_path: Path, portraits: dict[str, Path]) -> None:
-    rules = counts(run_example(tmp_path))
+    rules = counts(run_example("one_point_five.py", tmp_path))
     assert list(rules) == [
         "L2 below 1.5", "squared L2 below 1.5", "fixed FMR of 1 %", "facecli, FPIR 1 %",
     ]  # fmt: skip
@@ -60,8 +61,35 @@ def test_one_point_five_on_two_portraits(tmp_path: Path, portraits: dict[str, Pa
 
 @pytest.mark.lfw
 def test_one_point_five_on_many_people(tmp_path: Path, lfw: Path) -> None:
-    rules = counts(run_example(tmp_path, "--photos", str(lfw / "photos")))
+    rules = counts(run_example("one_point_five.py", tmp_path, "--photos", str(lfw / "photos")))
     assert rules["L2 below 1.5"][0] == rules["L2 below 1.5"][1] == 600
     assert rules["fixed FMR of 1 %"][0] > 400
     assert rules["facecli, FPIR 1 %"][0] < 18
     assert rules["facecli, FPIR 1 %"][2] > 180
+
+
+def test_the_readme_s_picture(tmp_path: Path, portraits: dict[str, Path]) -> None:
+    printed = run_example("who.py", tmp_path, "--picture", "who.jpg")
+    assert sorted(printed.split("\n")) == ["", "identified Grace Hopper", "unknown "]
+    with Image.open(tmp_path / "who.jpg") as now, Image.open(ROOT / "docs/pictures/who.jpg") as is_:
+        assert now.size == is_.size, "run examples/who.py again"
+        difference = np.abs(np.asarray(now).astype(int) - np.asarray(is_).astype(int))
+    assert np.mean(difference) < 2, "run examples/who.py again"
+
+
+@pytest.mark.slow
+def test_the_notebook(portraits: dict[str, Path]) -> None:
+    nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
+    is_ = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+    now = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+    nbclient.NotebookClient(now, timeout=LAST_RESORT).execute()
+    assert len(printed(is_)) >= 5
+    for old, new in zip(printed(is_), printed(now), strict=True):
+        assert agrees(old, new), new
+
+
+def printed(notebook) -> list[str]:
+    """What its cells print."""
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    return [out["text"] for out in outputs if out["output_type"] == "stream"]

@@ -22,7 +22,8 @@ NAME = f"facecli-{__version__}"
 DATA = ("py.typed", "report/fonts/*.ttf", "report/fonts/*.txt", "report/fonts/README.md",
         "report/templates/*.html")  # fmt: skip
 LICENCES = ("LICENSE", "facecli/report/fonts/LICENSE-DroidSansFallback.txt",
-            "facecli/report/fonts/LICENSE-NotoSans.txt", "models/LICENSE-YuNet.txt")  # fmt: skip
+            "facecli/report/fonts/LICENSE-NotoSans.txt", "models/LICENSE-SFace.txt",
+            "models/LICENSE-YuNet.txt")  # fmt: skip
 
 
 FACTS = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", *(f"licenses/{n}" for n in LICENCES))

@@ -159,7 +159,7 @@ def test_no_command_but_pull_touches_the_network(tmp_path: Path) -> None:
         done = command(*arguments, **alone)
         assert done.returncode == 0, (arguments, done.stderr)
         assert not used.exists(), arguments
-    pull = ("models", "pull", "sface", "--accept-licence")
+    pull = ("models", "pull", "auraface")
     offline = command(*pull, FACECLI_OFFLINE="1", **alone)
     assert offline.returncode == 5 and "FACECLI_OFFLINE is set" in offline.stderr
     assert not used.exists()

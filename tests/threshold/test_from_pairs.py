@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,12 @@ from facecli import Gallery, read_pairs
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, UsageError
 from facecli.datasets.labels import LabelledPhoto
+from facecli.datasets.pairs import Pairs
+from facecli.metrics.intervals import clopper_pearson
+from facecli.metrics.verification import VerificationRates
+from facecli.report.threshold import calibration_row, calibration_text
+from facecli.storage.opening import file_of
+from facecli.threshold.from_pairs import _doubtful, calibrate
 
 N = 8  # variants a person: 2 * 28 mated pairs and 64 non-mated ones
 
@@ -131,13 +138,90 @@ def test_photos_without_a_face_stay_in_the_denominators(gallery: Gallery, people
 def test_too_few_pairs_are_refused_with_numbers(gallery: Gallery, tmp_path: Path):
     write_variants(tmp_path / "p" / "Grace Hopper", hopper(), 2)
     write_variants(tmp_path / "p" / "Eileen Collins", collins(), 2)
-    with pytest.raises(CalibrationError, match=r"4 non-mated pairs .* 0\.75 .* at least 30"):
+    with pytest.raises(
+        CalibrationError, match=r"^4 pairs of different people are too few: give at least 30$"
+    ):
         gallery.calibrate(read_pairs(tmp_path / "p"))
-    with pytest.raises(CalibrationError, match="no non-mated pairs"):
+    with pytest.raises(
+        CalibrationError, match=r"^0 pairs of different people are too few: give at least 30$"
+    ):
         (tmp_path / "one").mkdir()
         (tmp_path / "p" / "Grace Hopper").rename(tmp_path / "one" / "Grace Hopper")
         gallery.calibrate(read_pairs(tmp_path / "one"))
     assert gallery.operating_point().basis is Basis.REFERENCE_TABLE
+
+
+def test_pairs_are_counted_before_the_photos_are_read(gallery: Gallery, tmp_path: Path):
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no photo")
+    gallery.models.extractor = None  # whoever reads a photo fails
+    with pytest.raises(CalibrationError, match="2 pairs of different people are too few"):
+        gallery.calibrate(read_pairs(tmp_path))
+
+
+def test_an_embedder_without_a_table_says_how_many_pairs_it_takes(
+    gallery: Gallery, extractor, people: Path
+):
+    inputs = replace(gallery._threshold_inputs(), built_in=None)
+    with pytest.raises(CalibrationError) as raised:
+        calibrate(extractor, read_pairs(people), inputs, Target.FMR, 1e-3)
+    assert str(raised.value) == (
+        "64 pairs of different people are too few: this embedder ships no reference table that "
+        "fewer could shift, so give at least 30,000"
+    )
+
+
+def swapped(pairs: Pairs) -> Pairs:
+    return Pairs(tuple(replace(p, mated=not p.mated) for p in pairs.pairs), ())
+
+
+def test_labels_the_wrong_way_round_are_refused_by_name(gallery: Gallery, people: Path):
+    with pytest.raises(CalibrationError, match=r"labels are the wrong way round: .* one person"):
+        gallery.calibrate(swapped(read_pairs(people)))
+    assert gallery.operating_point().basis is Basis.REFERENCE_TABLE
+
+
+def test_what_was_in_force_stands_beside_what_is(gallery: Gallery, people: Path):
+    was = gallery.operating_point()
+    result = gallery.calibrate(read_pairs(people))
+    assert result.before is not None
+    assert result.before.threshold == was.threshold
+    assert result.shift == pytest.approx(result.point.threshold - was.threshold, abs=1e-6)
+    told = calibration_text(result)
+    assert f"threshold {was.threshold:.4f} -> {result.point.threshold:.4f}: your pairs " in told
+    assert calibration_row(result)["threshold"] == {
+        "before": round(was.threshold, 6), "after": round(result.point.threshold, 6),
+    }  # fmt: skip
+    again = gallery.calibrate(read_pairs(people))
+    assert again.before is not None
+    assert again.before.threshold == pytest.approx(again.point.threshold, abs=1e-6)
+    assert "until now by reference table shifted by your pairs" in calibration_text(again)
+
+
+def rates(fmr: tuple[int, int], fnmr: tuple[int, int]) -> VerificationRates:
+    return VerificationRates(0.5, clopper_pearson(*fmr), clopper_pearson(*fnmr))
+
+
+def test_rates_that_contradict_the_target_are_said(gallery: Gallery):
+    point = gallery.operating_point()
+    assert _doubtful(rates((10, 1000), (20, 100)), 0.01, point) == ()
+    (often,) = _doubtful(rates((30, 1000), (20, 100)), 0.01, point)
+    assert often.startswith("the FMR measured at this threshold is 3 % (95 % interval 2 to 4.3 %)")
+    assert "strangers are accepted too often" in often
+    (seldom,) = _doubtful(rates((0, 1000), (0, 100)), 0.01, point)
+    assert "stricter than your pairs ask for" in seldom
+    assert _doubtful(rates((0, 100), (0, 100)), 0.01, point) == ()  # it may well be 1 %
+    (missed,) = _doubtful(rates((10, 1000), (21, 100)), 0.01, point)
+    assert missed.startswith("21 % of the pairs of one person are missed")
+
+
+def test_reset_returns_to_the_default_and_can_be_taken_back(gallery: Gallery):
+    default = gallery.operating_point()
+    by_hand = gallery.set_threshold(0.7)
+    assert gallery.reset_threshold() == default
+    file_of(gallery.storage, "undo").journal.undo()
+    assert gallery.operating_point() == by_hand
 
 
 def test_an_fpir_needs_subjects_and_an_fmr_does_not(tmp_path: Path, extractor, people: Path):

@@ -140,7 +140,7 @@ def test_the_choice_survives_growth_and_says_so(gallery: Gallery, shots: Path) -
     assert gallery.operating_point().notes == ()
 
 
-def test_a_stranger_s_score_is_less_the_crowd_s_share(extractor) -> None:
+def test_a_stranger_s_score_is_held_against_the_threshold_less_the_crowd_s_share(extractor) -> None:
     vectors = np.stack([unit_vector(i) for i in range(12)])
     subjects = Subjects(tuple(range(12)), tuple(f"S{i}" for i in range(12)), vectors)
     people = [Stranger("Grace", (hopper(),))]
@@ -149,7 +149,9 @@ def test_a_stranger_s_score_is_less_the_crowd_s_share(extractor) -> None:
     probe = extractor.photo(hopper()).faces[0].template.vector
     ranked = sorted(map(float, vectors @ probe), reverse=True)
     assert plain.score == pytest.approx(ranked[0], abs=1e-6)
-    assert less.score == pytest.approx(ranked[0] - 0.5 * (sum(ranked[2:10]) / 8 - 0.1), abs=1e-6)
+    assert (less.score, plain.compared) == (plain.score, plain.score)
+    share = 0.5 * (sum(ranked[2:10]) / 8 - 0.1)
+    assert less.compared == pytest.approx(ranked[0] - share, abs=1e-6)
     assert less.subject == plain.subject
 
 
@@ -234,11 +236,24 @@ def test_photos_unlike_the_reference_set_are_no_suspects(table: ReferenceTable) 
 
 def test_a_threshold_beyond_1_names_who_to_take_out() -> None:
     same = StrangerSearch("x", "x.jpg", "Ada", 1.0)
-    with pytest.raises(CalibrationError, match=r"take out .* x\.jpg as Ada \(1\.000\)"):
-        _check_reachable(1.0, 0.01, [same])
-    with pytest.raises(CalibrationError, match="give a larger rate"):
-        _check_reachable(1.0, 0.01, [])
-    _check_reachable(0.99, 0.01, [same])
+    other = StrangerSearch("y", "y.jpg", "Bo", 0.4)
+    scores = StrangerScores((other, same), np.zeros((2, 1), "f4"), 2, 2, ())
+    with pytest.raises(CalibrationError) as raised:
+        _check_reachable(1.0, 0.01, [same], scores)
+    assert str(raised.value) == (
+        "no threshold gives FPIR 0.01: 1 of these strangers are probably enrolled: x.jpg as Ada "
+        "(1.000). Take out who is, then calibrate again, or give a larger rate"
+    )
+    with pytest.raises(CalibrationError, match=r"x\.jpg as Ada \(1\.000\); y\.jpg as Bo"):
+        _check_reachable(1.0, 0.01, [], scores)
+    _check_reachable(0.99, 0.01, [same], scores)
+
+
+def test_strangers_of_whom_half_are_enrolled_are_named(table: ReferenceTable) -> None:
+    strangers = searched(table, 40).searches
+    enrolled = tuple(StrangerSearch(f"e{i}", f"e{i}.jpg", "Ada", 0.8) for i in range(40))
+    suspects = likely_enrolled((*strangers, *enrolled), table, N)
+    assert {s.person for s in suspects} == {s.person for s in enrolled}
 
 
 @pytest.mark.parametrize(("rate", "assurance"), [(0.0, None), (1.0, None), (0.1, 1.0), (0.1, 0.0)])

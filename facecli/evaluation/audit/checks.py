@@ -41,7 +41,7 @@ def same_photo(
         yield AuditFinding(
             FindingKind.SAME_PHOTO, score, 0.0 if equal else chance.pairs(score),
             tuple(dict.fromkeys(faces.name(i) for i in reversed(rows))), faces.at(rows),
-            own_score=float(own[rows[-1]]), false_alarm=chance.false_alarm(score),
+            own_score=float(own[rows[-1]]), false_alarm=chance.shown_alarm(score),
         )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def somebody_else(
         yield AuditFinding(
             FindingKind.SOMEBODY_ELSE, score, chance.r * _both(chance, score, float(own[i])),
             (faces.name(i), faces.names[other]), faces.at([i]), faces.at(alike),
-            float(own[i]), chance.false_alarm(score),
+            float(own[i]), chance.shown_alarm(score),
         )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def one_person(faces: Faces, chance: Chance, free: Mask) -> Iterator[AuditFindin
         yield AuditFinding(
             FindingKind.ONE_PERSON, score, chance.pairs(score),
             (faces.names[more], faces.names[fewer]), faces.at([a[at // len(b)]]),
-            faces.at([b[at % len(b)]]), false_alarm=chance.false_alarm(score),
+            faces.at([b[at % len(b)]]), false_alarm=chance.shown_alarm(score),
         )  # fmt: skip
 
 

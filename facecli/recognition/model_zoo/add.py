@@ -6,7 +6,9 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from facecli.common import atomic
@@ -14,12 +16,13 @@ from facecli.common.errors import LicenceError, ModelError, UsageError
 from facecli.common.files import regular
 from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.check import INPUT_SIZE, output_of
-from facecli.recognition.model_zoo.optimise import rewritten
-from facecli.recognition.model_zoo.registry import SHIPPED, known_models, read_manifest
+from facecli.recognition.model_zoo.kinds import require_network
+from facecli.recognition.model_zoo.registry import known_models, read_manifest, shipped_embedders
 from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 
 UNKNOWN_LICENCE = "unknown"
 _PREPROCESSING = 1
+_PRELU = b"PRelu"  # the operator that `optimise` is about, as an ONNX file names it
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -47,14 +50,18 @@ def add_model(
 
     name: by default the known model's, else the file's. given: goes before what is known of the
     file and must be complete where nothing is. licence: what to record for an unknown file.
+    Of the file that a shipped model was made of, the shipped one is given: it is the same.
     Raises UsageError where facts are missing or impossible, ModelError where the file cannot be
     read or is no embedder, or the name is another model's, LicenceError without consent.
     """
     content = _read(file)
+    require_network(content)  # first, for what it is matters more than how to feed it
     facts = _facts(content, given or Preprocessing(), licence)
     if facts_by_sha256(content):
         require_consent(facts, accept_licence)
-    return install(content, replace(facts, name=name or facts.name or file.stem))
+    facts = replace(facts, name=name or facts.name or file.stem)
+    shipped = (spec for spec in shipped_embedders() if spec.embedder_id == facts.embedder_id)
+    return next(shipped, None) or install(content, facts)
 
 
 def require_consent(facts: EmbedderSpec, accepted: bool) -> None:
@@ -66,13 +73,17 @@ def require_consent(facts: EmbedderSpec, accepted: bool) -> None:
         )
 
 
-def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
+def install(
+    content: bytes, facts: EmbedderSpec, beside: Mapping[str, bytes] | None = None
+) -> EmbedderSpec:
     """Write an embedder that passes `output_of`: the networks first, the description last.
 
+    beside: more files of its own, by name: its table, its card.
+
     The publisher's file stays as it is and gives the embedder its identity; where it can be
-    rewritten to run faster, that stands beside it and is what runs. The same model again is
-    written again, which mends a damaged one. Raises ModelError where the
-    name is unusable or another model's, or the network is unfit.
+    rewritten to run faster, that stands beside it and is what runs; see `may_be_faster`. The same
+    model again is written again, which mends a damaged one. Raises ModelError where the name is
+    unusable or another model's, or the network is unfit.
     """
     if not _NAME.fullmatch(facts.name):
         raise ModelError(
@@ -82,7 +93,7 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
     folder = home() / "models" / facts.name
     output = output_of(content, facts.mean, facts.std)
     spec = replace(facts, path=folder / "model.onnx", dimension=len(output))
-    faster = rewritten(content, facts.mean, facts.std)
+    faster = _rewritten(content, facts)
     if faster is not None:
         sha256 = hashlib.sha256(faster).hexdigest()
         spec = replace(spec, rewritten=folder / "rewritten.onnx", rewritten_sha256=sha256)
@@ -92,16 +103,40 @@ def install(content: bytes, facts: EmbedderSpec) -> EmbedderSpec:
         atomic.write(spec.path, content, replace=True)
         if spec.rewritten is not None and faster is not None:
             atomic.write(spec.rewritten, faster, replace=True)
-        atomic.write(folder / "model.toml", _as_toml(spec).encode(), replace=True)
+        for file, more in (beside or {}).items():
+            atomic.write(folder / file, more, replace=True)
+        description = _as_toml(
+            spec, card=spec.card is not None and spec.card.name in (beside or {})
+        )
+        atomic.write(folder / "model.toml", description.encode(), replace=True)
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}. The model was not installed.") from error
     return read_manifest(folder / "model.toml")[0]
 
 
+def may_be_faster(spec: EmbedderSpec) -> bool:
+    """Whether a network was added as it is for want of the `models` extra, and runs slower so."""
+    return spec.rewritten is None and _PRELU in spec.path.read_bytes() and not find_spec("onnx")
+
+
+def _rewritten(content: bytes, facts: EmbedderSpec) -> bytes | None:
+    """The network as `optimise` has it; None where nothing is to be rewritten, or onnx missing."""
+    if _PRELU not in content:
+        return None
+    try:
+        from facecli.recognition.model_zoo.optimise import rewritten
+    except ImportError:
+        return None
+    return rewritten(content, facts.mean, facts.std)
+
+
 def facts_by_sha256(content: bytes) -> EmbedderSpec | None:
-    """What is known of a file with this content."""
+    """What is known of a file with this content, and of one that a shipped model was made of."""
     sha256 = hashlib.sha256(content).hexdigest()
-    return next((known.spec for known in known_models() if known.spec.sha256 == sha256), None)
+    sources = [spec for spec in shipped_embedders() if spec.published_sha256 == sha256]
+    known = [model.spec for model in known_models() if model.spec.sha256 == sha256]
+    known += [replace(spec, sha256=sha256, published_sha256=None) for spec in sources]
+    return next(iter(known), None)
 
 
 def _read(file: Path) -> bytes:
@@ -151,7 +186,7 @@ def _unknown(content: bytes, given: Preprocessing, licence: str | None) -> Embed
 
 
 def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
-    taken = {shipped.name.casefold() for shipped in read_manifest(SHIPPED / "manifest.toml")}
+    taken = {shipped.name.casefold() for shipped in shipped_embedders()}
     if spec.name.casefold() in taken:
         raise ModelError(f"{spec.name} comes with facecli: choose another --name.")
     if not description.exists():
@@ -163,14 +198,17 @@ def _refuse_another(description: Path, spec: EmbedderSpec) -> None:
         )
 
 
-def _as_toml(spec: EmbedderSpec) -> str:
-    """The description, in the format of `models/manifest.toml`: files by their names."""
+def _as_toml(spec: EmbedderSpec, card: bool) -> str:
+    """The description, in the format of `models/manifest.toml`: files by their names.
+
+    card: whether the card lies beside it.
+    """
     facts = {field.name: getattr(spec, field.name) for field in fields(spec)}
     facts = {"file": facts.pop("path"), **facts}
     lines = [
         f"{key} = {_toml_value(value.name if isinstance(value, Path) else value)}"
         for key, value in facts.items()
-        if value is not None and key not in ("name", "card")
+        if value is not None and key != "name" and (card or key != "card")
     ]
     return "\n".join([f'[embedder."{spec.name}"]', *lines, ""])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import onnxruntime as ort
 
 from facecli.common.errors import ModelError
 from facecli.common.types import Float32
+from facecli.recognition.model_zoo.kinds import in_words, require_network
 from facecli.recognition.model_zoo.whole import require_whole
 
 INPUT_SIZE = 112
 _LEAST_DIMENSION = 32
+_SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|h):\d+ .*?\) (?=\S)")
 
 
 def output_of(content: bytes, mean: float, std: float) -> Float32:
@@ -22,6 +25,7 @@ def output_of(content: bytes, mean: float, std: float) -> Float32:
     values that are not all zero, and no weights in other files. Raises ModelError, saying which
     of these fails.
     """
+    require_network(content)
     require_whole(content)
     session = _open(content)
     inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -40,7 +44,8 @@ def _open(content: bytes) -> Any:
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no other base
-        raise _unfit(f"onnxruntime cannot open it: {_first_line(error)}") from error
+        why = in_words(str(error)) or f"onnxruntime cannot open it ({_first_line(error)})"
+        raise _unfit(why) from error
 
 
 def _is_image(shape: list[int | str | None]) -> bool:
@@ -72,7 +77,9 @@ def _checked(output: Any) -> Float32:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """In words: without onnxruntime's code, and where in its source it was."""
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    return _SOURCE.sub("", said).strip() or type(error).__name__
 
 
 def _unfit(why: str) -> ModelError:

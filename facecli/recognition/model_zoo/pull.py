@@ -22,7 +22,12 @@ from urllib.error import HTTPError
 from facecli.common.errors import ModelError, UsageError
 from facecli.common.places import home, own_folder
 from facecli.recognition.model_zoo.add import facts_by_sha256, install, require_consent
-from facecli.recognition.model_zoo.registry import find_known, read_manifest, verify_files
+from facecli.recognition.model_zoo.registry import (
+    find_known,
+    read_manifest,
+    shipped_embedders,
+    verify_files,
+)
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 # Called with the bytes there are and, where the server says so, the bytes there will be.
@@ -45,7 +50,7 @@ def pull_model(
     sha256: str | None = None,
     progress: Progress | None = None,
 ) -> EmbedderSpec:
-    """Fetch a known model, or find it already here and whole, and give its description.
+    """Fetch a known model, or find it shipped, or here and whole, and give its description.
 
     name: of the model or of its publisher's pack. url: a mirror of the pinned file. sha256: of
     another file at `url` whose content the caller vouches for. An interrupted download resumes.
@@ -53,6 +58,8 @@ def pull_model(
     is not the pinned file, LicenceError where the licence needs consent, UsageError where `url`
     or `sha256` is none.
     """
+    if shipped := next((spec for spec in shipped_embedders() if spec.name == name), None):
+        return shipped
     known = find_known(name)
     require_consent(known.spec, accept_licence)
     if sha256 is None and (there := _already_there(known.spec)):

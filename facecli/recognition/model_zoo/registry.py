@@ -40,8 +40,9 @@ SHIPPED = _shipped()
 def embedders() -> tuple[EmbedderSpec, ...]:
     """Every embedder on this machine: shipped, added, then those in ~/.insightface/models.
 
-    No file is opened: `read_verified` does that when one is used. A name counts once, where it
-    comes first. Raises ModelError where a description cannot be read.
+    No network is opened: `read_verified` does that when one is used. What comes again counts once,
+    where it comes first: a copy of a model that is shipped by now; but not another of its name,
+    which galleries may need. Raises ModelError where a description cannot be read.
     """
     return tuple(_every_embedder())
 
@@ -51,15 +52,38 @@ def chosen_name(name: str | None = None) -> str:
     return name or os.environ.get("FACECLI_MODEL") or DEFAULT_EMBEDDER
 
 
-def find_embedder(name: str | None = None) -> EmbedderSpec:
-    """The embedder called `chosen_name(name)`. Raises ModelError, listing the names there are."""
-    wanted = chosen_name(name)
+def find_embedder(name: str | None = None, embedder_id: str = "") -> EmbedderSpec:
+    """The embedder called `chosen_name(name)`. Raises ModelError, listing the names there are.
+
+    embedder_id: which of them, where one was added before facecli shipped another of its name. If
+    none is it, the first of the name is given.
+    """
+    wanted, first = chosen_name(name), None
     # One at a time: a broken description of some other model does not stop this one.
     for spec in _every_embedder():
         if spec.name == wanted:
-            return spec
+            if embedder_id in ("", spec.embedder_id):
+                return spec
+            first = first or spec
+    if first is not None:
+        return first
     there = ", ".join(spec.name for spec in embedders())
     raise ModelError(f"There is no embedder called {wanted!r}. There are: {there}.{_hint(wanted)}")
+
+
+def shipped_embedders() -> tuple[EmbedderSpec, ...]:
+    """Those that come with facecli. Raises ModelError where their description cannot be read."""
+    return read_manifest(SHIPPED / "manifest.toml")
+
+
+def superseded() -> tuple[EmbedderSpec, ...]:
+    """Models that were added and are shipped by now: their files are used no more.
+
+    Raises ModelError where a description cannot be read.
+    """
+    shipped = {spec.embedder_id for spec in shipped_embedders()}
+    added = (spec for manifest in _added() for spec in read_manifest(manifest))
+    return tuple(spec for spec in added if spec.embedder_id in shipped)
 
 
 def find_detector() -> DetectorSpec:
@@ -156,23 +180,51 @@ def _checked(spec: EmbedderSpec | DetectorSpec, path: Path, sha256: str | None) 
 
 def _every_embedder() -> Iterator[EmbedderSpec]:
     """As `embedders`, but each description is read only when it is come to."""
-    seen: set[str] = set()
-    for manifest in (SHIPPED / "manifest.toml", *sorted(home().glob("models/*/model.toml"))):
+    names, seen = set[str](), set[str]()
+    for manifest in (SHIPPED / "manifest.toml", *_added()):
         for spec in read_manifest(manifest):
-            seen.add(spec.name)
-            yield spec
-    yield from (spec for spec in _from_insightface() if spec.name not in seen)
+            if spec.embedder_id not in seen:
+                names.add(spec.name)
+                seen.add(spec.embedder_id)
+                yield spec
+    yield from (spec for spec in _from_insightface() if spec.name not in names)
+
+
+def _added() -> list[Path]:
+    """The descriptions of models that a user added."""
+    return sorted(home().glob("models/*/model.toml"))
 
 
 def _from_insightface() -> Iterator[EmbedderSpec]:
-    """Known files, by name, in <pack>/ or <pack>/<pack>/ (antelopev2 unpacks so)."""
+    """Known files, by name, in <pack>/ or <pack>/<pack>/ (antelopev2 unpacks so).
+
+    Of two models whose files have one name (AuraFace's is called as InsightFace's own), the
+    content tells which it is, and so which licence it has.
+    """
     folder = Path(os.path.expanduser("~/.insightface/models"))  # noqa: PTH111 (never raises)
     if not folder.is_dir():
         return
-    for known in known_models():
+    models = known_models()
+    for known in models:
         file = known.spec.path.name
-        for path in [*sorted(folder.glob(f"*/{file}")), *sorted(folder.glob(f"*/*/{file}"))][:1]:
+        paths = [*sorted(folder.glob(f"*/{file}")), *sorted(folder.glob(f"*/*/{file}"))]
+        namesakes = [m.spec.sha256 for m in models if m.spec.path.name == file]
+        if len(namesakes) > 1:
+            found = [(path, _sha256(path)) for path in paths]
+            paths = [path for path, sha256 in found if sha256 == known.spec.sha256]
+            if known.spec.sha256 == namesakes[0]:  # what is none of them is a damaged first one
+                paths += [path for path, sha256 in found if sha256 not in namesakes]
+        for path in paths[:1]:
             yield replace(known.spec, path=path)
+
+
+def _sha256(path: Path) -> str:
+    """Of a file's content; empty where it cannot be read."""
+    try:
+        with regular(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSpec:
@@ -192,6 +244,7 @@ def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSp
             odd=_beside(folder, facts.get("odd")),
             rewritten=folder / facts["rewritten"] if "rewritten" in facts else None,
             rewritten_sha256=facts.get("rewritten_sha256"),
+            published_sha256=facts.get("published_sha256"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _broken(manifest, f"{name}: {error!r}") from error

@@ -27,6 +27,8 @@ class EmbedderSpec:
     card, table, centre: model card, reference table and mean vector; None where there is none.
     rewritten, rewritten_sha256: the same network in the form that onnxruntime runs fastest (see
     `optimise`), made of the file when the model was added; None where the file itself is run.
+    published_sha256: of the publisher's file, where a shipped file was made of one that users may
+    have added before it was shipped, with the same templates; None elsewhere.
     """
 
     name: str
@@ -48,17 +50,20 @@ class EmbedderSpec:
     odd: Path | None = None
     rewritten: Path | None = None
     rewritten_sha256: str | None = None
+    published_sha256: str | None = None
 
     @property
     def embedder_id(self) -> str:
         """`name:sha256:p<version>-<digest>`: two templates compare only if these are equal.
 
-        Reads the small `centre` file where there is one, because its numbers decide, too.
+        The sha256 is the publisher's file's where one is named: what was made of it gives its
+        templates. Reads the small `centre` file where there is one: its numbers decide, too.
         """
         centre = _digest(self.centre.read_bytes()) if self.centre else "none"
         facts = (self.input_size, str(self.channel_order), self.mean, self.std, self.flip, centre)
         digest = _digest(repr(facts).encode())[:8]
-        return f"{self.name}:{self.sha256[:16]}:p{self.preprocessing}-{digest}"
+        published = self.published_sha256 or self.sha256
+        return f"{self.name}:{published[:16]}:p{self.preprocessing}-{digest}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,13 @@ def require_whole(content: bytes) -> None:
 
 
 def _names_another_file(content: bytes) -> bool:
-    import onnx
-
+    try:
+        import onnx
+    except ImportError as missing:
+        raise ModelError(
+            "whether weights of this network lie in another file can only be told with an "
+            "optional extra: pip install 'facecli[models]'"
+        ) from missing
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's: what it cannot read it cannot vouch for

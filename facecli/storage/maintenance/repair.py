@@ -14,19 +14,28 @@ from typing import Any
 
 import numpy as np
 
+from facecli.common import atomic
 from facecli.common.errors import GalleryError
+from facecli.common.files import followed
 from facecli.common.types import FaceTemplate
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, NewReference
 from facecli.storage.search import sidecar
 from facecli.storage.sqlite import consistency, files_beside, reference_rows
-from facecli.storage.sqlite.connection import connect_to_read, explained, present, sql_errors
+from facecli.storage.sqlite.connection import (
+    connect_to_read,
+    explained,
+    fill,
+    present,
+    sql_errors,
+)
 from facecli.storage.sqlite.consistency import Mended
 from facecli.storage.sqlite.reader import CHOICE
 from facecli.storage.sqlite.reference_rows import StoredReference
 from facecli.storage.sqlite.store import GalleryFile
 
 _SMALLEST = 512  # bytes: no row of `reference` is smaller, so a file holds no more of them
+_MOST_IDS = 10_000_000  # that are looked for one by one
 Row = tuple[Any, ...]  # as SQLite gives it, of any type where its page is damaged
 
 
@@ -70,6 +79,7 @@ def repair(
     references of nobody, and subjects without a reference. dry_run: change nothing, and recover
     nothing. Raises GalleryError when it is no gallery, or one of which nothing can be read.
     """
+    path = followed(path)
     if not present(path, key):
         raise GalleryError(f"there is no gallery at {path}")
     try:
@@ -95,12 +105,12 @@ def _mended(gallery: GalleryFile, drop_orphans: bool, dry_run: bool) -> Repair:
             return Repair(None, gallery.mend(drop_orphans), None)
     copy = gallery.copy_beside("before-repair")
     try:
+        with explained(gallery.path):
+            sidecar.discard_sidecars(gallery.path)
         mended = gallery.mend(drop_orphans)
     except BaseException:
-        copy.unlink()
+        atomic.erase(copy)
         raise
-    with explained(gallery.path):
-        sidecar.discard_sidecars(gallery.path)
     return Repair(copy, mended, None)
 
 
@@ -128,10 +138,14 @@ def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
     new = [_reference(row, names.get(row.subject_id), embedder_id) for row in rows]
     target = files_beside.free_name(path, "recovered")
     if not dry_run:
-        with closing(GalleryFile.create(target, embedder_id, dimension, key)) as recovered:
-            recovered.add(new)
-            for row in choices:
-                recovered.calibrate(CalibrationRow(*row))
+        # Whole or not at all: a part of it would look like all that could be read.
+        with explained(target), atomic.draft(target) as draft:
+            fill(draft, embedder_id, dimension, key)
+            with closing(GalleryFile.open(draft, key)) as recovered:
+                recovered.add(new)
+                for row in choices:
+                    recovered.calibrate(CalibrationRow(*row))
+            atomic.place(draft, target)
     people = {row.subject_id for row in rows}
     return Recovered(target, len(people), len(rows), expected, len(people - names.keys()))
 
@@ -158,7 +172,8 @@ def _rows(path: Path, key: Key | None, table: str, columns: str) -> Iterator[Row
 def _last_id(path: Path, key: Key | None, table: str) -> int:
     with suppress(*sql_errors()), closing(connect_to_read(path, key)) as db:
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return int(row[0]) if row else 0
+        # An id may be far above the number of rows, for none is given twice; a lie is not followed.
+        return min(row[0], _MOST_IDS) if row and type(row[0]) is int else 0
     return 0
 
 

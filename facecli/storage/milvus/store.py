@@ -129,6 +129,9 @@ class MilvusStore:
             for start in range(0, len(rows), AT_ONCE)
         )
 
+    def copied(self) -> None:
+        """A server does not say what is a half copy: the command that makes it does."""
+
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name.
 
@@ -326,6 +329,6 @@ def _make(client: Client, dimension: int) -> None:
 
 def _load(client: Client, collections: Sequence[Collection]) -> None:
     """Have them in memory, where they can be searched; at once where they are."""
-    with client.milvus() as milvus:
+    with client.milvus(READY_WITHIN) as milvus:
         for collection in collections:
             milvus.load_collection(client.name(collection), timeout=READY_WITHIN)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from facecli.common import atomic, plugins
 from facecli.common.enums import IndexKind
+from facecli.common.errors import GalleryError
 from facecli.common.types import Float32
 from facecli.storage.interface import Reader
 from facecli.storage.records import IndexInfo, Seal, Subjects
@@ -78,6 +79,8 @@ def flat_scan(blocks: Iterable[Block], count: int, dimension: int) -> Scan:
     filled = 0
     for some, vectors in blocks:
         end = filled + len(some)
+        if end > len(ids):  # a damaged file counts fewer than it holds
+            ids, templates = np.resize(ids, 2 * end), np.resize(templates, (2 * end, dimension))
         ids[filled:end], templates[filled:end] = some, vectors
         filled = end
     index: plugins.Index = plugins.load("facecli.indexes", "flat")(templates[:filled])
@@ -109,7 +112,8 @@ def sidecar_scan(reader: Templates, kind: ScanKind, threshold: float) -> tuple[S
     serves = header is not None and _serves(reader, header)
     found = sidecar.read_sidecar(reader.path, kind, header.seal) if header and serves else None
     index = Quantised.from_bytes(found.index) if found else None
-    if found is None or index is None or len(index) != len(found.ids):
+    shape = (len(index), index.dimension) if index else None
+    if found is None or index is None or shape != (len(found.ids), reader.dimension):
         found = _make(reader, kind)
         index = Quantised.from_bytes(found.index)
         assert index is not None, "FAISS reads what it has just written"
@@ -180,7 +184,9 @@ def _make(reader: Templates, kind: ScanKind) -> Sidecar:
         if kind is ScanKind.EIGHT:
             index = Quantised.eight_bit(*ranges(templates for _, templates in reader.blocks()))
         else:
-            first = next(blocks)
+            first = next(blocks, None)
+            if first is None:
+                raise GalleryError(f"{reader.path} counts people who are not there: it is damaged")
             index = Quantised.rabitq(first[1])
             blocks = chain([first], blocks)
         every = []
@@ -196,7 +202,7 @@ def _make(reader: Templates, kind: ScanKind) -> Sidecar:
     with suppress(OSError):
         sidecar.write_sidecar(reader.path, made)
         if not reader.has_seal(seal):  # people in it were erased meanwhile
-            sidecar.path(reader.path, kind).unlink(missing_ok=True)
+            atomic.erase(sidecar.path(reader.path, kind))
     return made
 
 

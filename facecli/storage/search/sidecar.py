@@ -124,9 +124,9 @@ def write_sidecar(gallery: Path, sidecar: Sidecar) -> None:
         sidecar.agreed, sidecar.asked, zlib.crc32(sidecar.index.data, zlib.crc32(ids)),
     )  # fmt: skip
     crc, file = _CRC.pack(zlib.crc32(fields)), path(gallery, sidecar.kind)
-    if _is_database(file):
-        raise FileExistsError(errno.EEXIST, "a gallery of this name is there", str(file))
-    atomic.write(file, fields, crc, ids, sidecar.index.data, replace=True)
+    if os.path.lexists(file) and not is_sidecar(file):
+        raise FileExistsError(errno.EEXIST, "another file of this name is there", str(file))
+    atomic.write(file, fields, crc, ids, sidecar.index.data, replace=True, overwrite=True)
 
 
 def discard_sidecars(gallery: Path) -> None:
@@ -135,15 +135,16 @@ def discard_sidecars(gallery: Path) -> None:
     They hold templates, coarsely. Raises OSError where one cannot be deleted.
     """
     for kind in ScanKind:
-        if not _is_database(file := path(gallery, kind)):
+        file = path(gallery, kind)
+        if is_sidecar(file) or not os.path.lexists(file):
             atomic.discard(file)
 
 
-def _is_database(file: Path) -> bool:
-    """Whether another gallery has the name that a sidecar of this one would have."""
+def is_sidecar(file: Path) -> bool:
+    """Whether it is one, whole or damaged, and not a user's file of that name, or a link."""
     try:
         with file.open("rb") as opened:
-            return opened.read(16) == b"SQLite format 3\0"
+            return not file.is_symlink() and opened.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
 

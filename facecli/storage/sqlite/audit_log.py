@@ -13,14 +13,17 @@ import hashlib
 import hmac
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from facecli.common.enums import LogAction
 from facecli.common.names import name_key
 from facecli.common.timestamp import now
 from facecli.storage.records import LogEntry
+from facecli.storage.sqlite import values
 from facecli.storage.sqlite.connection import Transaction, explained
+
+_SECRET = 32  # bytes
 
 
 class AuditLog:
@@ -69,7 +72,8 @@ def append(
 
 def is_on(db: sqlite3.Connection) -> bool:
     """Whether entries are added."""
-    return bool(db.execute("SELECT logging FROM custody").fetchone()[0])
+    row = db.execute("SELECT logging FROM custody").fetchone()
+    return bool(values.whole(row and row[0], "whether the log is on", 0, 1))
 
 
 def faults(db: sqlite3.Connection) -> Iterator[str]:
@@ -95,7 +99,25 @@ def hashed(db: sqlite3.Connection, text: str) -> str:
 
 def _entries(db: sqlite3.Connection) -> Iterator[LogEntry]:
     rows = db.execute("SELECT id, at, action, subject, photo, mac FROM log ORDER BY id")
-    return (LogEntry(*row) for row in rows)
+    last = -1
+    for row in rows:
+        entry = _entry(row)
+        if entry.id <= last:  # pages lead to each other, without an end
+            raise values.Unsound(f"the log is out of order after {last}")
+        last = entry.id
+        yield entry
+
+
+def _entry(row: Sequence[object]) -> LogEntry:
+    id, at, action, subject, photo, mac = row
+    return LogEntry(
+        values.whole(id, "a log entry's number"),
+        values.text(at, "the day of a log entry"),
+        values.text(action, "what a log entry tells"),
+        values.optional_text(subject, "a log entry's subject"),
+        values.optional_text(photo, "a log entry's photo"),
+        values.text(mac, "a log entry's mac"),
+    )
 
 
 def _mac(secret: bytes, row: tuple[object, ...], before: str) -> str:
@@ -103,14 +125,15 @@ def _mac(secret: bytes, row: tuple[object, ...], before: str) -> str:
 
 
 def _secret(db: sqlite3.Connection) -> bytes:
-    return bytes(db.execute("SELECT secret FROM custody").fetchone()[0])
+    row = db.execute("SELECT secret FROM custody").fetchone()
+    return values.data(row and row[0], "the log's secret", _SECRET)
 
 
 def _length(db: sqlite3.Connection) -> int:
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
-    return 0 if row is None else int(row[0])
+    return 0 if row is None else values.whole(row[0], "the log's length", 0, values.LARGEST - 1)
 
 
 def _last_mac(db: sqlite3.Connection) -> str:
     row = db.execute("SELECT mac FROM log ORDER BY id DESC LIMIT 1").fetchone()
-    return "" if row is None else str(row[0])
+    return "" if row is None else values.text(row[0], "a log entry's mac")

@@ -5,22 +5,59 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from enum import IntEnum
 from pathlib import Path
 
 from facecli.common.atomic import draft, place
-from facecli.common.errors import GalleryError, UsageError
+from facecli.common.errors import GalleryError, MisuseError, UsageError
 from facecli.common.files import regular
 from facecli.common.timestamp import now
+from facecli.common.waiting import said
 from facecli.storage.keys import Key
+from facecli.storage.sqlite import guard, schema, values
 
 APPLICATION_ID = 0x66616365  # "face"
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = schema.VERSION
 PAGE_SIZE = 16384  # a 512-d row wastes half of a 4 KB page
 BUSY_SECONDS = 60.0
 _ANY_SIZE = 1 << 62
 _ELSEWHERE = "name another file with --gallery"
+DAMAGED = "the file is damaged; `facecli gallery check` tells more, or use a copy"
+_UNFINISHED = (
+    "a read or a write of it is not finished: end its `with` block, or read to the end or close "
+    "what it yields, before this"
+)
+# What SQLite and its Python module say of wrong use, by a part of it.
+_MISTAKES = {
+    "closed database": "it was closed: open the gallery again",
+    "same thread": "it was opened in another thread: open the gallery in the thread that uses it",
+    "within a transaction": _UNFINISHED,
+    "SQL statements in progress": _UNFINISHED,
+    "table is locked": _UNFINISHED,  # by the same connection; others lock the "database"
+}
+
+
+class FileKind(IntEnum):
+    """What the file is, said by its application id, so that it is said from its first moment.
+
+    COPY: one that `gallery copy` has begun. WORK: the templates that a re-embedding has made so
+    far. Neither is used as a gallery: each looks like a whole one.
+    """
+
+    GALLERY = APPLICATION_ID
+    COPY = 0x66616363  # "facc"
+    WORK = 0x66616377  # "facw"
+
+
+_OTHERWISE = {
+    FileKind.GALLERY: "it is a gallery: move it away",
+    FileKind.COPY: "it is a copy that was not finished: run the same `facecli gallery copy` again, "
+    "which goes on, or delete it",
+    FileKind.WORK: "it is the work of a re-embedding that was not finished: run the same "
+    "`facecli gallery re-embed` again, which goes on, or delete it",
+}
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
 """A gallery's: all that is written inside, or nothing."""
@@ -35,14 +72,28 @@ def connect(path: Path, key: Key | None = None) -> sqlite3.Connection:
     """
     db = _connect(path, key)
     try:
-        db.execute("PRAGMA schema_version").fetchone()  # the first look needs the log's files
+        with waiting(path):
+            db.execute("PRAGMA schema_version").fetchone()  # the first look needs the log's files
     except sql_errors() as error:
         db.close()
         name = getattr(error, "sqlite_errorname", "")
         if not name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
             raise
-        return _connect_without_log(path, key)
+        db = _connect_without_log(path, key)
+    _make_durable(db)
     return db
+
+
+def _make_durable(db: sqlite3.Connection) -> None:
+    """What is committed is on the disk: said here, because defaults differ from build to build."""
+    # EXTRA is FULL, and without a write-ahead log the folder, too: else a power cut can bring the
+    # journal back, which takes back what was committed.
+    for setting in ("synchronous = EXTRA", "fullfsync = ON"):  # the latter is macOS's
+        try:
+            db.execute(f"PRAGMA {setting}")
+        except BaseException:
+            db.close()
+            raise
 
 
 def connect_to_read(path: Path, key: Key | None = None) -> sqlite3.Connection:
@@ -76,7 +127,11 @@ def _connect(path: Path, key: Key | None, options: str = "") -> sqlite3.Connecti
     if key is None:
         # isolation_level None: Python would begin transactions by itself, and `store` says when.
         where = path.absolute().as_uri() + options
-        db = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+        db = sqlite3.connect(
+            where, timeout=BUSY_SECONDS, isolation_level=None, uri=True,
+            factory=guard.guarded(sqlite3.Connection),
+        )  # fmt: skip
+        guard.attach(db, path)
     else:
         from facecli.storage.sqlite import sqlcipher
 
@@ -120,8 +175,7 @@ def present(path: Path, key: Key | None = None) -> bool:
         raise GalleryError(f"{path} is a folder: give --gallery the name of a file") from None
     except OSError as error:
         raise GalleryError(f"{path}: {error.strerror}: {_ELSEWHERE}") from error
-    # SQLite's file format, 1.3: a magic string, and the application id at offset 68.
-    if header[:16] == b"SQLite format 3\0" and header[68:72] == APPLICATION_ID.to_bytes(4, "big"):
+    if _kind(header) is not None:
         if key is not None:
             raise GalleryError(
                 f"{path} is not encrypted, and a key was given: leave --key-file out, or encrypt "
@@ -139,21 +193,49 @@ def present(path: Path, key: Key | None = None) -> bool:
     return True
 
 
-def recognise(path: Path, db: sqlite3.Connection) -> None:
-    """Bring an older gallery up to date. Raises GalleryError for one of a newer facecli, or where
-    it shows only now, after decrypting, that this is none.
+def kind_of(path: Path, key: Key | None = None) -> FileKind | None:
+    """What a file says that it is; None where it is none of facecli's, or `key` is not its key."""
+    unknown: tuple[type[Exception], ...] = (OSError, ValueError, GalleryError, *sql_errors())
+    try:
+        with regular(path, _ANY_SIZE).open("rb") as file:
+            header = file.read(100)
+        if key is None or _kind(header) is not None:
+            return _kind(header)
+        with closing(connect_to_still(path, key)) as db:
+            return FileKind(db.execute("PRAGMA application_id").fetchone()[0])
+    except unknown:
+        return None
+
+
+def _kind(header: bytes) -> FileKind | None:
+    """SQLite's file format, 1.3: a magic string, and the application id at offset 68."""
+    with suppress(ValueError):
+        if header[:16] == b"SQLite format 3\0":
+            return FileKind(int.from_bytes(header[68:72], "big"))
+    return None
+
+
+def recognise(
+    path: Path, db: sqlite3.Connection, kinds: Collection[FileKind] = (FileKind.GALLERY,)
+) -> None:
+    """Bring an older gallery up to date. Raises GalleryError for one of a newer facecli, for
+    another kind of file, or where it shows only now, after decrypting, that this is none.
     """
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+    number = db.execute("PRAGMA application_id").fetchone()[0]
+    if number not in list(FileKind):
         raise GalleryError(f"{path} is not a facecli gallery: {_ELSEWHERE}")
+    if number not in kinds:
+        raise GalleryError(f"{path} cannot be used here: {_OTHERWISE[FileKind(number)]}")
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise GalleryError(
             f"{path} was made by a newer facecli (schema {version}; this one knows "
             f"{SCHEMA_VERSION}): upgrade facecli"
         )
+    _require_own(path, db, version)
     if version < SCHEMA_VERSION:
         try:
-            _migrate(db)
+            _migrate(path, db)
         except sql_errors() as error:
             if "readonly" not in str(error):
                 raise
@@ -163,30 +245,59 @@ def recognise(path: Path, db: sqlite3.Connection) -> None:
             ) from error
 
 
-def make_file(path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> None:
+def make_file(
+    path: Path,
+    embedder_id: str,
+    dimension: int,
+    key: Key | None = None,
+    kind: FileKind = FileKind.GALLERY,
+) -> None:
     """Write an empty gallery beside `path` and move it there whole, unless one is there by then."""
     with draft(path) as made:
-        with closing(connect(made, key)) as db:
-            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # first: fixed once there is a table
-            _migrate(db)
-            db.execute(
-                "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)",
-                (embedder_id, dimension, now()),
-            )
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute("PRAGMA journal_mode = WAL")  # searches go on while somebody enrols
+        fill(made, embedder_id, dimension, key, kind)
         with suppress(FileExistsError):
             place(made, path)
 
 
-def _migrate(db: sqlite3.Connection) -> None:
-    from facecli.storage.sqlite.schema import (
-        migrate,  # sqlite-utils costs 0.2 s; searching does not need it
-    )
+def fill(
+    empty: Path,
+    embedder_id: str,
+    dimension: int,
+    key: Key | None = None,
+    kind: FileKind = FileKind.GALLERY,
+) -> None:
+    """Make a gallery without people of an empty file, which nobody else knows."""
+    with closing(connect(empty, key)) as db:
+        db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # first: fixed once there is a table
+        _migrate(empty, db)
+        db.execute(
+            "INSERT INTO gallery (id, embedder_id, dimension, created_at) VALUES (1, ?, ?, ?)",
+            (embedder_id, dimension, now()),
+        )
+        set_kind(db, kind)
+        db.execute("PRAGMA journal_mode = WAL")  # searches go on while somebody enrols
 
-    db.execute("BEGIN IMMEDIATE")  # of two processes the second finds it done
+
+def set_kind(db: sqlite3.Connection, kind: FileKind) -> None:
+    """Say what the file is, in the transaction that there is."""
+    db.execute(f"PRAGMA application_id = {int(kind)}")
+
+
+def _require_own(path: Path, db: sqlite3.Connection, version: int) -> None:
+    """Raise GalleryError unless the file has the tables of a gallery, and nothing else."""
+    if fault := next(schema.faults(db, version), None):
+        raise GalleryError(
+            f"{path} is not as facecli makes a gallery: {fault}. Another program changed it, and "
+            "it is not used: use a backup"
+        )
+
+
+def _migrate(path: Path, db: sqlite3.Connection) -> None:
+    with waiting(path):
+        db.execute("BEGIN IMMEDIATE")  # of two processes the second finds it done
     try:
-        migrate(db)
+        schema.migrate(db)
+        _require_own(path, db, SCHEMA_VERSION)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:
         db.rollback()
@@ -194,16 +305,9 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.commit()
 
 
-@contextmanager
-def sound(path: Path) -> Iterator[None]:
-    """Turn what values of a wrong kind do, as damage leaves them, into one clear line."""
-    try:
-        yield
-    except (TypeError, ValueError, OverflowError) as error:
-        raise GalleryError(
-            f"{path}: a value is not of its kind ({error}): the file is damaged; "
-            "`facecli gallery check` tells more, or use a copy"
-        ) from error
+def waiting(path: Path) -> AbstractContextManager[None]:
+    """Around what may have to wait for another program that has the file."""
+    return said(f"waiting for another program that uses {path}", BUSY_SECONDS)
 
 
 @contextmanager
@@ -213,6 +317,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sql_errors() as error:
         text = str(error)
+        if mistake := _mistake(text):
+            raise MisuseError(f"{path}: {mistake}") from error
         if "locked" in text or "busy" in text:
             advice = "another program is writing to it; try again when it is done"
         elif "readonly" in text or "unable to open" in text:
@@ -221,8 +327,16 @@ def explained(path: Path) -> Iterator[None]:
             advice = "free some disk space; what was stored before is safe"
         elif "disk I/O" in text:  # what a full disk says first, when there is no room for the log
             advice = "the disk may be full or failing; free some space and try again"
+        elif "interrupted" in text:
+            text, advice = "reading it does not come to an end", DAMAGED
         else:
-            advice = "the file is damaged; `facecli gallery check` tells more, or use a copy"
+            advice = DAMAGED
         raise GalleryError(f"{path}: {text}: {advice}") from error
+    except values.Unsound as error:
+        raise GalleryError(f"{path}: {error}: {DAMAGED}") from error
     except OSError as error:
         raise GalleryError(f"{path}: {error.strerror or error}: {_ELSEWHERE}") from error
+
+
+def _mistake(text: str) -> str | None:
+    return next((advice for part, advice in _MISTAKES.items() if part in text), None)

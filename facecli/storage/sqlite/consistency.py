@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facecli.common.names import name_key
 from facecli.common.types import Float32
 from facecli.storage.records import mean_template
-from facecli.storage.sqlite import audit_log
+from facecli.storage.sqlite import audit_log, deletion, reference_rows, undo, values
 
 _NO_LANDMARKS = "(typeof(landmarks) <> 'blob' OR length(landmarks) <> 40)"  # 5 x 2 float32
 _TOLERANCE = 1e-5  # of a template's values: between machines, a mean differs in its last bits
@@ -40,20 +41,42 @@ def vector(blob: object, dimension: int) -> Float32 | None:
 
 def faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
     """What is wrong, a line each: pages, keys, the audit log, an erasure, faces, templates."""
-    yield from (row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok")
+    damaged = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    yield from damaged
+    if damaged:  # then rows may lie anywhere, or lead to each other
+        return
     # At these the integrity check does not look.
     for table, row_id, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"row {row_id} of {table} points at no {parent}"
     yield from audit_log.faults(db)
-    if db.execute("SELECT erasing FROM custody").fetchone()[0]:
+    if deletion.is_unfinished(db):
         yield (
             "an erasure was not finished, and deleted templates may still be on disk: "
             "`facecli gallery purge --removed` ends it"
         )
-    for (reference_id,) in db.execute(f"SELECT id FROM reference WHERE {_NO_LANDMARKS}"):
-        yield f"reference {reference_id} has not five landmarks"
-    for row in db.execute("SELECT id, name, template FROM subject ORDER BY id").fetchall():
+    yield from _value_faults(db, dimension)
+    for row in db.execute("SELECT id, name, template FROM subject ORDER BY id"):
         yield from _subject_faults(db, dimension, *row)
+
+
+def _value_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
+    for row in db.execute(f"SELECT {reference_rows.COLUMNS} FROM reference"):
+        stored = reference_rows.StoredReference(*row)
+        if type(stored.landmarks) is not bytes or len(stored.landmarks) != reference_rows.LANDMARKS:
+            yield f"reference {stored.id} has not five landmarks"
+        elif vector(stored.vector, dimension) is not None:  # else `_subject_faults` tells
+            try:
+                stored.require_sound(dimension)
+            except values.Unsound as error:
+                yield f"reference {stored.id}: {error}"
+    for name, key in db.execute("SELECT name, key FROM subject"):
+        if type(name) is not str or key != name_key(name):
+            yield f"the name {name!r} is kept as {key!r}"
+    for row in undo.recorded(db):
+        try:
+            undo.read_change(row)
+        except values.Unsound as error:
+            yield f"change {row[0]}: {error}"
 
 
 def _subject_faults(
@@ -86,7 +109,7 @@ def spoilt(db: sqlite3.Connection, dimension: int) -> Iterator[tuple[int, str]]:
     )
     for reference_id, name, blob, faceless in rows:
         if faceless or vector(blob, dimension) is None:
-            yield reference_id, name
+            yield reference_id, values.text(name, "a subject's name")
 
 
 def stale(db: sqlite3.Connection, dimension: int) -> Iterator[int]:

@@ -14,6 +14,7 @@ from itertools import islice
 from facecli.common.errors import GalleryError
 from facecli.common.names import name_key
 from facecli.storage.interface import Called, Deleted, Group, Whom
+from facecli.storage.sqlite import values
 from facecli.storage.sqlite.byte_search import Needles
 
 MOST_SOUGHT = 20_000  # faces whose bytes are looked for afterwards: 0.1 GB of memory
@@ -21,6 +22,8 @@ _REMOVED = (
     "SELECT s.key FROM removed_subject s JOIN change c ON c.id = s.change_id "
     "WHERE c.id = ? AND c.kind <> 'merge'"
 )
+
+_OF_PEOPLE = "SELECT id FROM change WHERE kind <> 'threshold'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +38,37 @@ def delete(db: sqlite3.Connection, whom: Whom) -> Deleted:
     """Delete them, and what was observed of the gallery with them in it.
 
     Called: everybody who is enrolled so or was removed under that name, and who was merged into
-    them. Raises GalleryError when that is nobody, or somebody who has another name now.
+    them. Raises GalleryError when that is nobody, or somebody who has another name now; but where
+    an erasure was not finished, nobody is fine: that may have been theirs.
     Of more than MOST_SOUGHT faces, every second, third and so on is handed out.
     """
     match whom:
         case Called(name):
             doomed = _called(db, name)
         case Group.REMOVED:
-            doomed = _Doomed(frozenset(), _ids(db, "change"))
+            doomed = _Doomed(frozenset(), _ids(db, _OF_PEOPLE))
         case Group.EVERYBODY:
-            doomed = _Doomed(_ids(db, "subject"), _ids(db, "change"))
+            doomed = _Doomed(_ids(db, "SELECT id FROM subject"), _ids(db, _OF_PEOPLE))
     gone = _contents(db, doomed)
     db.executemany("DELETE FROM subject WHERE id = ?", ((i,) for i in doomed.subjects))
-    db.executemany("DELETE FROM change WHERE id = ?", ((i,) for i in doomed.changes))
+    for i in doomed.changes:  # not `executemany`: each looks through all that was removed
+        db.execute("DELETE FROM change WHERE id = ?", (i,))
     db.execute("DELETE FROM fit")
     db.execute("DELETE FROM revision")  # no sidecar from before serves any more
     # Until the file is written anew: where that is interrupted, `check` says so.
     db.execute("UPDATE custody SET erasing = 1")
     return gone
+
+
+def is_unfinished(db: sqlite3.Connection) -> bool:
+    """Whether an erasure was begun, and deleted templates may still be on disk."""
+    row = db.execute("SELECT erasing FROM custody").fetchone()
+    return bool(values.whole(row and row[0], "whether an erasure is unfinished", 0, 1))
+
+
+def finish(db: sqlite3.Connection) -> None:
+    """Say that none is under way any more."""
+    db.execute("UPDATE custody SET erasing = 0")
 
 
 def held(db: sqlite3.Connection, pieces: Collection[bytes]) -> set[bytes]:
@@ -77,6 +93,8 @@ def _called(db: sqlite3.Connection, name: str) -> _Doomed:
         )
     }
     if not found:
+        if is_unfinished(db):
+            return _Doomed(frozenset(), frozenset())
         raise _nobody(db, name)
     # Who was merged into them is the same person, whose doubles and name the journal still holds.
     merges = db.execute("SELECT subject_id, other_id FROM change WHERE kind = 'merge'").fetchall()
@@ -109,7 +127,7 @@ def _columns(db: sqlite3.Connection) -> Iterator[bytes]:
 def _nobody(db: sqlite3.Connection, name: str) -> GalleryError:
     rows = db.execute("SELECT kind, name, other FROM change ORDER BY id DESC").fetchall()
     for kind, before, other in rows:
-        if other is not None and name_key(before) == name_key(name):
+        if other is not None and name_key(values.text(before, "a name")) == name_key(name):
             return GalleryError(
                 f"{name!r} is no longer a subject: see {kind} to {other!r} in "
                 "`facecli gallery undo --list`; purge that subject, or undo the change first"
@@ -125,19 +143,20 @@ def _contents(db: sqlite3.Connection, doomed: _Doomed) -> Deleted:
     every = max(1, faces // MOST_SOUGHT)
     vectors, texts, people = set[bytes](), set[str](), set[str]()
     for vector, path in islice(_faces(db, doomed), None, None, every):
-        vectors.add(vector)
-        texts.add(path)
+        vectors.add(values.data(vector, "a template"))
+        texts.add(values.text(path, "a path"))
     for i in doomed.subjects:
         for name, stored_key, template in db.execute(
             "SELECT name, key, template FROM subject WHERE id = ?", (i,)
         ):
-            people.add(stored_key)
-            texts.add(name)
-            vectors |= {template} if template else set()
+            people.add(values.text(stored_key, "a subject's name"))
+            texts.add(values.text(name, "a subject's name"))
+            vectors |= {values.data(template, "a template")} if template else set()
     for i in doomed.changes:
-        people |= {row[0] for row in db.execute(_REMOVED, (i,))}
+        people |= {values.text(row[0], "a name") for row in db.execute(_REMOVED, (i,))}
         for names in db.execute("SELECT name, other FROM change WHERE id = ?", (i,)):
-            texts |= {text for name in names if name for text in (name, name_key(name))}
+            known = [values.text(name, "a name") for name in names if name]
+            texts |= {text for name in known for text in (name, name_key(name))}
     texts |= people
     # A name that somebody else has, too, is allowed to stand in the file.
     stay = {text for row in db.execute("SELECT id, name, key FROM subject")
@@ -157,6 +176,6 @@ def _faces(db: sqlite3.Connection, doomed: _Doomed) -> Iterator[tuple[bytes, str
         )
 
 
-def _ids(db: sqlite3.Connection, table: str) -> frozenset[int]:
-    rows: Iterable[tuple[int]] = db.execute(f"SELECT id FROM {table}")
+def _ids(db: sqlite3.Connection, query: str) -> frozenset[int]:
+    rows: Iterable[tuple[int]] = db.execute(query)
     return frozenset(row[0] for row in rows)

@@ -55,7 +55,7 @@ def _needle(text: str) -> bytes:
 def _files(gallery: Path) -> Iterator[Path]:
     for file in gallery.parent.iterdir():
         if not file.is_symlink() and file.is_file() and (
-            is_own(file, gallery) or file.name.startswith(gallery.name) or _may_hold(file)
+            file.name.removeprefix(".").startswith(gallery.name) or _may_hold(file)
         ):  # fmt: skip
             yield file
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from facecli.storage.records import (
     Subjects,
 )
 from facecli.storage.search import candidates, ranker
-from facecli.storage.sqlite import audit_log, consistency, deletion, reference_rows
-from facecli.storage.sqlite.connection import explained, sound
+from facecli.storage.sqlite import audit_log, consistency, deletion, reference_rows, values
+from facecli.storage.sqlite.connection import DAMAGED, explained
+from facecli.storage.sqlite.guard import counting
 
 MOST_VALUES = 1 << 16  # of a template
+UNIT = 2e-3  # a template's norm may be so far from 1, squared
 BLOCK = 16_384  # templates read at a time: 32 MB of 512 values each
 CHOICE = ", ".join(field.name for field in fields(CalibrationRow))  # the table's columns
 OBSERVED = ", ".join(f'"{field.name}"' for field in fields(Observed))
@@ -51,11 +54,10 @@ class FileReader:
         row = self._one("SELECT embedder_id, dimension, created_at FROM gallery")
         if row is None:
             raise GalleryError(f"{path}: the gallery was never finished; remove the file")
-        with sound(path):
-            self.embedder_id, self.created_at = str(row[0]), str(row[2])
-            self.dimension = int(row[1])
-            if not 0 < self.dimension <= MOST_VALUES:
-                raise ValueError(f"templates of {self.dimension} values")
+        with explained(path):
+            self.embedder_id = values.text(row[0], "the embedder")
+            self.dimension = values.whole(row[1], "a template's length", 1, MOST_VALUES)
+            self.created_at = values.text(row[2], "the day it was made")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -68,54 +70,66 @@ class FileReader:
         try:
             yield
         finally:
-            self._db.rollback()
+            with explained(self.path):
+                self._db.rollback()
 
     # who is there ----------------------------------------------------------------------------
 
     def counts(self) -> tuple[int, int]:
         """How many subjects and references there are."""
-        row = self._one("SELECT (SELECT count(*) FROM subject), (SELECT count(*) FROM reference)")
+        with counting(self._db):
+            row = self._one(
+                "SELECT (SELECT count(*) FROM subject), (SELECT count(*) FROM reference)"
+            )
         return int(row[0]), int(row[1])
 
     def subject_count(self) -> int:
         """How many subjects there are: `counts` without the references, which cost more."""
-        return int(self._one("SELECT count(*) FROM subject")[0])
+        with counting(self._db):
+            return int(self._one("SELECT count(*) FROM subject")[0])
 
     def subjects(self) -> tuple[SubjectRow, ...]:
         """Everyone enrolled, by name."""
-        rows = self._all(f"{_LISTED} GROUP BY s.id ORDER BY s.key")
-        return tuple(SubjectRow(*row) for row in rows)
+        with explained(self.path):
+            rows = self._all(f"{_LISTED} GROUP BY s.id ORDER BY s.key")
+            return tuple(_subject(row) for row in rows)
 
     def find(self, name: str) -> SubjectRow:
         """The subject called `name`. Raises GalleryError when nobody is."""
         row = self._one(f"{_LISTED} WHERE s.key = ? GROUP BY s.id", name_key(name))
         if row is None:
             raise GalleryError(f"nobody called {name!r} is enrolled: see `facecli gallery list`")
-        return SubjectRow(*row)
+        with explained(self.path):
+            return _subject(row)
 
     def references(self, subject_id: int | None = None) -> Iterator[ReferenceRow]:
         """Every reference, or one subject's, in the order they were enrolled."""
-        where, values = ("WHERE r.subject_id = ?", (subject_id,)) if subject_id else ("", ())
+        where, asked = ("WHERE r.subject_id = ?", (subject_id,)) if subject_id else ("", ())
         with explained(self.path):
             cursor = self._db.execute(
                 f"SELECT {reference_rows.SELECTED}, s.name FROM reference r "
                 f"JOIN subject s ON s.id = r.subject_id {where} ORDER BY r.id",
-                values,
+                asked,
             )
+            last = 0
             for row in cursor:
-                with sound(self.path):
-                    reference = reference_rows.record(row, self.embedder_id)
-                yield reference
+                found = reference_rows.record(row, self.embedder_id, self.dimension)
+                _require_after(last, found.id)
+                last = found.id
+                yield found
 
     def enrolled_photos(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
         """By subject key and photo sha256, the paths of the photos of the subjects called so."""
-        rows = self._all(
-            "SELECT DISTINCT s.key, r.photo_sha256, r.path FROM subject s "
-            "JOIN reference r ON s.id = r.subject_id "
-            "WHERE s.key IN (SELECT value FROM json_each(?))",
-            json.dumps(sorted({name_key(name) for name in names})),
-        )
-        return {(key, sha256): path for key, sha256, path in rows}
+        with explained(self.path):
+            found = self._db.execute(
+                "SELECT DISTINCT s.key, r.photo_sha256, r.path FROM subject s "
+                "JOIN reference r ON s.id = r.subject_id "
+                "WHERE s.key IN (SELECT value FROM json_each(?))",
+                (json.dumps(sorted({name_key(name) for name in names})),),
+            )
+            # A name comes as often as its person has photos.
+            rows = values.bounded(found, lambda: 16 * self.size())
+            return {(key, photo): values.text(path, "a path") for key, photo, path in rows}
 
     # templates -------------------------------------------------------------------------------
 
@@ -131,7 +145,7 @@ class FileReader:
     def some_templates(self, most: int) -> Float32:
         """The (m, d) templates of at most `most` subjects, drawn by id with a fixed seed."""
         (last,) = self._one("SELECT max(id) FROM subject")
-        draws = np.random.default_rng(0).integers(1, last or 1, 2 * most, endpoint=True)
+        draws = np.random.default_rng(0).integers(1, max(last or 1, 1), 2 * most, endpoint=True)
         return self.subjects_at(np.unique(draws)).templates[:most]
 
     def blocks(
@@ -142,14 +156,22 @@ class FileReader:
         after: only those that changed after this revision. Ordered by id.
         """
         # Without a revision no index on it, so that the table is read from front to back.
-        where, values = ("AND revision > ?", (after,)) if after is not None else ("", ())
+        where, asked = ("AND revision > ?", (after,)) if after is not None else ("", ())
         with explained(self.path):
-            cursor = self._db.execute(
-                f"SELECT id, template FROM subject WHERE template IS NOT NULL {where} ORDER BY id",
-                values,
+            cursor = values.bounded(
+                self._db.execute(
+                    f"SELECT id, template FROM subject WHERE template IS NOT NULL {where} "
+                    "ORDER BY id",
+                    asked,
+                ),
+                self.size,
             )
-            while some := cursor.fetchmany(rows):
-                yield np.array([r[0] for r in some]), self._matrix([r[1] for r in some])
+            last = 0
+            while some := list(islice(cursor, rows)):
+                ids = np.array([r[0] for r in some], np.int64)
+                _require_after(last, int(ids[0]), ascending=bool((np.diff(ids) > 0).all()))
+                last = int(ids[-1])
+                yield ids, self._matrix([r[1] for r in some])
 
     def vectors(self, subject_id: int) -> tuple[tuple[int, ...], Float32]:
         """One subject's reference ids and their (k, d) float32 vectors; k is 0 once removed."""
@@ -164,7 +186,12 @@ class FileReader:
             "SELECT g.revision, r.token FROM gallery g LEFT JOIN revision r ON r.id = g.revision"
         )
         self.require_same_embedder()
-        return Seal(row[0], row[1] or bytes(16))
+        with explained(self.path):
+            token = bytes(values.TOKEN) if row[1] is None else row[1]
+            return Seal(
+                values.whole(row[0], "the revision"),
+                values.data(token, "a revision's token", values.TOKEN),
+            )
 
     def has_seal(self, seal: Seal) -> bool:
         """Whether this gallery was once at that revision: not a copy from before or elsewhere."""
@@ -188,22 +215,27 @@ class FileReader:
     def calibration(self) -> CalibrationRow | None:
         """The threshold choice in force; None while the built-in default is."""
         row = self._one(f"SELECT {CHOICE} FROM calibration ORDER BY id DESC LIMIT 1")
-        return None if row is None else CalibrationRow(*row)
+        with explained(self.path):
+            return None if row is None else _choice(row)
 
     def calibrations(self) -> tuple[CalibrationRow, ...]:
         """Every threshold choice, the one in force last."""
-        rows = self._all(f"SELECT {CHOICE} FROM calibration ORDER BY id")
-        return tuple(CalibrationRow(*row) for row in rows)
+        with explained(self.path):
+            rows = self._all(f"SELECT {CHOICE} FROM calibration ORDER BY id")
+            return tuple(_choice(row) for row in rows)
 
     def observed(self) -> tuple[int, Observed | None]:
         """The templates' revision, and what was observed of them if that was at this revision."""
         (revision,), last = self._one("SELECT revision FROM gallery"), self.last_observed()
+        with explained(self.path):
+            values.whole(revision, "the revision")
         return revision, last[1] if last is not None and last[0] == revision else None
 
     def last_observed(self) -> tuple[int, Observed] | None:
         """The revision at which the templates were last observed, and what was; None if never."""
         row = self._one(f"SELECT revision, {OBSERVED} FROM fit")
-        return None if row is None else (row[0], Observed(*row[1:]))
+        with explained(self.path):
+            return None if row is None else _observed(row)
 
     def observe(self) -> Observed | None:
         """Each reference among the other subjects: of a sample with a fixed seed, where many."""
@@ -222,11 +254,13 @@ class FileReader:
         if count <= most:
             rows = self._all(ask)
         else:
-            draws = np.unique(np.random.default_rng(0).integers(1, last, most, endpoint=True))
+            draws = np.random.default_rng(0).integers(1, max(last, 1), most, endpoint=True)
             following = f"{ask} WHERE id >= ? ORDER BY id LIMIT 1"
-            rows = [self._one(following, int(draw)) for draw in draws]
-        once = sorted({row[0]: row for row in rows}.values())
-        return self._matrix([row[2] for row in once]), np.array([r[1] for r in once], np.int64)
+            rows = [self._one(following, int(draw)) for draw in np.unique(draws)]
+        once = sorted({row[0]: row for row in rows if row is not None}.values())
+        with explained(self.path):
+            owners = [values.whole(row[1], "a reference's subject", 1) for row in once]
+        return self._matrix([row[2] for row in once]), np.array(owners, np.int64)
 
     # searching -------------------------------------------------------------------------------
 
@@ -255,12 +289,16 @@ class FileReader:
         Pages and foreign keys, vectors of the right length and unit norm, and every subject's
         template equal to the mean of its references; the audit log whole, no erasure unfinished.
         """
-        with explained(self.path), sound(self.path), self.snapshot():
-            return list(consistency.faults(self._db, self.dimension))
+        with explained(self.path), self.snapshot():
+            found = list(consistency.faults(self._db, self.dimension))
+        self.calibrations(), self.last_observed(), self.seal()  # each looks at what it reads
+        return found
 
     def gallery_id(self) -> str:
         """What names the file in receipts: random, 32 hex digits, the same in its copies."""
-        return str(self._one("SELECT gallery_id FROM custody")[0])
+        row = self._one("SELECT gallery_id FROM custody")
+        with explained(self.path):
+            return values.text(row and row[0], "the gallery's id")
 
     def hashed(self, name: str) -> str:
         """A subject's name as the audit log has it."""
@@ -272,31 +310,71 @@ class FileReader:
         with explained(self.path):
             return deletion.held(self._db, pieces) if pieces else set()
 
-    def _one(self, question: str, *values: object) -> Any:
+    def _one(self, question: str, *asked: object) -> Any:
         with explained(self.path):
-            return self._db.execute(question, values).fetchone()
+            return self._db.execute(question, asked).fetchone()
 
-    def _all(self, question: str, *values: object) -> list[Any]:
+    def _all(self, question: str, *asked: object) -> list[Any]:
         with explained(self.path):
-            return self._db.execute(question, values).fetchall()
+            return list(values.bounded(self._db.execute(question, asked), self.size))
 
     def _subjects(self, rows: Sequence[tuple[int, str, bytes]]) -> Subjects:
-        ids, names = tuple(r[0] for r in rows), tuple(r[1] for r in rows)
+        with explained(self.path):
+            ids = tuple(values.whole(r[0], "a subject's id", 1) for r in rows)
+            names = tuple(values.text(r[1], "a subject's name") for r in rows)
         return Subjects(ids, names, self._matrix([r[2] for r in rows]))
 
     def _matrix(self, blobs: Sequence[bytes]) -> Float32:
-        """(n, d) float32 of n stored vectors; read-only."""
+        """(n, d) float32 of n stored unit vectors; read-only."""
         size = self.dimension * 4
         if any(type(blob) is not bytes or len(blob) != size for blob in blobs):
             self.require_same_embedder()
-            raise GalleryError(
-                f"{self.path}: a template has not {self.dimension} values: the file is damaged; "
-                "`facecli gallery check` tells more"
-            )
+            raise self._no_template(f"has not {self.dimension} values")
         matrix = np.frombuffer(b"".join(blobs), np.float32).reshape(-1, self.dimension)
-        if not np.isfinite(matrix.sum()):  # a quarter of what asking each value takes
-            raise GalleryError(
-                f"{self.path}: a template is not finite: the file is damaged; "
-                "`facecli gallery check` tells more"
-            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.einsum("ij,ij->i", matrix, matrix)
+        if not (np.abs(squares - 1) <= UNIT).all():  # also where one is NaN
+            raise self._no_template("is not a unit vector")
         return matrix
+
+    def _no_template(self, why: str) -> GalleryError:
+        return GalleryError(f"{self.path}: a template {why}: {DAMAGED}")
+
+
+def _require_after(last: int, first: int, ascending: bool = True) -> None:
+    """Raises Unsound where ids do not ascend: pages then lead to each other, without an end."""
+    if not (ascending and first > last):
+        raise values.Unsound(f"rows are out of order after {last}")
+
+
+def _subject(row: Sequence[object]) -> SubjectRow:
+    return SubjectRow(
+        values.whole(row[0], "a subject's id", 1), values.text(row[1], "a subject's name"),
+        values.whole(row[2], "a count"), values.text(row[3], "the day of an enrolment"),
+    )  # fmt: skip
+
+
+def _choice(row: Sequence[object]) -> CalibrationRow:
+    """row: CHOICE."""
+    basis, target, rate, threshold, scores, made_from, made_at, n = row
+    return CalibrationRow(
+        values.text(basis, "a threshold's basis"),
+        values.text(target, "a threshold's target"),
+        None if rate is None else values.real(rate, "a target rate"),
+        None if threshold is None else values.real(threshold, "a threshold", -1, 1),
+        values.optional_text(scores, "a threshold's scores"),
+        values.text(made_from, "a threshold's origin"),
+        values.text(made_at, "a threshold's day"),
+        None if n is None else values.whole(n, "a threshold's number of people", 1),
+    )
+
+
+def _observed(row: Sequence[object]) -> tuple[int, Observed]:
+    """row: its revision, then OBSERVED."""
+    found = Observed(
+        values.whole(row[1], "the number of people observed", 2),
+        values.data(row[2], "the scores observed"),
+    )
+    if not found.whole():
+        raise values.Unsound("the scores observed are not scores")
+    return values.whole(row[0], "the revision observed"), found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from facecli.common.types import Face, Template
-from facecli.storage.records import NewReference, ReferenceRow, Refiled
+from facecli.storage.records import FARTHEST, SURE, NewReference, ReferenceRow, Refiled
+from facecli.storage.sqlite import values
+
+LANDMARKS = 5 * 2 * 4  # bytes
+MOST_FACES = 2**31 - 1
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class StoredReference(NamedTuple):
@@ -38,7 +44,7 @@ class StoredReference(NamedTuple):
         """Of a face about to be enrolled; SQLite gives it an id."""
         values = _face_values(new.found.face, new.found.template)
         return cls(
-            None, subject_id, *values, new.photo_sha256, new.face_index, _utf8(new.path),
+            None, subject_id, *values, new.photo_sha256, new.face_index, utf8(new.path),
             enrolled_at,
         )  # fmt: skip
 
@@ -49,6 +55,27 @@ class StoredReference(NamedTuple):
         return cls(
             id, subject_id, *values, row.photo_sha256, row.face_index, row.path, row.enrolled_at
         )
+
+    def require_sound(self, dimension: int) -> None:
+        """Raise `values.Unsound` where a value is not one that facecli wrote."""
+        values.whole(self.id, "a reference's id", 1)
+        values.whole(self.subject_id, "a reference's subject", 1)
+        values.unit_vector(self.vector, dimension)
+        x1, y1, x2, y2 = (values.real(value, "a face's box", -FARTHEST, FARTHEST)
+                          for value in (self.x1, self.y1, self.x2, self.y2))  # fmt: skip
+        if not (x1 < x2 and y1 < y2):
+            raise values.Unsound("a face's box is empty")
+        landmarks = values.data(self.landmarks, "landmarks", LANDMARKS)
+        if not np.isfinite(np.frombuffer(landmarks, np.float32)).all():
+            raise values.Unsound("landmarks are not finite")
+        values.real(self.detection_score, "a detection score", 0, SURE)
+        values.real(self.quality, "a quality", 0, SURE)
+        if not _SHA256.fullmatch(values.text(self.photo_sha256, "a photo's sha256")):
+            raise values.Unsound("a photo's sha256 is none")
+        values.whole(self.face, "a face's number", 0, MOST_FACES)
+        if "\0" in values.text(self.path, "a path"):
+            raise values.Unsound("a path holds a NUL")
+        values.text(self.enrolled_at, "the day of an enrolment")
 
     def found(self, embedder_id: str) -> tuple[Face, Template]:
         """The face and its template. Raises TypeError or ValueError where a value is damaged."""
@@ -65,14 +92,15 @@ COLUMNS = ", ".join(_COLUMNS)
 SELECTED = ", ".join(f"r.{column}" for column in _COLUMNS)  # of `reference r`
 
 
-def record(row: Sequence[object], embedder_id: str) -> ReferenceRow:
-    """row: SELECTED, then the subject's name. Raises as `StoredReference.found`."""
+def record(row: Sequence[object], embedder_id: str, dimension: int) -> ReferenceRow:
+    """row: SELECTED, then the subject's name. Raises as `StoredReference.require_sound`."""
     *columns, subject = row
     stored = StoredReference(*columns)  # type: ignore[arg-type]
+    stored.require_sound(dimension)
     face, template = stored.found(embedder_id)
     return ReferenceRow(
-        stored.id, subject, face, template, stored.photo_sha256, stored.face, stored.path,  # type: ignore[arg-type]
-        stored.enrolled_at,
+        stored.id, values.text(subject, "a subject's name"), face, template,  # type: ignore[arg-type]
+        stored.photo_sha256, stored.face, stored.path, stored.enrolled_at,
     )  # fmt: skip
 
 
@@ -106,7 +134,7 @@ def refile(db: sqlite3.Connection, subject_id: int, photo: Refiled) -> None:
     db.execute(
         "UPDATE OR IGNORE reference SET path = ?, photo_sha256 = ? "
         "WHERE subject_id = ? AND photo_sha256 = ?",
-        (_utf8(photo.path), photo.new_sha256, subject_id, photo.photo_sha256),
+        (utf8(photo.path), photo.new_sha256, subject_id, photo.photo_sha256),
     )
 
 
@@ -137,6 +165,6 @@ def _face_values(
     )  # fmt: skip
 
 
-def _utf8(path: str) -> str:
+def utf8(path: str) -> str:
     """A file name may be any bytes; SQLite's text is UTF-8. What is not becomes \\udcXX."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,19 +1,37 @@
-"""The gallery file's tables, as numbered migrations. The file is SQLite; this is its only DDL.
+"""The gallery file's tables, as numbered steps. The file is SQLite; this is its only DDL.
 
-Loaded only when a gallery is made or brought up to date: sqlite-utils costs 0.2 s of import.
+What it makes is also what a file is held to: see `faults`.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
 
-from sqlite_utils import Database, Migrations
+if TYPE_CHECKING:
+    from sqlite_utils import Migrations
 
-migrations = Migrations("facecli")
+_MOST_OBJECTS = 100  # that are looked at; facecli makes 30
+# sqlite-utils notes there which steps were done. Its text is its own, and differs by its version:
+# a plain table of plain columns, and an index on them.
+_NOTED = "_sqlite_migrations"
+_NOTES = re.compile(
+    r"CREATE (?:TABLE|UNIQUE INDEX|INDEX) [\w\"\[\]]+(?: ON [\w\"\[\]]+)? ?"
+    r"\([\w ,\"\[\]]*(?:PRIMARY KEY \([\w ,\"\[\]]*\))?\)"
+)
 
 
-@migrations()
-def m001_gallery_subject_reference(db: Database) -> None:
+class Executes(Protocol):
+    """SQLite's connection, or sqlite-utils' `Database`."""
+
+    def execute(self, sql: str, /) -> object: ...
+
+
+def m001_gallery_subject_reference(db: Executes) -> None:
     """One row a face. subject.template is the mean of its references, kept by each write.
 
     AUTOINCREMENT: an id is never given twice, so that a sidecar of before, which still proposes
@@ -52,8 +70,7 @@ def m001_gallery_subject_reference(db: Database) -> None:
     db.execute("CREATE INDEX reference_photo ON reference(photo_sha256)")
 
 
-@migrations()
-def m002_calibration(db: Database) -> None:
+def m002_calibration(db: Executes) -> None:
     """Every threshold that was ever chosen; the newest is in force. scores: a ReferenceTable."""
     db.execute(
         """CREATE TABLE calibration (
@@ -68,8 +85,7 @@ def m002_calibration(db: Database) -> None:
     )
 
 
-@migrations()
-def m003_fit(db: Database) -> None:
+def m003_fit(db: Executes) -> None:
     """What the threshold rule observed in the gallery; valid for one revision of its templates."""
     db.execute("ALTER TABLE gallery ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
     db.execute(
@@ -83,14 +99,12 @@ def m003_fit(db: Database) -> None:
     )
 
 
-@migrations()
-def m004_calibration_n(db: Database) -> None:
+def m004_calibration_n(db: Executes) -> None:
     """How many subjects a threshold was measured among; NULL where it was not by searches."""
     db.execute("ALTER TABLE calibration ADD COLUMN n INTEGER")
 
 
-@migrations()
-def m005_revision(db: Database) -> None:
+def m005_revision(db: Executes) -> None:
     """What a sidecar is sealed with: a random token for each revision of the templates.
 
     subject.revision: the gallery's revision at which the subject's template last changed.
@@ -101,8 +115,7 @@ def m005_revision(db: Database) -> None:
     db.execute("INSERT INTO revision (id, token) SELECT revision, randomblob(16) FROM gallery")
 
 
-@migrations()
-def m006_custody(db: Database) -> None:
+def m006_custody(db: Executes) -> None:
     """What can be undone, what was asked to be erased, and the audit log.
 
     change: each rename, merge and removal that can be undone. The rows that one took away lie in
@@ -180,8 +193,7 @@ def m006_custody(db: Database) -> None:
         )
 
 
-@migrations()
-def m007_fit_scores(db: Database) -> None:
+def m007_fit_scores(db: Executes) -> None:
     """What the threshold rule observed, score by score (`gallery_fit.Observed`); made anew."""
     db.execute("DROP TABLE fit")
     db.execute(
@@ -193,6 +205,68 @@ def m007_fit_scores(db: Database) -> None:
     )
 
 
+STEPS = (
+    m001_gallery_subject_reference,
+    m002_calibration,
+    m003_fit,
+    m004_calibration_n,
+    m005_revision,
+    m006_custody,
+    m007_fit_scores,
+)
+VERSION = len(STEPS)
+
+
+def migrations() -> Migrations:
+    """The steps, for sqlite-utils."""
+    from sqlite_utils import Migrations  # costs 0.2 s; opening a gallery does not need it
+
+    made = Migrations("facecli")
+    for step in STEPS:
+        made()(step)
+    return made
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file up to this version; each step is one transaction, done or not at all."""
-    migrations.apply(Database(connection, execute_plugins=False))
+    from sqlite_utils import Database
+
+    migrations().apply(Database(connection, execute_plugins=False))
+
+
+def faults(db: sqlite3.Connection, version: int) -> Iterator[str]:
+    """What of the file's tables, indices and triggers is not as facecli makes it, a line each.
+
+    A trigger or a view of somebody else's would run with each of our statements, and a table with
+    computed columns, or a virtual one, would answer what nobody stored. version: of the schema.
+    """
+    rows = db.execute("SELECT type, name, tbl_name, sql, rootpage FROM sqlite_master").fetchmany(
+        _MOST_OBJECTS + 1
+    )
+    if len(rows) > _MOST_OBJECTS:
+        yield f"it holds more than {_MOST_OBJECTS} tables, views and triggers"
+        return
+    wanted = dict(_expected(version))
+    for kind, name, table, sql, _ in rows:
+        if table == _NOTED and (sql is None or _NOTES.fullmatch(_plain(sql))):
+            continue
+        if wanted.pop((kind, name), None) != (table, _plain(sql)):
+            yield f"the {kind} {name!r} is not one that facecli made"
+    yield from (f"the {kind} {name!r} is missing" for kind, name in wanted)
+    pages = [row[4] for row in rows if row[4]]
+    if len(set(pages)) < len(pages):
+        yield "two of its tables lie in the same place"
+
+
+@cache
+def _expected(version: int) -> Mapping[tuple[str, str], tuple[str, str]]:
+    """By type and name, the table and the text of all that a schema of this version has."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        for step in STEPS[:version]:
+            step(db)
+        rows = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    return {(kind, name): (table, _plain(sql)) for kind, name, table, sql in rows}
+
+
+def _plain(sql: str | None) -> str:
+    return " ".join(str(sql or "").split())

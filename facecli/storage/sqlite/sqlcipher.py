@@ -14,6 +14,7 @@ from typing import cast
 
 from facecli.common.errors import GalleryError
 from facecli.storage.keys import Key
+from facecli.storage.sqlite import guard
 
 PAGE_SIZE = 16384  # that of every gallery; it must be known before a file can be read
 
@@ -25,8 +26,13 @@ def connect(path: Path, options: str, key: Key | None, seconds: float) -> sqlite
     GalleryError where SQLCipher is missing, or this is not the file's key.
     """
     uri = path.absolute().as_uri() + options
-    db = _module().connect(uri, timeout=seconds, isolation_level=None, uri=True)
+    module = _module()
+    db = module.connect(
+        uri, timeout=seconds, isolation_level=None, uri=True,
+        factory=guard.guarded(module.Connection),
+    )  # fmt: skip
     try:
+        guard.attach(db, path)
         db.execute("PRAGMA cipher_log_level = NONE")  # it writes to stderr
         db.execute("PRAGMA temp_store = MEMORY")  # nothing readable in temporary files
         if key is not None:

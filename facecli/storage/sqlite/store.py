@@ -6,7 +6,7 @@ Each write is one transaction: all of it, its audit log and the templates that f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import Self
 from facecli.common import atomic
 from facecli.common.enums import LogAction
 from facecli.common.errors import EmbedderMismatchError, GalleryError
-from facecli.common.files import private_folder
+from facecli.common.files import followed, private_folder
 from facecli.common.names import require_name
 from facecli.common.timestamp import now
 from facecli.metrics.gallery_fit import Observed
-from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
+from facecli.storage.interface import Deleted, Erasure, Group, Whom, require_embedder
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, NewReference, ReferenceRow, Refiled, SubjectRow
 from facecli.storage.search import candidates
@@ -29,22 +29,35 @@ from facecli.storage.sqlite import (
     deletion,
     erasure_check,
     files_beside,
+    grouping_file,
     reference_rows,
     subject_rows,
     undo,
+    values,
 )
 from facecli.storage.sqlite.audit_log import AuditLog
-from facecli.storage.sqlite.connection import connect, explained, make_file, present, recognise
+from facecli.storage.sqlite.connection import (
+    FileKind,
+    connect,
+    explained,
+    make_file,
+    present,
+    recognise,
+    set_kind,
+    waiting,
+)
 from facecli.storage.sqlite.consistency import Mended
-from facecli.storage.sqlite.reader import CHOICE, OBSERVED, FileReader
+from facecli.storage.sqlite.reader import OBSERVED, FileReader
 from facecli.storage.sqlite.reference_rows import StoredReference
 from facecli.storage.sqlite.undo import Journal
 
 _ENCRYPTED = "the encrypted gallery, written anew without it, whose bytes show nothing either way"
+_OTHER_NAMES = "what lies beside other names of the file, which are hard links: {}"
 
 
 class GalleryFile:
-    """An open gallery file. Use it from one thread; any number of processes may read and write.
+    """An open gallery file. Use it from one thread; any number of processes may read and write,
+    each with one that it opened itself. Raises MisuseError where it is used otherwise.
 
     reader: answers; journal: what can be undone; audit_log: who was enrolled, removed, searched.
     Every method raises GalleryError when SQLite cannot do its part.
@@ -61,10 +74,18 @@ class GalleryFile:
         self.audit_log = AuditLog(path, connection, self._transaction)
 
     @classmethod
-    def open(cls, path: Path, key: Key | None = None) -> Self:
-        """Open what is there. Raises GalleryError when it is missing, foreign or too new, or when
-        `key` is not the one it is encrypted with.
+    def open(
+        cls,
+        path: Path,
+        key: Key | None = None,
+        kinds: Collection[FileKind] = (FileKind.GALLERY,),
+    ) -> Self:
+        """Open what is there; a link's is the file that it leads to, in whose folder all else lies.
+
+        Raises GalleryError when it is missing, foreign, of another kind or too new, or when `key`
+        is not the one it is encrypted with.
         """
+        path = followed(path)
         if not present(path, key):
             raise GalleryError(
                 f"there is no gallery at {path}: make one with `facecli enroll PHOTOS`, "
@@ -74,24 +95,37 @@ class GalleryFile:
         with explained(path):
             connection = connect(path, key)
             try:
-                recognise(path, connection)
+                recognise(path, connection, kinds)
                 return cls(path, connection, key)
             except BaseException:
                 connection.close()
                 raise
 
     @classmethod
-    def create(cls, path: Path, embedder_id: str, dimension: int, key: Key | None = None) -> Self:
+    def create(
+        cls,
+        path: Path,
+        embedder_id: str,
+        dimension: int,
+        key: Key | None = None,
+        kinds: Sequence[FileKind] = (FileKind.GALLERY,),
+    ) -> Self:
         """Open the gallery at `path`, made first if it is not there; 0600, its folder 0700.
 
         key: what a new one is encrypted with, and what opens an encrypted one that is there.
-        Raises EmbedderMismatchError when it is there and another embedder's.
+        kinds: what it may be; of the first a new one is. Raises EmbedderMismatchError when it is
+        there and another embedder's, GalleryError where a link leads to nothing.
         """
         if not present(path, key):
+            if path.is_symlink():
+                raise GalleryError(
+                    f"{path} is a link to {followed(path)}, and nothing is there: name that file "
+                    "itself to make a gallery of it"
+                )
             with explained(path):
                 private_folder(path.parent)
-                make_file(path, embedder_id, dimension, key)
-        opened = cls.open(path, key)
+                make_file(path, embedder_id, dimension, key, kinds[0])
+        opened = cls.open(path, key, kinds)
         try:
             require_embedder(opened, embedder_id)
         except EmbedderMismatchError:
@@ -114,7 +148,8 @@ class GalleryFile:
         if self._rehearsing:  # within its transaction: SQLite has no second one inside
             begin, back, commit = "SAVEPOINT step", "ROLLBACK TO step", "RELEASE step"
         with explained(self.path):
-            self._db.execute(begin)
+            with waiting(self.path):
+                self._db.execute(begin)
             try:
                 # Since it was opened, another program may have moved it to another embedder.
                 self.reader.require_same_embedder()
@@ -128,14 +163,15 @@ class GalleryFile:
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Whatever is written inside is taken back at the end: a dry run."""
-        with explained(self.path):
+        with explained(self.path), waiting(self.path):
             self._db.execute("BEGIN IMMEDIATE")
         self._rehearsing = True
         try:
             yield
         finally:
             self._rehearsing = False
-            self._db.rollback()
+            with explained(self.path):
+                self._db.rollback()
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
@@ -146,7 +182,8 @@ class GalleryFile:
         try:
             yield
         finally:
-            self._db.execute("PRAGMA query_only = OFF")
+            with explained(self.path):
+                self._db.execute("PRAGMA query_only = OFF")
 
     # people ----------------------------------------------------------------------------------
 
@@ -169,7 +206,8 @@ class GalleryFile:
         """Take another gallery's references over as they are; returns how many were new.
 
         people: by name, what their subjects are to be where they are not there. Ids are kept
-        where they are free.
+        where they are free. From then on the file is a copy, which nothing else opens, until
+        `copied`: half a copy looks like a whole one.
         """
         with self._transaction() as db:
             added = 0
@@ -184,7 +222,14 @@ class GalleryFile:
                     added += 1
                     touched.add(subject_id)
             subject_rows.refresh(db, touched)
+            if added:
+                set_kind(db, FileKind.COPY)
         return added
+
+    def copied(self) -> None:
+        """Nothing more is taken over: it is a gallery like others."""
+        with self._transaction() as db:
+            set_kind(db, FileKind.GALLERY)
 
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name.
@@ -263,22 +308,40 @@ class GalleryFile:
     def erase(self, whom: Whom) -> Erasure:
         """Delete people for good, and every byte of them in the gallery's files.
 
-            delete -> overwrite in place -> write the file anew -> empty its log
-            -> drop derived files -> search the bytes of every file for what was deleted
+            delete -> drop derived files -> overwrite in place -> write the file anew
+            -> empty its log -> the same in the grouping beside it
+            -> search the bytes of every file for what was deleted
 
+        Where that is cut short the next one ends it: of anybody, or of whoever it was.
         Raises GalleryError where nobody is called so.
         """
+        with explained(self.path):
+            resumed = deletion.is_unfinished(self._db)
+            # It raises where a read of our own would keep the bytes.
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         deleted = self.purge(whom)  # from here on nobody is found, whatever fails below
         try:
+            files_beside.discard_derived(self.path, self.key)
             busy = not self.compact()
+            grouping_file.erase(self.path, self.key, deleted, whom is Group.EVERYBODY)
         except GalleryError as error:
             raise GalleryError(
                 f"the people are deleted, but their bytes are not overwritten yet: {error}; then "
                 "`facecli gallery purge --removed` ends it"
             ) from error
-        files_beside.discard_derived(self.path)
         found = erasure_check.find_remains(self.path, deleted, self.reader.held)
-        return Erasure(now(), deleted, busy, found, () if self.key is None else (_ENCRYPTED,))
+        if not busy and not found.remains:
+            with self._transaction() as db:
+                deletion.finish(db)
+        return Erasure(now(), deleted, busy, found, self._unproven(), resumed)
+
+    def _unproven(self) -> tuple[str, ...]:
+        """What a search of the files in the gallery's folder does not tell."""
+        others = files_beside.other_names(self.path)
+        return (
+            *(() if self.key is None else (_ENCRYPTED,)),
+            *((_OTHER_NAMES.format(others),) if others else ()),
+        )
 
     def compact(self) -> bool:
         """Write the file anew without what was deleted, and empty its write-ahead log.
@@ -287,22 +350,25 @@ class GalleryFile:
         """
         with explained(self.path):
             # First so that pages are overwritten in their place before the file gets shorter.
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self._db.execute("VACUUM")
-            # The log holds the new pages now, and the file the old ones until they are replaced.
-            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            if not busy:
-                self._db.execute("UPDATE custody SET erasing = 0")
-        return not busy
+            if self._emptied_log():
+                self._db.execute("VACUUM")
+                # The log holds the new pages now, and the file the old ones until they are
+                # replaced.
+                return self._emptied_log()
+        return False
+
+    def _emptied_log(self) -> bool:
+        """Whether all of the log went into the file; waits for readers, BUSY_SECONDS at most."""
+        with waiting(self.path):
+            return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     # the threshold, and what is derived ------------------------------------------------------
 
     def calibrate(self, row: CalibrationRow) -> None:
         """Put a threshold choice in force; earlier ones stay on record."""
         with self._transaction() as db:
-            values = astuple(row)
-            marks = ", ".join("?" * len(values))
-            db.execute(f"INSERT INTO calibration ({CHOICE}) VALUES ({marks})", values)
+            undo.calibrate(db, row)
+            audit_log.append(db, LogAction.THRESHOLD)
 
     def keep_observed(self, revision: int, observed: Observed) -> None:
         """Remember what was observed of the templates at this revision."""
@@ -349,11 +415,12 @@ class GalleryFile:
         Raises GalleryError, all as it was, where others get none either.
         """
         with self._transaction() as db:
-            done = {
-                int(row.subject)
-                for row in made
-                if reference_rows.replace_template(db, int(row.subject), row)
-            }
+            done = set[int]()
+            for row in made:
+                if not row.subject.isdecimal():
+                    raise values.Unsound(f"{row.subject!r} is no reference's id")
+                if reference_rows.replace_template(db, int(row.subject), row):
+                    done.add(int(row.subject))
             _drop_without(db, done, left_out)
             db.execute("UPDATE gallery SET embedder_id = ?, dimension = ?",
                        (embedder_id, dimension))  # fmt: skip
@@ -371,6 +438,16 @@ class GalleryFile:
                 audit_log.append(db, LogAction.REMOVED, name)
         self.reader = FileReader(self.path, self._db, self.reader.encrypted)
         return len(done)
+
+    def unfinished(self) -> tuple[str, ...]:
+        """What was begun and not finished, beside the gallery, a line each; it is sound without."""
+        with explained(self.path):
+            models = files_beside.works(self.path, self.key)
+        return tuple(
+            f"a re-embedding was not finished: `facecli gallery re-embed --model {model}` goes on, "
+            f"or delete {file}"
+            for model, file in models.items()
+        )
 
     def copy_to(self, path: Path) -> None:
         """Copy this moment of the gallery into the empty file `path`; others may go on writing.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-import numpy as np
-
 from facecli.common.names import name_key
 from facecli.storage.records import mean_template
+from facecli.storage.sqlite import values
 
 COLUMNS = "id, name, key, created_at"  # and template and revision, see `refresh`
 
@@ -65,11 +64,13 @@ def refresh(db: sqlite3.Connection, subject_ids: Iterable[int]) -> None:
     (revision,) = db.execute(
         "INSERT INTO revision (id, token) SELECT revision, randomblob(16) FROM gallery RETURNING id"
     ).fetchone()
+    (dimension,) = db.execute("SELECT dimension FROM gallery").fetchone()
     for subject_id in sorted(subject_ids):
         rows = db.execute(
             "SELECT vector FROM reference WHERE subject_id = ? ORDER BY id", (subject_id,)
         ).fetchall()
-        mean = mean_template([np.frombuffer(r[0], np.float32) for r in rows]) if rows else None
+        vectors = [values.unit_vector(row[0], dimension) for row in rows]
+        mean = mean_template(vectors) if vectors else None
         db.execute(
             "UPDATE subject SET template = ?, revision = ? WHERE id = ?",
             (None if mean is None else mean.tobytes(), revision, subject_id),

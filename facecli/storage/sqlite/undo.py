@@ -1,4 +1,4 @@
-"""Changes that can be undone. `rename` to `remove_reference` work within a transaction of `store`.
+"""Changes that can be undone. `rename` to `calibrate` work within a transaction of `store`.
 
 Nothing that a rename, merge or removal takes away is lost: it lies in the journal until it is
 undone or purged. Enrolling is not journalled: `remove` undoes it.
@@ -7,17 +7,21 @@ undone or purged. Enrolling is not journalled: `remove` undoes it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from facecli.common.enums import ChangeKind, LogAction
 from facecli.common.errors import GalleryError
 from facecli.common.timestamp import now
-from facecli.storage.records import Change, SubjectRow
-from facecli.storage.sqlite import audit_log, reference_rows, subject_rows
+from facecli.storage.records import CalibrationRow, Change, SubjectRow
+from facecli.storage.sqlite import audit_log, reference_rows, subject_rows, values
 from facecli.storage.sqlite.connection import Transaction, explained
+from facecli.storage.sqlite.reader import CHOICE
 
 _RECORDED = 'kind, subject_id, name, other_id, other, "references", at'
 _CHANGE = f"id, {_RECORDED}"
+_NOBODY = SubjectRow(0, "", 0, "")  # whom a change of the threshold concerns
 
 
 class Journal:
@@ -30,10 +34,9 @@ class Journal:
         self._transaction = transaction
 
     def changes(self) -> tuple[Change, ...]:
-        """Every rename, merge and removal that can be undone, newest first."""
+        """Every rename, merge, removal and threshold that can be undone, newest first."""
         with explained(self._path):
-            rows = self._db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC").fetchall()
-        return tuple(_change(row) for row in rows)
+            return tuple(read_change(row) for row in recorded(self._db))
 
     def undo(self, change_id: int | None = None) -> Change:
         """Take a change back, the newest for None; all is as it was before it.
@@ -44,8 +47,13 @@ class Journal:
         with self._transaction() as db:
             change = _wanted(db, change_id)
             subject_rows.refresh(db, _take_back(db, change))
-            audit_log.append(db, LogAction.UNDONE, change.name)
+            audit_log.append(db, LogAction.UNDONE, change.name or None)
         return change
+
+
+def recorded(db: sqlite3.Connection) -> sqlite3.Cursor:
+    """Every change as it is stored, newest first, for `read_change`."""
+    return db.execute(f"SELECT {_CHANGE} FROM change ORDER BY id DESC")
 
 
 def rename(db: sqlite3.Connection, subject: SubjectRow, new: str) -> None:
@@ -110,11 +118,22 @@ def remove_reference(db: sqlite3.Connection, subject: SubjectRow, reference_id: 
     return left
 
 
+def calibrate(db: sqlite3.Connection, row: CalibrationRow) -> None:
+    """Put a threshold choice in force, after those before it."""
+    _record(db, ChangeKind.THRESHOLD, _NOBODY, 0, other=row.basis)
+    marks = ", ".join("?" * len(astuple(row)))
+    db.execute(f"INSERT INTO calibration ({CHOICE}) VALUES ({marks})", astuple(row))
+
+
 def _take_back(db: sqlite3.Connection, change: Change) -> set[int]:
     """Whose templates it concerns."""
     _last_of_its_subjects(db, change)
     touched = {change.subject_id}
-    if change.kind is ChangeKind.RENAME:
+    if change.kind is ChangeKind.THRESHOLD:
+        # Its choice is the newest: a later one would have to be taken back first.
+        db.execute("DELETE FROM calibration WHERE id = (SELECT max(id) FROM calibration)")
+        touched = set()
+    elif change.kind is ChangeKind.RENAME:
         _free(db, change)
         subject_rows.set_name(db, change.subject_id, change.name)
         touched = set()
@@ -155,7 +174,7 @@ def _wanted(db: sqlite3.Connection, change_id: int | None) -> Change:
     if row is None:
         what = "nothing" if change_id is None else f"no change {change_id}"
         raise GalleryError(f"there is {what} to undo: see `facecli gallery undo --list`")
-    return _change(row)
+    return read_change(row)
 
 
 def _last_of_its_subjects(db: sqlite3.Connection, change: Change) -> None:
@@ -171,8 +190,9 @@ def _last_of_its_subjects(db: sqlite3.Connection, change: Change) -> None:
         (change.id, *ids, *ids),
     ).fetchone()
     if later:
+        what = "the threshold" if change.kind is ChangeKind.THRESHOLD else repr(change.name)
         raise GalleryError(
-            f"{change.name!r} was changed again since: undo change {later[0]} first "
+            f"{what} was changed again since: undo change {later[0]} first "
             f"(`facecli gallery undo {later[0]}`)"
         )
 
@@ -210,5 +230,18 @@ def _free(db: sqlite3.Connection, change: Change) -> None:
         )
 
 
-def _change(row: tuple[int, str, int, str, int | None, str | None, int, str]) -> Change:
-    return Change(row[0], ChangeKind(row[1]), *row[2:])
+def read_change(row: Sequence[object]) -> Change:
+    """row: _CHANGE."""
+    id, kind, subject_id, name, other_id, other, references, at = row
+    if values.text(kind, "a change's kind") not in list(ChangeKind):
+        raise values.Unsound(f"a change is of the kind {kind!r:.30}")
+    return Change(
+        values.whole(id, "a change's id", 1),
+        ChangeKind(str(kind)),
+        values.whole(subject_id, "a change's subject", int(kind != ChangeKind.THRESHOLD)),
+        values.text(name, "a change's name"),
+        None if other_id is None else values.whole(other_id, "a change's other subject", 1),
+        values.optional_text(other, "a change's other name"),
+        values.whole(references, "a change's references"),
+        values.text(at, "the day of a change"),
+    )

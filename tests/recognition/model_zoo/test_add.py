@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support.networks import network
+from support.networks import iresnet, network, sha
 from support.places import CROPS, SFACE, needs_sface
 from typer.testing import CliRunner
 
@@ -19,6 +20,7 @@ from facecli.common.errors import ModelError, UsageError
 from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.specs import ChannelOrder
+from facecli.threshold.operating_point import built_in_table
 
 CROP = CROPS["Grace Hopper"]
 GIVEN = add.Preprocessing(ChannelOrder.RGB, mean=127.5, std=128.0, flip=True)
@@ -57,17 +59,26 @@ def test_an_added_copy_of_the_default_gives_the_default_s_templates(tmp_path: Pa
 
 
 @needs_sface
-def test_sface_is_known_by_its_content(tmp_path: Path) -> None:
-    added = add.add_model(saved(tmp_path, SFACE.read_bytes(), "whatever.bin"))
-    assert (added.name, added.dimension, added.mean, added.std) == ("sface", 128, 0.0, 1.0)
-    assert (added.channel_order, added.commercial_use) == (ChannelOrder.RGB, True)
-    known = registry.find_known("sface").spec
-    assert (added.table, added.centre) == (known.table, known.centre)
-    plain = add.add_model(SFACE, "plain", add.Preprocessing(flip=False))
+def test_the_file_that_a_shipped_model_was_made_of_is_that_model(
+    tmp_path: Path, own_home: Path
+) -> None:
+    """Added by those who read so of an earlier version; under another name it is a model."""
+    shipped = registry.find_embedder("sface")
+    file = saved(tmp_path, SFACE.read_bytes(), "whatever.bin")
+    assert add.add_model(file) == shipped
+    assert not (own_home / "models").exists()
+    whole = add.add_model(file, "whole")
+    assert (whole.sha256, whole.dimension, whole.table) == (sha(SFACE.read_bytes()), 128,
+                                                            shipped.table)  # fmt: skip
+    assert (whole.centre, whole.odd, whole.commercial_use) == (shipped.centre, shipped.odd, True)
+    assert built_in_table(whole) == built_in_table(shipped)
+    crop = cv2.imread(str(CROP))[np.newaxis]
+    vectors = [OnnxEmbedder(s, registry.read_verified(s)).embed(crop) for s in (whole, shipped)]
+    assert float((vectors[0] * vectors[1]).sum()) > 0.9999
+    plain = add.add_model(file, "plain", add.Preprocessing(flip=False))
     assert (plain.flip, plain.table, plain.centre) == (False, None, None)
-    assert OnnxEmbedder(added, registry.read_verified(added)).embed(
-        cv2.imread(str(CROP))[np.newaxis]
-    ).shape == (1, 128)
+    with pytest.raises(ModelError, match="sface comes with facecli"):
+        add.add_model(file, given=add.Preprocessing(flip=False))
 
 
 def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -> None:
@@ -82,8 +93,8 @@ def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (np.random.default_rng(1).bytes(5000), "cannot open it"),
-        (b"", "cannot open it"),
+        (np.random.default_rng(1).bytes(5000), "no ONNX network, or a damaged one"),
+        (b"", "an empty file"),
         (network(side=64), r"its input is tensor\(float\) \['N', 3, 64, 64\]"),
         (network(inputs=2), "2 inputs"),
         (network(kernel=56), r"shape \(1, 12\)"),
@@ -95,7 +106,7 @@ def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -
 def test_what_is_no_embedder_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     with pytest.raises(ModelError, match=why):
         add.add_model(saved(tmp_path, content), "mine", GIVEN)
-    assert len(registry.embedders()) == 1
+    assert registry.embedders() == registry.shipped_embedders()
 
 
 def test_an_unknown_file_needs_all_of_its_preprocessing(tmp_path: Path) -> None:
@@ -149,3 +160,43 @@ def test_the_add_command_adds(tmp_path: Path) -> None:
     spec = registry.find_embedder("mine")
     assert json.loads(result.stdout)["embedder_id"] == spec.embedder_id
     assert (spec.channel_order, spec.mean, spec.std, spec.flip) == ("RGB", 127.5, 128.0, True)
+
+
+@pytest.fixture
+def without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if only what facecli requires were installed."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "facecli.recognition.model_zoo.optimise", raising=False)
+
+
+def test_without_onnx_a_network_is_added_as_it_is_and_gives_the_same(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = saved(tmp_path, iresnet())
+    faster = add.add_model(file, "faster", GIVEN)
+    request.getfixturevalue("without_onnx")
+    plain = add.add_model(file, "plain", GIVEN)
+    assert faster.rewritten is not None and plain.rewritten is None
+    assert add.may_be_faster(plain) and not add.may_be_faster(faster)
+    assert faster.embedder_id.split(":")[1:] == plain.embedder_id.split(":")[1:]
+    crop = cv2.imread(str(CROP))[np.newaxis]
+    one, other = (OnnxEmbedder(s, registry.read_verified(s)).embed(crop) for s in (faster, plain))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_without_onnx_the_command_says_what_it_would_bring(
+    tmp_path: Path, without_onnx: None
+) -> None:
+    words = ["--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--flip"]
+    slow = CliRunner().invoke(app, ["add", str(saved(tmp_path, iresnet())), *words])
+    assert slow.exit_code == 0 and "pip install 'facecli[models]'" in slow.stderr
+    plain = CliRunner().invoke(app, ["add", str(saved(tmp_path, network(), "b.onnx")), *words])
+    assert plain.exit_code == 0 and plain.stderr == ""
+
+
+def test_without_onnx_what_might_lie_in_another_file_is_refused(
+    tmp_path: Path, without_onnx: None
+) -> None:
+    file = saved(tmp_path, network() + b"location")
+    with pytest.raises(ModelError, match=r"facecli\[models\]"):
+        add.add_model(file, given=GIVEN)

@@ -7,21 +7,23 @@ import stat
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.networks import network, sha
-from support.places import SFACE, needs_sface
+from support.networks import iresnet, network, sha
 from typer.testing import CliRunner
 
+from facecli import Gallery
 from facecli.cli.models import app
 from facecli.common import places
+from facecli.common.enums import Basis
 from facecli.common.errors import LicenceError, ModelError, UsageError
-from facecli.recognition.model_zoo import registry
+from facecli.datasets.labels import LabelledPhoto
+from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.pull import pull_model
-from facecli.recognition.model_zoo.specs import EmbedderSpec
+from facecli.recognition.model_zoo.specs import EmbedderSpec, KnownModel
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +128,7 @@ def test_a_truncated_download_resumes(
     site.stop_after = 200
     with pytest.raises(ModelError, match=r"broke off after 200 of .* it resumes"):
         pull(site)
-    assert len(registry.embedders()) == 1
+    assert registry.embedders() == registry.shipped_embedders()
     (part,) = (own_home / "models").glob(".*.part")
     assert stat.S_IMODE(part.stat().st_mode) == 0o600
     site.stop_after = None
@@ -148,9 +150,9 @@ def test_a_file_that_is_not_the_pinned_one_is_deleted(
     serve: Callable[..., Site], own_home: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"not the file that was expected.* was deleted"):
-        pull_model("sface", url=serve(network()).url)
+        pull_model("auraface", url=serve(network()).url)
     assert left_over(own_home) == []
-    assert len(registry.embedders()) == 1
+    assert registry.embedders() == registry.shipped_embedders()
 
 
 def test_a_resumed_download_of_a_file_that_changed_is_deleted(
@@ -168,11 +170,11 @@ def test_the_server_s_refusal_and_its_absence_are_reported(serve: Callable[..., 
     with pytest.raises(ModelError, match=r"404 Not Found.*facecli models add"):
         pull(serve(network(), status=404))
     with pytest.raises(ModelError, match="could not be fetched"):
-        pull_model("sface", url="http://127.0.0.1:9/x")
+        pull_model("auraface", url="http://127.0.0.1:9/x")
     with pytest.raises(UsageError, match="https://"):
-        pull_model("sface", url=SFACE.as_uri())
+        pull_model("auraface", url=Path(__file__).as_uri())
     with pytest.raises(UsageError, match="64 hexadecimal digits"):
-        pull_model("sface", sha256="../" + "0" * 61)
+        pull_model("auraface", sha256="../" + "0" * 61)
 
 
 @pytest.mark.parametrize("folder", ["", "buffalo_sc/"], ids=["flat", "nested"])
@@ -265,22 +267,58 @@ def test_offline_means_offline(serve: Callable[..., Site], monkeypatch: pytest.M
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="w600k_r50, w600k_mbf, glintr100, sface"):
+    with pytest.raises(ModelError, match="w600k_r50, w600k_mbf, glintr100, auraface"):
         pull_model("nobody")
 
 
-@pytest.mark.slow
-@needs_sface
-def test_sface_from_a_mirror_is_pinned_fetched_once_and_mended(
-    serve: Callable[..., Site],
-) -> None:
-    site = serve(SFACE.read_bytes())
-    spec = pull_model("sface", url=site.url)
-    assert pull_model("sface", url=site.url) == spec
-    assert len(site.asked) == 1
+@pytest.fixture
+def auraface(serve: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
+    """AuraFace's door, with a network of its shape behind it: 512 numbers, pinned by its sha256."""
+    site = serve(iresnet(dimension=512))
+    pinned = sha(site.content)
+
+    def known() -> tuple[KnownModel, ...]:
+        real = next(model for model in published if model.spec.name == "auraface")
+        here = replace(real.spec, sha256=pinned)
+        return (replace(real, spec=here, url=site.url, url_sha256=pinned),)
+
+    published = registry.known_models()
+    monkeypatch.setattr(registry, "known_models", known)
+    monkeypatch.setattr(add, "known_models", known)
+    return site
+
+
+def test_auraface_is_fetched_once_by_its_name_alone_and_mended(auraface: Site) -> None:
+    spec = pull_model("auraface")
+    assert (spec.channel_order, spec.mean, spec.std, spec.dimension) == ("RGB", 127.5, 127.5, 512)
+    assert (spec.commercial_use, spec.table, spec.flip) == (True, None, True)
+    assert pull_model("auraface") == spec
+    assert len(auraface.asked) == 1
     spec.path.write_bytes(b"damaged")
-    assert pull_model("sface", url=site.url).path.read_bytes() == site.content
+    assert pull_model("auraface").path.read_bytes() == auraface.content
     registry.verify_files(spec)
+
+
+def test_auraface_is_known_by_its_content_and_works_without_a_table(
+    auraface: Site, tmp_path: Path, portraits: dict[str, Path]
+) -> None:
+    (tmp_path / "from a stick.onnx").write_bytes(auraface.content)
+    spec = add.add_model(tmp_path / "from a stick.onnx")
+    assert (spec.name, spec.licence, spec.dimension) == ("auraface", "Apache-2.0", 512)
+    photos = [LabelledPhoto(path, name) for name, path in portraits.items()]
+    with Gallery.open(tmp_path / "g", model="auraface", create=True) as gallery:
+        gallery.enroll(photos)
+        (first, *_) = gallery.identify([portraits["Grace Hopper"]])
+    assert first.candidates[0].subject == "Grace Hopper"
+    assert first.operating_point.basis is Basis.OWN_PEOPLE
+    assert auraface.asked == []
+
+
+def test_what_is_shipped_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACECLI_OFFLINE", "1")
+    assert pull_model("sface") == registry.find_embedder("sface")
+    said = CliRunner().invoke(app, ["pull", "sface"])
+    assert said.exit_code == 0 and "sface comes with facecli" in said.stdout
 
 
 def test_the_pull_command_needs_the_licence_accepted_and_says_how_to_use_the_model(

@@ -20,6 +20,7 @@ from facecli.common.errors import ModelError
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import ChannelOrder
 
+SHIPPED = [registry.DEFAULT_EMBEDDER, "sface"]
 DESCRIPTION = """
 [embedder."{name}"]
 file = "model.onnx"
@@ -91,7 +92,7 @@ def test_added_models_come_after_the_shipped_ones_and_before_insightface(own_hom
     pack.mkdir(parents=True)
     (pack / "glintr100.onnx").write_bytes(b"nothing of the sort")
     names = [spec.name for spec in registry.embedders()]
-    assert names == [registry.DEFAULT_EMBEDDER, "zzz", "glintr100"]
+    assert names == [*SHIPPED, "zzz", "glintr100"]
     found = registry.find_embedder("glintr100")
     assert found.path == pack / "glintr100.onnx"
     with pytest.raises(ModelError, match="is damaged or not the model glintr100"):
@@ -104,7 +105,68 @@ def test_an_added_model_goes_before_one_of_that_name_in_insightface(own_home: Pa
     pack.mkdir(parents=True)
     (pack / "w600k_r50.onnx").write_bytes(b"x")
     assert registry.find_embedder("w600k_r50").path == added / "model.onnx"
-    assert len(registry.embedders()) == 2
+    assert len(registry.embedders()) == len(SHIPPED) + 1
+
+
+def test_of_two_known_files_of_one_name_the_content_tells_which_it_is(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so which licence it has: AuraFace's file is called as one of InsightFace's."""
+    packs = own_home / ".insightface" / "models"
+    for pack, content in (("a", b"AuraFace"), ("b", b"InsightFace")):
+        (packs / pack).mkdir(parents=True)
+        (packs / pack / "glintr100.onnx").write_bytes(content)
+    contents = {"auraface": b"AuraFace", "glintr100": b"InsightFace"}
+    models = [
+        replace(m, spec=replace(m.spec, sha256=hashlib.sha256(contents[m.spec.name]).hexdigest()))
+        for m in registry.known_models()
+        if m.spec.name in contents
+    ]
+    monkeypatch.setattr(registry, "known_models", lambda: tuple(models))
+    found = {name: registry.find_embedder(name) for name in contents}
+    assert found["auraface"].path == packs / "a" / "glintr100.onnx"
+    assert found["glintr100"].path == packs / "b" / "glintr100.onnx"
+    assert (found["auraface"].commercial_use, found["glintr100"].commercial_use) == (True, False)
+    (packs / "b" / "glintr100.onnx").unlink()
+    assert [spec.name for spec in registry.embedders()] == [*SHIPPED, "auraface"]
+
+
+def added_before_it_was_shipped(home: Path, **facts: str) -> Path:
+    """`sface` as a user of an earlier version added it: the publisher's file's description."""
+    folder = describe(home, "sface")
+    (shipped,) = (s for s in registry.shipped_embedders() if s.name == "sface")
+    assert shipped.published_sha256
+    said = {
+        "sha256": f'"{shipped.published_sha256}"', "channel_order": '"RGB"', "dimension": "128",
+        "flip": "true", "centre": '"sface.centre.json"', **facts,
+    }  # fmt: skip
+    text = re.sub(r"(?m)^(sha256|channel_order|dimension|flip) = .*\n", "",
+                  (folder / "model.toml").read_text())  # fmt: skip
+    lines = (f"{key} = {value}\n" for key, value in said.items())
+    (folder / "model.toml").write_text(text + "".join(lines))
+    return folder
+
+
+def test_a_model_added_before_it_was_shipped_is_the_shipped_one(own_home: Path) -> None:
+    """Its galleries carry the publisher's file's id, and go on."""
+    shipped = registry.find_embedder("sface")
+    (added,) = registry.read_manifest(added_before_it_was_shipped(own_home) / "model.toml")
+    assert added.embedder_id == shipped.embedder_id
+    assert [spec.name for spec in registry.embedders()] == SHIPPED
+    assert registry.find_embedder("sface", added.embedder_id) == shipped
+
+
+def test_another_model_of_a_name_that_is_shipped_by_now_serves_its_galleries(
+    own_home: Path,
+) -> None:
+    folder = added_before_it_was_shipped(own_home, flip="false")
+    (added,) = registry.read_manifest(folder / "model.toml")
+    shipped = registry.find_embedder("sface")
+    assert (shipped.path.parent, added.flip) == (registry.SHIPPED, False)
+    assert registry.find_embedder("sface", added.embedder_id) == added
+    assert registry.find_embedder("sface", "sface:of nobody's") == shipped
+    listed = json.loads(CliRunner().invoke(app, ["list", "--json"]).output)["embedders"]
+    assert [m["name"] for m in listed] == [*SHIPPED, "sface"]
 
 
 def test_the_argument_goes_before_the_environment_before_the_default(
@@ -119,7 +181,7 @@ def test_the_argument_goes_before_the_environment_before_the_default(
 
 def test_an_unknown_name_lists_the_names_there_are_and_how_to_fetch_it(own_home: Path) -> None:
     describe(own_home, "mine")
-    with pytest.raises(ModelError, match=f"There are: {registry.DEFAULT_EMBEDDER}, mine"):
+    with pytest.raises(ModelError, match=f"There are: {', '.join(SHIPPED)}, mine"):
         registry.find_embedder("nobody")
     with pytest.raises(ModelError, match="facecli models pull w600k_r50"):
         registry.find_embedder("buffalo_l")
@@ -159,15 +221,18 @@ def test_the_embedder_id_changes_with_every_fact_that_changes_templates(tmp_path
 
 def test_known_models_are_pinned_and_restricted_ones_say_so() -> None:
     known = {model.spec.name: model for model in registry.known_models()}
-    assert set(known) == {"w600k_r50", "w600k_mbf", "glintr100", "sface"}
+    assert set(known) == {"w600k_r50", "w600k_mbf", "glintr100", "auraface"}
     for model in known.values():
         assert re.fullmatch("[0-9a-f]{64}", model.spec.sha256)
         assert re.fullmatch("[0-9a-f]{64}", model.url_sha256)
-        assert model.url.startswith("https://github.com/")
-        assert model.spec.commercial_use == (model.spec.name == "sface")
+        assert model.url.startswith(("https://github.com/", "https://huggingface.co/"))
+        assert model.spec.commercial_use == (model.spec.name == "auraface")
     assert registry.find_known("antelopev2").spec.name == "glintr100"
-    # A file that is no zip is pinned twice by one hash.
-    assert known["sface"].url_sha256 == known["sface"].spec.sha256
+    # A file that is no zip is pinned twice by one hash, and its place by a revision.
+    auraface = known["auraface"]
+    assert auraface.url_sha256 == auraface.spec.sha256
+    assert re.search("/resolve/[0-9a-f]{40}/", auraface.url)
+    assert (auraface.spec.dimension, auraface.spec.mean, auraface.spec.std) == (512, 127.5, 127.5)
 
 
 def test_home_is_only_made_when_something_is_written(own_home: Path) -> None:
@@ -184,8 +249,8 @@ def test_list_shows_what_is_here_and_what_can_be_fetched(own_home: Path) -> None
     assert re.search(r"mobilefacenet-arcface +192 +Apache-2.0 +in use", text)
     assert re.search(r"w600k_r50 .*non-commercial.* facecli models pull w600k_r50", text)
     listed = json.loads(CliRunner().invoke(app, ["list", "--json"]).output)
-    assert [m["name"] for m in listed["embedders"]] == [registry.DEFAULT_EMBEDDER, "mine"]
-    assert [m["in_use"] for m in listed["embedders"]] == [True, False]
+    assert [m["name"] for m in listed["embedders"]] == [*SHIPPED, "mine"]
+    assert [m["in_use"] for m in listed["embedders"]] == [True, False, False]
     assert "w600k_mbf" in [m["name"] for m in listed["known"]]
 
 
@@ -200,10 +265,10 @@ def test_info_gives_every_fact() -> None:
 def test_verify_names_the_damaged_model_and_fails(own_home: Path) -> None:
     good = CliRunner().invoke(app, ["verify"])
     assert good.exit_code == 0
-    assert re.search(r"yunet +ok\nmobilefacenet-arcface +ok", good.output)
+    assert re.search(r"yunet +ok\nmobilefacenet-arcface +ok\nsface +ok", good.output)
     shutil.copy(__file__, describe(own_home, "mine") / "model.onnx")
     bad = CliRunner().invoke(app, ["verify"])
-    assert re.search(r"mobilefacenet-arcface +ok\nmine +damaged", bad.output)
+    assert re.search(r"sface +ok\nmine +damaged", bad.output)
     assert isinstance(bad.exception, ModelError)
 
 

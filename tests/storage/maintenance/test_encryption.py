@@ -19,6 +19,7 @@ from support.commands import all_commands
 from support.galleries import (
     Command,
     collins,
+    draft_left_by_a_kill,
     environment,
     hopper,
     new_store,
@@ -28,7 +29,9 @@ from support.galleries import (
 from support.places import ROOT, TESTS
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
+from facecli.common import atomic
 from facecli.common.errors import GalleryError
+from facecli.report import maintenance
 from facecli.storage import export, keys
 from facecli.storage.keys import Key
 from facecli.storage.maintenance import backup, encryption, repair
@@ -103,11 +106,27 @@ def test_nothing_readable_is_left_beside_an_encrypted_gallery(path: Path) -> Non
 
 
 def test_the_old_file_is_overwritten_and_not_only_unlinked(path: Path) -> None:
-    before = path.read_bytes()
-    other_name = path.with_name("linked")
-    os.link(path, other_name)
+    handle = os.open(path, os.O_RDONLY)  # the file itself, under whatever name
+    assert os.pread(handle, 6, 0) == b"SQLite"
     encryption.convert(path, None, KEY)
-    assert before and other_name.read_bytes() == b""
+    assert os.fstat(handle).st_size == os.fstat(handle).st_nlink == 0
+    os.close(handle)
+
+
+def test_other_names_of_the_file_keep_it_and_are_told_of(path: Path) -> None:
+    """A hard link may be somebody's backup: nothing that is stored is lost."""
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    for name in (path.with_name("linked"), elsewhere / "linked"):
+        os.link(path, name)
+    done = encryption.convert(path, None, KEY)
+    assert (done.other_names, done.overwritten) == (2, 0)
+    assert done.readable == (path.with_name("linked"),)
+    text = maintenance.sealed_text(done, encrypted=True)
+    assert "2 other names (hard links), and is kept there as it was" in text
+    for name in done.readable:
+        with closing(GalleryFile.open(name)) as store:
+            assert store.reader.counts() == (PEOPLE - 2, PEOPLE - 1)
 
 
 def test_copies_that_stay_readable_are_named(path: Path) -> None:
@@ -210,11 +229,11 @@ def test_done_twice_it_says_that_it_is_done(path: Path) -> None:
     with pytest.raises(GalleryError, match="is readable already"):
         encryption.convert(path, KEY, None)
     encryption.convert(path, None, KEY)
-    left = path.with_name(".g.facecli.facecli-abcdefgh")  # as a kill leaves it
-    left.mkdir()
-    (left / "old").write_bytes(b"templates")
     with pytest.raises(GalleryError, match="is encrypted with this key already"):
         encryption.convert(path, None, KEY)
+    left = draft_left_by_a_kill(path, "old", b"templates")
+    done = encryption.convert(path, None, KEY)
+    assert (done.references, done.overwritten) == (PEOPLE - 1, 9)
     assert not left.exists()
     with pytest.raises(GalleryError, match="there is no gallery at"):
         encryption.convert(path.with_name("missing"), None, KEY)
@@ -318,6 +337,29 @@ def test_a_key_file_is_private_new_and_never_shown(tmp_path: Path) -> None:
     file.chmod(0o640)
     with pytest.raises(GalleryError, match="others may read the key file"):
         keys.read_key(str(file))
+
+
+def test_a_key_that_does_not_come_back_is_not_called_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is encrypted with it would be lost."""
+    monkeypatch.setattr(atomic, "write", lambda path, *_, **__: (path.touch(0o600), None)[1])
+    with pytest.raises(GalleryError, match="holds no key"):
+        keys.make(str(tmp_path / "key"))
+
+
+def test_a_key_is_on_the_disk_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that somebody copied there a moment ago, and its name in its folder."""
+    real, link = tmp_path / "in" / "key", tmp_path / "key"
+    real.parent.mkdir()
+    keys.make(str(real))
+    link.symlink_to(real)
+    seen, sync = list[int](), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda h: (seen.append(os.fstat(h).st_ino), sync(h))[1])
+    keys.read_key(str(link))
+    assert seen == [real.stat().st_ino, real.parent.stat().st_ino]
 
 
 @pytest.mark.parametrize("content", [b"", b"secret", b"0" * 63, b"g" * 64, b"\xff" * 64])

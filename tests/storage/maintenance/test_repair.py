@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.galleries import Command, new_store, reference, unit_vector
 
+from facecli.common.enums import ChangeKind
 from facecli.common.errors import GalleryError
 from facecli.storage.maintenance.repair import repair
 from facecli.storage.records import CalibrationRow
@@ -100,8 +101,9 @@ def test_a_reference_without_a_template_is_set_aside_for_undo(path: Path, spoil:
     assert done.mended.set_aside == ((2, "Ada"),)
     assert vectors(path) == {"Ada": seeds(1), "Bob": seeds(3), "Cem": seeds(4)}
     store = GalleryFile.open(path)
-    (change,) = store.journal.changes()
+    change, threshold = store.journal.changes()
     assert (change.name, change.references) == ("Ada", 1)
+    assert threshold.kind is ChangeKind.THRESHOLD
     store.close()
 
 
@@ -151,7 +153,7 @@ def test_an_index_that_lies_is_built_anew(large: Path):
 
 def test_the_derived_index_goes(path: Path):
     derived = sidecar.path(path, sidecar.ScanKind.EIGHT)
-    derived.write_bytes(b"whatever")
+    derived.write_bytes(sidecar.MAGIC)
     assert repair(path).sound and not derived.exists()
 
 

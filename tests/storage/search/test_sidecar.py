@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.galleries import (
     DIMENSION,
+    draft_left_by_a_kill,
     environment,
     hopper,
     new_store,
@@ -458,16 +459,15 @@ def test_what_is_swept_and_what_is_discarded(tmp_path: Path, name: str) -> None:
     for kind in ScanKind:
         sidecar.write_sidecar(path, Sidecar(kind, 4, Seal(1, bytes(16)), np.arange(2), index, 0, 0))
     target = sidecar.path(path, ScanKind.RABITQ)
-    left = tmp_path / f".{target.name}.facecli-abandond"
-    bystanders = [path, tmp_path / f"{name}.export", tmp_path / f".other{left.name}"]
+    bystanders = [path, tmp_path / f"{name}.export", tmp_path / f".other.{target.name}"]
     for file in bystanders:
         file.write_bytes(b"x")
-    left.mkdir()
+    left = draft_left_by_a_kill(target, "draft", b"templates")
     with atomic.draft(target) as busy:
         atomic.sweep(tmp_path)
         assert busy.exists(), "somebody is writing it"
         assert not left.exists()
-        left.mkdir()
+        left.mkdir(0o1700)  # killed before it could say what it is
         sidecar.discard_sidecars(path)
         assert sorted(tmp_path.iterdir()) == sorted(bystanders)
         with pytest.raises(FileNotFoundError):

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from support.galleries import (
 )
 from support.patience import LAST_RESORT
 
+from facecli.common import waiting
 from facecli.common.errors import GalleryError
+from facecli.storage.interface import Called, Group
 from facecli.storage.sqlite import connection
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -69,6 +72,20 @@ def test_what_is_deleted_is_overwritten_and_references_follow_their_subject(tmp_
     assert db.execute("PRAGMA secure_delete").fetchone() == (1,)
     assert db.execute("PRAGMA foreign_keys").fetchone() == (1,)
     db.close()
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_what_is_committed_is_on_the_disk_whatever_sqlite_was_built_for(
+    tmp_path: Path, mode: str
+) -> None:
+    """EXTRA: where there is no log, the folder is synchronised after its journal is deleted."""
+    new_store(tmp_path / "g").close()
+    with closing(sqlite3.connect(tmp_path / "g")) as db:
+        db.execute(f"PRAGMA journal_mode = {mode}")
+    with closing(connection.connect(tmp_path / "g")) as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (3,)
+        assert db.execute("PRAGMA fullfsync").fetchone() == (1,)
+        assert db.execute("PRAGMA journal_mode").fetchone() == (mode.lower(),)
 
 
 def foreign_sqlite(path: Path) -> None:
@@ -189,3 +206,63 @@ def test_two_programs_may_bring_it_up_to_date_at_once(tmp_path: Path):
         opener.stdin.flush()
     for opener in openers:
         assert opener.communicate(timeout=LAST_RESORT) == ("None\n", "")
+
+
+# waiting for others ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 1.0)  # only to wait less
+    monkeypatch.setattr(waiting, "SAID_AFTER", 0.01)
+
+
+def held(path: Path, statements: str) -> sqlite3.Connection:
+    """Another program's connection, in the middle of these statements."""
+    other = sqlite3.connect(path, isolation_level=None)
+    for statement in statements.split("; "):
+        other.execute(statement).fetchone()
+    return other
+
+
+LOCKED = "waiting for another program that uses {path}, 1 s at most"
+
+
+def test_a_locked_gallery_is_waited_for_aloud_and_not_for_ever(
+    tmp_path: Path, impatient: None, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "g"
+    store = new_store(path)
+    other = held(path, "BEGIN IMMEDIATE")
+    with pytest.raises(GalleryError, match="locked: another program is writing to it; try again"):
+        store.add([reference("Ada", 1)])
+    assert LOCKED.format(path=path) in caplog.text
+    other.close()
+    assert store.add([reference("Ada", 1)]) == 1
+    store.close()
+
+
+def test_a_gallery_that_cannot_even_be_read_is_waited_for_aloud(
+    tmp_path: Path, impatient: None, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "g"
+    new_store(path).close()
+    other = held(path, "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
+    with pytest.raises(GalleryError, match="locked: another program is writing to it"):
+        GalleryFile.open(path)
+    assert LOCKED.format(path=path) in caplog.text
+    other.close()
+
+
+def test_a_purge_waits_aloud_for_a_reader_and_says_what_is_left_to_do(
+    tmp_path: Path, impatient: None, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "g"
+    store = new_store(path)
+    store.add([reference("Ada", 1), reference("Bob", 2)])
+    other = held(path, "BEGIN; SELECT count(*) FROM subject")
+    done = store.erase(Called("Ada"))
+    assert done.busy and caplog.text.count(LOCKED.format(path=path)) == 1, "it waits once"
+    other.close()
+    assert store.erase(Group.REMOVED).complete
+    store.close()

@@ -14,15 +14,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.galleries import Command, environment, new_store, reference, unit_vector
+from support.galleries import (
+    EMBEDDER,
+    Command,
+    draft_left_by_a_kill,
+    environment,
+    new_store,
+    reference,
+    unit_vector,
+)
 from support.patience import LAST_RESORT
 
 from facecli.common.errors import GalleryError
 from facecli.storage.interface import Called, Group
 from facecli.storage.records import mean_template
 from facecli.storage.search import sidecar
-from facecli.storage.sqlite import erasure_check
+from facecli.storage.sqlite import erasure_check, files_beside
 from facecli.storage.sqlite.byte_search import Needles
+from facecli.storage.sqlite.connection import FileKind
 from facecli.storage.sqlite.store import GalleryFile
 
 GRACE = "Grace Hopper"
@@ -194,15 +203,64 @@ def test_the_command_says_what_remains_with_exit_code_4(path: Path, tmp_path: Pa
 def test_derived_files_and_what_kills_left_go(path: Path):
     store = GalleryFile.open(path)
     kinds = [sidecar.path(path, kind) for kind in sidecar.ScanKind]
-    drafts = [path.with_name(f".{path.name}.{end}") for end in ("sidecar-x1", "x2", "x2-wal")]
-    stranger = path.with_name(".h.facecli.x3")
-    for file in (*kinds, *drafts, stranger):
-        file.write_bytes(b"..." + unit_vector(1000).tobytes())
+    for file in kinds:
+        file.write_bytes(sidecar.MAGIC + unit_vector(1000).tobytes())
+    draft = draft_left_by_a_kill(kinds[0], "draft", unit_vector(1000).tobytes())
+    handles = [os.open(file, os.O_RDONLY) for file in (*kinds, draft / "draft")]
     done = store.erase(Called(GRACE))
     store.close()
     assert done.complete
-    assert [file for file in (*kinds, *drafts) if file.exists()] == []
-    assert stranger.exists(), "another gallery's draft"
+    assert [file for file in (*kinds, draft) if file.exists()] == []
+    for handle in handles:  # overwritten, and not only unlinked
+        assert os.pread(handle, 1 << 20, 0) == b""
+        os.close(handle)
+
+
+def test_what_only_has_such_a_name_is_the_user_s_and_is_told_of(path: Path):
+    """A file is facecli's by what it says of itself, never by its name."""
+    secret, store = unit_vector(1000).tobytes(), GalleryFile.open(path)
+    names = [path.name + end for end in (".rabitq", ".eight", ".re-embed-notes", ".re-embed-grid")]
+    files = [path.with_name(name) for name in (*names, f".{path.name}.x1")]
+    for file in files:
+        file.write_bytes(b"..." + secret)
+    folders = [path.with_name(f".{path.name}.facecli-{end}") for end in ("holidays", "01234567")]
+    for folder in folders:
+        folder.mkdir(0o700)
+        (folder / "draft").write_bytes(b"a letter")
+    done = store.erase(Called(GRACE))
+    store.close()
+    assert sorted(done.verified.copies) == sorted(files)
+    assert [file.read_bytes() for file in files] == [b"..." + secret] * len(files)
+    assert [(folder / "draft").read_bytes() for folder in folders] == [b"a letter"] * 2
+
+
+def test_the_work_of_a_re_embedding_goes_and_a_gallery_of_that_name_stays(path: Path):
+    ours = files_beside.work_path(path, "grid")
+    theirs = files_beside.work_path(path, "sface")
+    GalleryFile.create(ours, EMBEDDER, 192, None, (FileKind.WORK,)).close()
+    new_store(theirs).close()
+    with pytest.raises(GalleryError, match="work of a re-embedding that was not finished"):
+        GalleryFile.open(ours)
+    store = GalleryFile.open(path)
+    assert [line.split("`")[1] for line in store.unfinished()] == [
+        "facecli gallery re-embed --model grid"
+    ]
+    store.erase(Called(GRACE))
+    assert store.unfinished() == ()
+    store.close()
+    assert theirs.exists() and not ours.exists()
+
+
+def test_other_names_of_the_file_are_erased_too_and_what_lies_beside_them_is_not_known(path: Path):
+    other = path.parent / "elsewhere" / "h.facecli"
+    other.parent.mkdir()
+    os.link(path, other)
+    store = GalleryFile.open(path)
+    done = store.erase(Called(GRACE))
+    store.close()
+    assert not done.failed and not done.complete
+    assert done.unproven == ("what lies beside other names of the file, which are hard links: 1",)
+    assert held(other.parent, [*bits(1000, 1001), *TEXTS]) == []
 
 
 def test_what_remains_in_the_gallery_s_own_files_is_found(path: Path):

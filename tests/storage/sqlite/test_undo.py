@@ -16,7 +16,8 @@ from facecli.common.enums import ChangeKind
 from facecli.common.errors import GalleryError
 from facecli.common.names import name_key
 from facecli.storage.interface import Called, Group
-from facecli.storage.records import mean_template
+from facecli.storage.records import CalibrationRow, mean_template
+from facecli.storage.sqlite import deletion
 from facecli.storage.sqlite.store import GalleryFile
 
 NFC, NFD = (unicodedata.normalize(form, "Đức") for form in ("NFC", "NFD"))
@@ -41,12 +42,50 @@ def contents(store: GalleryFile) -> dict[str, list[tuple[int, bytes, str, str]]]
     return found
 
 
+def finish_erasing(store: GalleryFile) -> None:
+    """What `erase` does after `purge`, but for searching bytes."""
+    assert store.compact()
+    with store._transaction() as db:
+        deletion.finish(db)
+
+
 def assert_templates_follow(store: GalleryFile) -> None:
     assert store.reader.check() == []
     subjects = store.reader.templates()
     for i, template in zip(subjects.ids, subjects.templates, strict=True):
         vectors = list(store.reader.vectors(i)[1])
         assert template.tobytes() == mean_template(vectors).tobytes()
+
+
+def by_hand(threshold: float) -> CalibrationRow:
+    return CalibrationRow("set by hand", "none", None, threshold, None, "the user", "now")
+
+
+def test_thresholds_come_back_the_newest_first(store: GalleryFile):
+    store.add([reference("Ada", 1)])
+    store.calibrate(by_hand(0.4))
+    store.rename("Ada", "Bo")
+    store.calibrate(by_hand(0.5))
+    newest, rename, first = store.journal.changes()
+    assert (newest.kind, newest.name, newest.other) == (ChangeKind.THRESHOLD, "", "set by hand")
+    with pytest.raises(GalleryError, match="the threshold was changed again since: undo change 3"):
+        store.journal.undo(first.id)
+    assert store.reader.calibrations() == (by_hand(0.4), by_hand(0.5))
+    store.journal.undo()
+    assert store.reader.calibration() == by_hand(0.4)
+    store.journal.undo(first.id)  # the rename in between is another matter
+    assert store.reader.calibration() is None
+    assert store.journal.changes() == (rename,)
+
+
+def test_who_is_purged_takes_no_threshold_along(store: GalleryFile):
+    store.add([reference("Ada", 1), reference("Bo", 2)])
+    store.calibrate(by_hand(0.4))
+    store.remove("Ada")
+    assert store.erase(Group.REMOVED).complete
+    assert [c.kind for c in store.journal.changes()] == [ChangeKind.THRESHOLD]
+    store.journal.undo()
+    assert store.reader.calibration() is None
 
 
 def test_each_change_comes_back_to_the_bit(store: GalleryFile):
@@ -295,10 +334,10 @@ def carry_out(store: GalleryFile, step: tuple) -> None:
             store.add([reference(name, seed)])
         case ("purge", name):
             store.purge(Called(name))
-            assert store.compact()
+            finish_erasing(store)
         case ("purge_removed",):
             store.purge(Group.REMOVED)
-            assert store.compact()
+            finish_erasing(store)
         case ("undo", number):
             store.journal.undo(number)
         case (verb, *arguments):

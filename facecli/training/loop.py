@@ -1,0 +1,390 @@
+"""The epochs: train, look at the people who choose, keep the best, and lose no epoch.
+
+All chance comes from the seed and the epoch's number, and all state is in the checkpoint: a run
+that was interrupted and goes on is, on a CPU, the uninterrupted one bit for bit.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, astuple, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from facecli.common import atomic
+from facecli.common.enums import Device, LossName, Part
+from facecli.common.errors import InputError, OutputError, UsageError
+from facecli.common.files import regular
+from facecli.common.types import Float32
+from facecli.training import losses
+from facecli.training.inputs import Inputs, Mask, Rows
+from facecli.training.losses import Margin
+from facecli.training.measure import PanelTemplates, mean_angle, measure
+from facecli.training.people import Panel, Split
+
+FORMAT = 1  # of a checkpoint
+PATIENCE = 5  # epochs without a better one, then it stops
+AT_ONCE = 256  # faces embedded at once
+RATES = {Part.HEAD: 3e-3, Part.LAST: 1e-3, Part.ALL: 3e-4}  # learning rates that serve
+SMALLEST_SIZE = 1e-3  # of numbers that are all but zero
+STEEPEST = 5.0  # the norm that a step's gradient is cut down to
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train. Raises UsageError for what cannot be.
+
+    lr: of the first epoch, as a share of the median amount of the numbers of each tensor; it
+    falls to 0 as half a cosine. batch: faces a step. margin: see
+    `losses.margin_of`; the triplet's is its m2.
+    """
+
+    part: Part = Part.LAST
+    loss: LossName = LossName.ARCFACE
+    margin: Margin = losses.MARGINS[LossName.ARCFACE]
+    epochs: int = 12
+    lr: float = RATES[Part.LAST]
+    batch: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.lr < math.inf):
+            raise UsageError(f"--lr is a number above 0, not {self.lr}")
+        if self.epochs < 1 or self.batch < 2:
+            raise UsageError("--epochs is at least 1, and --batch at least 2")
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What an epoch came to; number 0 is the base, before any training.
+
+    loss, target_angle (to the own class's centre, degrees), lr: NaN for epoch 0. dir, rank_one: of
+    the people who choose, at FPIR 1 %. known, unknown: mean scores, of probes with their own person
+    and of strangers with the nearest one.
+    """
+
+    number: int
+    loss: float
+    target_angle: float
+    lr: float
+    dir: float
+    rank_one: float
+    known: float
+    unknown: float
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What the best epoch is chosen by; the first of equals counts."""
+        return (self.dir, self.rank_one)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What came out: the module with the best epoch's numbers, and all epochs.
+
+    stopped: why before the last epoch, a line; empty where it ran to the end.
+    """
+
+    module: Any
+    best: Epoch
+    epochs: tuple[Epoch, ...]
+    stopped: str
+
+
+class Run:
+    """One training: where it stands, and how it goes on.
+
+    module: the trained part, from `network.divide`; changed in place. inputs: of all rows of train
+    and select. key: what must be the same for a checkpoint to be this run's. checkpoint: its file.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        inputs: Inputs,
+        split: Split,
+        found: Mask,
+        recipe: Recipe,
+        key: str,
+        checkpoint: Path,
+        device: Device = Device.CPU,
+        shifted: bool = False,
+    ) -> None:
+        self.inputs, self.split, self.recipe, self.key = inputs, split, recipe, key
+        self.checkpoint, self.device, self.shifted = checkpoint, device, shifted
+        self.found = found
+        self.module = module.to(device.value)
+        self.heads = self._heads()
+        # A step moves every number of a tensor by about as much, so it is measured by their size:
+        # in one network that may differ by a factor of a thousand from layer to layer.
+        groups = [{"params": [one], "size": _size(one)} for one in self._parameters()]
+        self.optimizer = torch.optim.Adam(groups, lr=recipe.lr)
+        self.epochs: list[Epoch] = []
+        self.best: Epoch | None = None
+        self.best_state: dict[str, Tensor] = {}
+
+    def train(self, progress: Callable[[Epoch], object] | None = None) -> Trained:
+        """From where it stands to the end. progress: called after each epoch.
+
+        Raises OutputError where the checkpoint cannot be written; the one before is then still
+        there.
+        """
+        stopped = ""
+        with _deterministic():
+            if not self.epochs:
+                nan = math.nan
+                self._keep(self._measured(Epoch(0, nan, nan, nan, nan, nan, nan, nan)), progress)
+            while not stopped and (number := len(self.epochs)) <= self.recipe.epochs:
+                fresh = self._epoch(number)
+                if fresh is None:
+                    stopped = (
+                        f"the loss of epoch {number} was no number: the best epoch before is kept; "
+                        f"try a lower --lr than {self.recipe.lr:g}"
+                    )
+                    break
+                self._keep(self._measured(fresh), progress)
+                best = cast(Epoch, self.best)
+                if number - best.number >= PATIENCE and number < self.recipe.epochs:
+                    stopped = f"{PATIENCE} epochs without a better one"
+        self.module.load_state_dict(self.best_state)
+        return Trained(self.module.cpu(), cast(Epoch, self.best), tuple(self.epochs), stopped)
+
+    def resume(self) -> int:
+        """Go on from the checkpoint; how many epochs it holds.
+
+        Raises InputError where it is not there, damaged, or another run's.
+        """
+        state = _read(self.checkpoint)
+        if state.get("key") != self.key:
+            raise InputError(
+                f"{self.checkpoint} is of another run: the model, photos or options differ. "
+                "Give the same ones, or begin anew with another --out"
+            )
+        try:
+            self.module.load_state_dict(state["module"])
+            for name, tensor in self.heads.items():
+                with torch.no_grad():
+                    tensor.copy_(state["heads"][name])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.epochs = [Epoch(int(row[0]), *map(float, row[1:])) for row in state["epochs"]]
+            self.best = self.epochs[int(state["best"])]
+            self.best_state = state["best_module"]
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            raise _damaged(self.checkpoint) from error
+        return len(self.epochs) - 1
+
+    def _epoch(self, number: int) -> Epoch | None:
+        """Every photo once, in an order and a view by chance; None where the loss is no number."""
+        recipe, split = self.recipe, self.split
+        rng = np.random.default_rng([recipe.seed, number])
+        rows, y = np.array(split.train, np.intp), np.array(split.classes, np.intp)
+        shifted = np.zeros(len(rows), bool)
+        if self.shifted:  # each photo as it is, and as the other camera would give it
+            there = self.found[rows]
+            rows, y = np.append(rows, rows[there]), np.append(y, y[there])
+            shifted = np.arange(len(rows)) >= len(shifted)
+        order = _order(y, rng, grouped=recipe.loss is LossName.TRIPLET)
+        rows, y, shifted = rows[order], y[order], shifted[order]
+        mirrored = rng.random(len(rows)) < 0.5
+        lr = recipe.lr * (1 + math.cos(math.pi * (number - 1) / recipe.epochs)) / 2
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["size"]
+        total, turned, steps = 0.0, 0.0, 0
+        for start in range(0, len(rows) - 1, recipe.batch):
+            part = slice(start, start + recipe.batch)
+            x = self._embedded(self.inputs.take(rows[part], shifted[part], mirrored[part]))
+            target = torch.from_numpy(y[part]).to(self.device.value)
+            loss = self._loss(x, target)
+            if not bool(torch.isfinite(loss)):
+                return None
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self._parameters(), STEEPEST)
+            self.optimizer.step()
+            steps += 1
+            total += float(loss.detach())
+            turned += self._angle(x.detach(), target)
+        return Epoch(number, total / steps, turned / steps, lr, *[math.nan] * 4)
+
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        centres, name, margin = self.heads["centres"], self.recipe.loss, self.recipe.margin
+        if name is LossName.SOFTMAX:
+            return losses.softmax_loss(x, centres, y, self.heads["bias"])
+        if name is LossName.CENTER:
+            near = losses.center_loss(x, self.heads["means"], y)
+            return losses.softmax_loss(x, centres, y, self.heads["bias"]) + (
+                losses.CENTER_WEIGHT * near
+            )
+        if name is LossName.TRIPLET:
+            return losses.triplet_loss(x, y, margin.m2)
+        loss = losses.margin_loss(x, centres, y, margin)
+        if name is LossName.INTRA:
+            return loss + losses.intra_loss(x, centres, y)
+        return loss + losses.inter_loss(centres) if name is LossName.INTER else loss
+
+    def _heads(self) -> dict[str, Tensor]:
+        """The classes' centres begin as the means of their people's templates.
+
+        A beginning by chance would first have to be learnt, and pull the embedder along.
+        """
+        rows, y = np.array(self.split.train, np.intp), np.array(self.split.classes, np.intp)
+        raw = self._outputs(rows, np.zeros(len(rows), bool))
+        means = np.stack([raw[y == c].mean(axis=0) for c in range(len(self.split.names))])
+        unit = means / np.linalg.norm(means, axis=1, keepdims=True)
+        plain = self.recipe.loss in (LossName.SOFTMAX, LossName.CENTER)
+        found = {"centres": unit}
+        if plain:
+            found["bias"] = np.zeros(len(means), np.float32)
+        if self.recipe.loss is LossName.CENTER:
+            found["means"] = means
+        return {
+            name: torch.tensor(values, dtype=torch.float32, device=self.device.value,
+                               requires_grad=True)
+            for name, values in found.items()
+        }  # fmt: skip
+
+    def _embedded(self, values: Float32) -> Tensor:
+        """(n, d) of the trained part, float32; on CUDA in mixed precision."""
+        x = torch.from_numpy(values).to(self.device.value)
+        mixed = self.device is Device.CUDA
+        with torch.autocast("cuda", dtype=torch.bfloat16) if mixed else nullcontext():
+            made = self.module(x)
+        return cast(Tensor, made.float())
+
+    def _outputs(self, rows: Rows, shifted: Mask) -> Float32:
+        """(n, d) summed over the two mirror images where the embedder does so, not normalised."""
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(rows), AT_ONCE):
+                part = slice(start, start + AT_ONCE)
+                plain = np.zeros(len(rows[part]), bool)
+                made = self._embedded(self.inputs.take(rows[part], shifted[part], plain))
+                if self.inputs.spec.flip:
+                    made = made + self._embedded(
+                        self.inputs.take(rows[part], shifted[part], ~plain)
+                    )
+                parts.append(made.cpu().numpy())
+        return np.concatenate(parts)
+
+    def _measured(self, epoch: Epoch) -> Epoch:
+        panel = self.split.select
+        found = measure(self._templates(panel))
+        return replace(
+            epoch,
+            dir=found.rates.dir.rate,
+            rank_one=found.rank_one.rate,
+            known=float(np.nanmean(found.known)),
+            unknown=float(np.nanmean(found.unknown)),
+        )
+
+    def _templates(self, panel: Panel) -> PanelTemplates:
+        """As `OnnxEmbedder` makes them, the embedder's centre aside."""
+
+        def unit(rows: Sequence[int], shifted: bool) -> Float32:
+            there = np.array(rows, np.intp)
+            made = self._outputs(there, np.full(len(there), shifted))
+            made /= np.linalg.norm(made, axis=1, keepdims=True)
+            return np.where(self.found[there][:, None] | (not shifted), made, 0)
+
+        return PanelTemplates(
+            unit(panel.gallery, False), unit(panel.probes, self.shifted),
+            np.array(panel.owners, np.intp), unit(panel.strangers, self.shifted),
+        )  # fmt: skip
+
+    def _angle(self, x: Tensor, y: Tensor) -> float:
+        """The mean angle to the own class's centre, degrees."""
+        with torch.no_grad():
+            cosine = (functional.normalize(x) * functional.normalize(self.heads["centres"])[y]).sum(
+                1
+            )
+        return mean_angle(cosine.double().cpu().numpy())
+
+    def _parameters(self) -> list[Tensor]:
+        return [*self.module.parameters(), *self.heads.values()]
+
+    def _keep(self, epoch: Epoch, progress: Callable[[Epoch], object] | None) -> None:
+        self.epochs.append(epoch)
+        if self.best is None or epoch.merit > self.best.merit:
+            self.best = epoch
+            state = self.module.state_dict()
+            self.best_state = {name: tensor.clone() for name, tensor in state.items()}
+        self._write()
+        if progress is not None:
+            progress(epoch)
+
+    def _write(self) -> None:
+        out = io.BytesIO()
+        torch.save(
+            {
+                "format": FORMAT,
+                "key": self.key,
+                "module": self.module.state_dict(),
+                "heads": {name: tensor.detach() for name, tensor in self.heads.items()},
+                "optimizer": self.optimizer.state_dict(),
+                "epochs": [list(astuple(epoch)) for epoch in self.epochs],
+                "best": cast(Epoch, self.best).number,
+                "best_module": self.best_state,
+            },
+            out,
+        )
+        try:
+            atomic.write(self.checkpoint, out.getbuffer(), replace=True)
+        except OSError as error:
+            raise OutputError(f"{self.checkpoint} cannot be written: {error.strerror}") from error
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """Tensors, numbers, strings and containers of them: nothing that a checkpoint holds is run."""
+    try:
+        state = torch.load(regular(path), map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}: there is no run to resume") from error
+    except Exception as error:  # torch's, zip's and the unpickler's, which share no base
+        raise _damaged(path) from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise _damaged(path)
+    return state
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path} is damaged, or no checkpoint of this facecli: begin anew with another --out"
+    )
+
+
+def _size(tensor: Tensor) -> float:
+    """The median of its numbers' amounts: a few large ones would drag the many small along."""
+    return max(SMALLEST_SIZE, float(tensor.detach().abs().median()))
+
+
+def _order(y: Rows, rng: np.random.Generator, grouped: bool) -> Rows:
+    """By chance; grouped: the photos of a person one after the other, people by chance."""
+    chance = rng.random(len(y))
+    if not grouped:
+        return np.argsort(chance, kind="stable")
+    people = rng.random(int(y.max()) + 1)
+    return np.lexsort((chance, people[y]))
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Only algorithms that give the same bits twice, as long as it takes."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def recipe_row(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON."""
+    return {**asdict(recipe), "part": str(recipe.part), "loss": str(recipe.loss)}

@@ -1,0 +1,87 @@
+"""What a training would do: who is for what, how long it takes, how much memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from facecli.common.enums import Device, Part
+from facecli.common.names import name_key
+from facecli.common.parallel import processors
+from facecli.common.types import FailureToAcquire
+from facecli.datasets.labels import labelled
+from facecli.recognition import alignment
+from facecli.recognition.model_zoo.specs import EmbedderSpec
+from facecli.recognition.pipeline import Extractor
+from facecli.training import network, people
+from facecli.training.crops import Crops
+from facecli.training.inputs import make_inputs
+from facecli.training.loop import Recipe
+from facecli.training.people import Split
+from facecli.training.train import Sources
+
+TIMED = 8  # photos that time is estimated from
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """people, photos: in PEOPLE. split: by the files alone, before any is looked into: photos
+    without a face change it. trained, weights: numbers in the network. seconds: an estimate, on
+    this machine as busy as it is now. memory: bytes, of crops and features.
+    """
+
+    people: int
+    photos: int
+    split: Split
+    trained: int
+    weights: int
+    seconds: float
+    memory: int
+
+
+def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
+    """Nothing is written. Raises as `train` does, where the files show it already."""
+    import torch
+
+    own, judges, strangers = (
+        labelled(list(paths)).photos if paths else ()
+        for paths in (sources.people, sources.judges, sources.strangers)
+    )
+    every = (*own, *judges, *strangers)
+    rows = np.arange(len(every))
+    ends = np.cumsum([len(own), len(judges), len(strangers)])
+    groups = [people.people(every, some) for some in np.split(rows, ends[:-1])]
+    split = people.split(groups[0], [True] * len(every), groups[1], groups[2], recipe.seed)
+    divided = network.divide(base.path.read_bytes(), recipe.part)
+    extractor = Extractor.load(base, Device.CPU)
+    began = time.perf_counter()
+    for photo in every[:TIMED]:
+        isinstance(extractor.photo(photo.path), FailureToAcquire)
+    each = (time.perf_counter() - began) / min(TIMED, len(every)) / processors()
+    size = alignment.CROP_SIZE
+    black = np.zeros((TIMED, size, size, 3), np.uint8)
+    views = 2 if sources.camera else 1
+    shifted = black if sources.camera else None
+    crops = Crops((own * TIMED)[:TIMED], (), black, np.ones(TIMED, bool), shifted,
+                  np.ones(TIMED, bool), ())  # fmt: skip
+    began = time.perf_counter()
+    inputs = make_inputs(divided.front, base, crops, range(TIMED))
+    front = (time.perf_counter() - began) / TIMED
+    plain = np.zeros(TIMED, bool)
+    began = time.perf_counter()
+    with torch.enable_grad():
+        made = divided.module(torch.from_numpy(inputs.take(np.arange(TIMED), plain, plain)))
+        made.sum().backward()
+    step = (time.perf_counter() - began) / TIMED
+    panel = len(split.select.probes) + len(split.select.strangers)
+    used = len(split.train) + panel + len(split.select.gallery)
+    epoch = step * (views * len(split.train) + panel)
+    per_row = inputs.values[0].nbytes if recipe.part is not Part.ALL else 0
+    return Preview(
+        len({name_key(photo.subject) for photo in own}), len(own), split,
+        divided.trained, divided.weights,
+        each * views * len(every) + front * used + epoch * recipe.epochs,
+        views * black[0].nbytes * len(every) + per_row * used,
+    )  # fmt: skip

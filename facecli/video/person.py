@@ -1,0 +1,59 @@
+"""The one person whom a clip shows, for enrolment: the best faces, or why it is nobody's clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facecli.common.enums import Reason
+from facecli.common.types import FaceTemplate, FailureToAcquire
+from facecli.recognition.pipeline import Extractor
+from facecli.storage.records import mean_template
+from facecli.video import frames
+from facecli.video.frames import Sampling
+from facecli.video.templates import Tracking, pieces, same_person, usable
+from facecli.video.tracks import BEST, Piece, Sighting
+
+Shown = list[tuple[Sighting, FaceTemplate]]
+
+
+def faces_of_one_person(
+    extractor: Extractor, path: Path, bar: float
+) -> tuple[FaceTemplate, ...] | FailureToAcquire:
+    """At most BEST faces, of different moments, the best first.
+
+    bar: their quality at least. A clip in which two people reach it is refused, with the second at
+    which the other one is seen: nobody can tell whose it is. Who is seen poorly does not count.
+    """
+    shown: list[tuple[Piece, Shown]] = []
+    seen_poorly, failure = False, None
+    read = frames.read(path, Sampling())
+    for piece in pieces(extractor, read, Tracking(bar=bar, workers=1)):
+        if isinstance(piece, FailureToAcquire):
+            failure = piece
+        elif good := usable(extractor, piece, bar):
+            shown.append((piece, good))
+        else:
+            seen_poorly = True
+    if not shown:
+        if failure is not None and not seen_poorly:
+            return failure
+        reason = Reason.LOW_QUALITY if seen_poorly else Reason.NO_FACE
+        detail = "give a clip that shows the face larger, sharper or more frontal"
+        return FailureToAcquire(str(path), reason, detail)
+    if (other := _another(shown, same_person(extractor.spec))) is not None:
+        detail = f"another person is seen at {other:.1f} s; cut the clip to the one meant"
+        return FailureToAcquire(str(path), Reason.SEVERAL_FACES, detail)
+    every = [found for _, good in shown for _, found in good]
+    return tuple(sorted(every, key=lambda found: -found.face.quality)[:BEST])
+
+
+def _another(shown: list[tuple[Piece, Shown]], same: float) -> float | None:
+    """When somebody is seen who is not the one seen longest; None where nobody is."""
+    main, own = max(shown, key=lambda pair: pair[0].frames)
+    mean = mean_template([found.template.vector for _, found in own])
+    for piece, good in sorted(shown, key=lambda pair: pair[0].start):
+        at_once = piece is not main and piece.start <= main.end and main.start <= piece.end
+        likeness = mean @ mean_template([found.template.vector for _, found in good])
+        if at_once or likeness < same:
+            return good[0][0].seconds
+    return None
