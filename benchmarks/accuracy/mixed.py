@@ -78,7 +78,7 @@ def main() -> None:
     args = parser.parse_args()
     for model in args.models:
         people = protocol.load(args.root, model, args.cache)
-        groups = dict(_groups(args.populations, MODELS[model]))
+        groups = dict(groups_of(args.populations, MODELS[model]))
         order = np.random.default_rng(1).permutation(int(people.subjects.max()) + 1)
         half = order[len(order) // 2 :]
         table = table_without(people, half)
@@ -155,7 +155,7 @@ def _trial(
     )
 
 
-def _groups(folder: Path, model: str) -> Iterator[tuple[str, np.ndarray]]:
+def groups_of(folder: Path, model: str) -> Iterator[tuple[str, np.ndarray]]:
     """Each group's templates, a person each."""
     adults, children = CUTS[model]
     utk = np.load(folder / f"utk.{model}.npz")

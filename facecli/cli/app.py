@@ -30,6 +30,7 @@ class Commands(LazyGroup):
     homes: ClassVar[Mapping[str, str]] = {
         "enroll": "facecli.cli.enroll:enroll",
         "identify": "facecli.cli.identify:identify",
+        "watch": "facecli.cli.watch:watch",
         "verify": "facecli.cli.verify:verify",
         "threshold": "facecli.cli.threshold:threshold",
         "evaluate": "facecli.cli.evaluate:evaluate",

@@ -115,7 +115,7 @@ def enroll(
             )
         return _end(row, check, quiet)
     from facecli.datasets.labels import labelled
-    from facecli.report.people import enroll_row, enroll_text
+    from facecli.report.enrollment import enroll_row, enroll_text
 
     layout = labelled(photos, subject, moving=True)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
@@ -147,7 +147,7 @@ def _from_tags(
     from facecli.datasets.labels import photos as found_below
     from facecli.datasets.regions import TAG_FILES
     from facecli.gallery.enroll_tagged import enroll_tagged
-    from facecli.report.people import enroll_row, enroll_text
+    from facecli.report.enrollment import enroll_row, enroll_text
 
     found = found_below(photos)
     paths = found.paths

@@ -63,6 +63,7 @@ def draft(target: Path) -> Iterator[Path]:
     """
     folder, handle = _claimed(target)
     try:
+        _mark(folder)
         drafted = folder / _DRAFT
         drafted.touch(0o600)
         yield drafted
@@ -171,7 +172,7 @@ def _drafts(folder: Path) -> list[Path]:
 
 
 def _claimed(target: Path) -> tuple[Path, int | None]:
-    """A new folder, marked, and what holds the lock on it; another try where a sweep was quicker.
+    """A new folder, and what holds the lock on it; another try where a sweep was quicker.
 
     No lock on Windows, where what is open cannot be deleted.
     """
@@ -180,14 +181,12 @@ def _claimed(target: Path) -> tuple[Path, int | None]:
         with suppress(FileExistsError):
             folder.mkdir(_MODE)
             if sys.platform == "win32":
-                _mark(folder)
                 return folder, None
             with suppress(FileNotFoundError):
                 handle = os.open(folder, os.O_RDONLY)
                 with suppress(OSError):  # no locks on this file system: nothing is swept there
                     fcntl.flock(handle, fcntl.LOCK_EX)
                 if os.path.lexists(folder):
-                    _mark(folder)
                     return folder, handle
                 os.close(handle)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +20,7 @@ from facecli.common.names import name_key, require_name
 from facecli.common.timestamp import now
 from facecli.common.types import Decision, Face, FailureToAcquire, OperatingPoint, Photo
 from facecli.datasets.labels import LabelledPhoto
-from facecli.gallery.identify import identify
+from facecli.gallery.identify import Search, identify
 from facecli.gallery.loaded_models import LoadedModels
 from facecli.gallery.pictures import PhotoLike, source, sources, to_enroll
 from facecli.recognition.model_zoo import registry
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from facecli.gallery.enroll import EnrollItem, EnrollReport
     from facecli.gallery.re_embed import LeftOut, ReEmbedding
     from facecli.gallery.verify import Verification
+    from facecli.gallery.watch import Watching
     from facecli.threshold.from_pairs import Calibration
     from facecli.threshold.from_strangers import Stranger, StrangerCalibration
 
@@ -223,6 +225,33 @@ class Gallery:
             fpir=fpir, possible=possible, min_quality=min_quality, workers=workers, exact=exact,
             sampling=sampling, boxes=boxes, progress=progress,
         )  # fmt: skip
+
+    def watch(
+        self,
+        source: str | int,
+        stop: threading.Event,
+        *,
+        top: int = 5,
+        threshold: float | None = None,
+        fpir: float | None = None,
+        min_quality: float = DEFAULT_BAR,
+        how: Watching | None = None,
+        note: Callable[[str], object] = lambda _: None,
+    ) -> Iterator[Decision]:
+        """Decide for everybody whom a camera sees, once they are gone or stay for long.
+
+        source: a camera's number or an address, see `live.source_of`. stop: set it to end; who is
+        on screen is answered then. note: called with a line where the source is lost or back.
+        """
+        from facecli.gallery.watch import Watching, watch
+
+        def search() -> Search:
+            return Search.of(
+                self.storage, self.models, top=top, threshold=threshold, fpir=fpir, possible=None,
+                min_quality=min_quality, exact=False,
+            )  # fmt: skip
+
+        return watch(self.storage, self.models, source, search, how or Watching(), stop, note)
 
     def verify(
         self,

@@ -56,6 +56,26 @@ class Search:
     top: int
     possible_point: OperatingPoint | None = None
 
+    @classmethod
+    def of(
+        cls,
+        storage: Storage,
+        models: LoadedModels,
+        *,
+        top: int,
+        threshold: float | None,
+        fpir: float | None,
+        possible: float | None,
+        min_quality: float,
+        exact: bool,
+    ) -> Search:
+        """The gallery read as it is now; see `Gallery.identify`."""
+        inputs = ThresholdInputs.of(storage, models.reference_table, models.shape)
+        point = operating_point.requested(inputs, threshold, fpir)
+        lax = None if possible is None else operating_point.laxer(inputs, point, possible)
+        ranker = storage.reader.ranker(exact, (lax or point).threshold)
+        return cls(ranker, point, inputs.fitted_table(), min_quality, top, lax)
+
     def decisions(self, photo: Photo | FailureToAcquire) -> Iterator[Decision]:
         """One decision a face; one row for a photo that has none or cannot be read."""
         if isinstance(photo, FailureToAcquire):
@@ -113,11 +133,10 @@ def identify(
     models.spec  # noqa: B018 (looked up once, before two threads ask for it)
 
     def read() -> Search:
-        inputs = ThresholdInputs.of(storage, models.reference_table, models.shape)
-        point = operating_point.requested(inputs, threshold, fpir)
-        lax = None if possible is None else operating_point.laxer(inputs, point, possible)
-        ranker = storage.reader.ranker(exact, (lax or point).threshold)
-        return Search(ranker, point, inputs.fitted_table(), min_quality, top, lax)
+        return Search.of(
+            storage, models, top=top, threshold=threshold, fpir=fpir, possible=possible,
+            min_quality=min_quality, exact=exact,
+        )  # fmt: skip
 
     search, extractor, sources = _ready(models, photos, sampling, read)
     tracking = Tracking(bar=min_quality, boxes=boxes, workers=workers)

@@ -27,7 +27,7 @@ RATE = 15.0
 def decided(tmp_path_factory, extractor):
     """Hopper walks to the right; after a cut Collins stands on the left; and what was decided."""
     folder = tmp_path_factory.mktemp("clips")
-    shots = walk(clips.grace(), 15, 0.3, 0.6) + [frame(Actor(clips.eileen(), 0.2), scenery=1)] * 9
+    shots = walk(clips.grace(), 15, 0.5, 0.75) + [frame(Actor(clips.eileen(), 0.2), scenery=1)] * 9
     path = clips.write(folder / "x.mp4", shots, RATE)
     with Gallery.open(folder / "g", create=True) as gallery:
         gallery.models.extractor = extractor
