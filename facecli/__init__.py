@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from facecli.common.version import __version__ as __version__
 
 _HOME_OF = {
+    "ChannelOrder": "facecli.recognition.model_zoo.specs",
     "Gallery": "facecli.gallery.gallery",
     "Decision": "facecli.common.types",
     "Device": "facecli.common.enums",
@@ -30,6 +31,7 @@ _HOME_OF = {
     "labelled": "facecli.datasets.labels",
     "read_pairs": "facecli.datasets.pairs",
     "read_people": "facecli.threshold.from_strangers",
+    "to_dataframe": "facecli.report.dataframe",
 }
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from facecli.datasets.labels import labelled as labelled
     from facecli.datasets.pairs import read_pairs as read_pairs
     from facecli.gallery.gallery import Gallery as Gallery
+    from facecli.recognition.model_zoo.specs import ChannelOrder as ChannelOrder
+    from facecli.report.dataframe import to_dataframe as to_dataframe
     from facecli.threshold.from_strangers import read_people as read_people
 
 

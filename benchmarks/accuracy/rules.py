@@ -8,8 +8,10 @@ from enum import StrEnum
 import numpy as np
 
 from facecli.common.decision import accepts
+from facecli.common.types import OperatingPoint
 from facecli.metrics import gallery_fit
 from facecli.metrics.crowd import crowd
+from facecli.metrics.gallery_fit import Observed
 from facecli.metrics.identification import threshold_for_fpir
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.storage.records import mean_template
@@ -56,18 +58,36 @@ class Realised:
     best_dir: float
 
 
+def observed(gallery: Gallery) -> Observed | None:
+    """What each of its people finds among the others."""
+    return gallery_fit.observe(gallery.vectors, gallery.owners, gallery.templates)
+
+
+def point_of(
+    table: ReferenceTable, own: Observed | None, n: int, target: float = TARGET
+) -> OperatingPoint:
+    """facecli's own operating point, as shipped, with this table as the embedder's.
+
+    own: of `observed`, for n subjects.
+    """
+    inputs = operating_point.ThresholdInputs("benchmark", n, built_in=table, own_scores=own)
+    return operating_point.at_fpir(inputs, target)
+
+
+def named(point: OperatingPoint, scores: np.ndarray) -> np.ndarray:
+    """(m,) which searches, (m, n) scores each, it names somebody in."""
+    taken_off = point.crowd.share(crowd(scores)) if point.crowd else 0.0
+    return accepts(scores.max(axis=1) - taken_off, point.threshold)
+
+
 def accepted(table: ReferenceTable, gallery: Gallery, scores: np.ndarray) -> dict[Rule, np.ndarray]:
     """Which of (m,) searches each rule names somebody in, for a target FPIR of 1 %.
 
     scores: (m, n). facecli's rule through `operating_point`, as shipped.
     """
     n, best = len(gallery.templates), scores.max(axis=1)
-    observed = gallery_fit.observe(gallery.vectors, gallery.owners, gallery.templates)
-    inputs = operating_point.ThresholdInputs("benchmark", n, built_in=table, own_scores=observed)
-    point = operating_point.at_fpir(inputs, TARGET)
-    taken_off = point.crowd.share(crowd(scores)) if point.crowd else 0.0
     return {
-        Rule.FACECLI: accepts(best - taken_off, point.threshold),
+        Rule.FACECLI: named(point_of(table, observed(gallery), n), scores),
         Rule.TABLE: accepts(best, table.threshold(TARGET, n)),
         Rule.FMR: accepts(best, table.score(TARGET)),
         Rule.L2: accepts(best, 1 - 1.5**2 / 2),

@@ -12,11 +12,15 @@ from benchmarks.reliability import (
     encryption,
     hostile_galleries,
     kills,
+    linked,
+    power_cuts,
     purged,
     together,
 )
 
-PROMISES = (kills, together, purged, bad_input, hostile_galleries, encryption)
+PROMISES = (
+    kills, power_cuts, linked, together, purged, bad_input, hostile_galleries, encryption,
+)  # fmt: skip
 
 
 def main() -> None:

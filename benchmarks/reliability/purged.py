@@ -12,6 +12,7 @@ from pathlib import Path
 from support.galleries import new_store, reference, unit_vector
 
 from facecli import Gallery
+from facecli.storage.interface import Group
 from facecli.storage.search import candidates
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -32,7 +33,7 @@ def rows() -> list[tuple[str, str]]:
         with Gallery.open(path) as gallery:
             for i in range(GONE):
                 gallery.storage.remove(f"Somebody {i:04}")
-            done = gallery.storage.erase(None, enrolled=False)
+            done = gallery.storage.erase(Group.REMOVED)
         after = _found(Path(folder))
     assert before and done.complete, "there was something to find, and facecli says it is gone"
     what = f"byte strings of {GONE} people found before and after purge, with a sidecar"

@@ -49,7 +49,7 @@ class Commands(LazyGroup):
         "ls": "gallery list", "delete": "gallery remove", "rm": "gallery remove",
         "erase": "gallery purge", "forget": "gallery purge", "repair": "gallery check --repair",
         "add": "enroll", "enrol": "enroll", "register": "enroll", "index": "enroll",
-        "train": "enroll", "learn": "enroll",
+        "learn": "enroll",
         "find": "identify", "search": "identify", "recognize": "identify",
         "recognise": "identify", "who": "identify", "lookup": "identify", "predict": "identify",
         "annotate": "identify --annotate DIR", "detect": "identify --json",

@@ -115,7 +115,7 @@ def enroll(
             )
         return _end(row, check, quiet)
     from facecli.datasets.labels import labelled
-    from facecli.report.people import enroll_row, enroll_text
+    from facecli.report.enrollment import enroll_row, enroll_text
 
     layout = labelled(photos, subject, moving=True)
     with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
@@ -145,6 +145,7 @@ def _from_tags(
     """Enrol the faces that tags name, print the report, and give it back."""
     from facecli.datasets.labels import LabelledPhotos
     from facecli.datasets.labels import photos as found_below
+    from facecli.datasets.regions import TAG_FILES
     from facecli.gallery.enroll_tagged import enroll_tagged
     from facecli.report.people import enroll_row, enroll_text
 
@@ -157,7 +158,9 @@ def _from_tags(
         result = enroll_tagged(
             gallery, paths, min_quality=bar, workers=workers, progress=step, dry_run=dry_run
         )
-    row = enroll_row(result, LabelledPhotos((), found.problems, found.left_out))
+    # Of what is no photo, sidecars were read.
+    left_out = tuple(item for item in found.left_out if item.path.suffix.lower() not in TAG_FILES)
+    row = enroll_row(result, LabelledPhotos((), found.problems, left_out))
     untagged = len(paths) - len({item.path for item in result.items})
     print_report(row, enroll_text(row, None if dry_run else gallery.info()), as_json)
     if untagged:

@@ -63,6 +63,7 @@ def draft(target: Path) -> Iterator[Path]:
     """
     folder, handle = _claimed(target)
     try:
+        _mark(folder)
         drafted = folder / _DRAFT
         drafted.touch(0o600)
         yield drafted
@@ -87,12 +88,16 @@ def place(drafted: Path, target: Path, *, replace: bool = False, overwrite: bool
         if overwrite:
             # A second name: should this be killed, the next sweep overwrites what is called so.
             with suppress(OSError):  # nothing is there, or a file system without hard links
-                os.link(target, old, follow_symlinks=False)
+                os.link(target, old, follow_symlinks=os.link not in os.supports_follow_symlinks)
             sync(old.parent)
         drafted.replace(target)
     else:
         _link(drafted, target)
-    sync(target.parent)
+    try:
+        sync(target.parent)
+    except OSError:  # a cut may yet bring back what was replaced: it must be whole then
+        old.unlink(missing_ok=True)
+        raise
     return erase(old)
 
 
@@ -167,7 +172,7 @@ def _drafts(folder: Path) -> list[Path]:
 
 
 def _claimed(target: Path) -> tuple[Path, int | None]:
-    """A new folder, marked, and what holds the lock on it; another try where a sweep was quicker.
+    """A new folder, and what holds the lock on it; another try where a sweep was quicker.
 
     No lock on Windows, where what is open cannot be deleted.
     """
@@ -176,14 +181,12 @@ def _claimed(target: Path) -> tuple[Path, int | None]:
         with suppress(FileExistsError):
             folder.mkdir(_MODE)
             if sys.platform == "win32":
-                _mark(folder)
                 return folder, None
             with suppress(FileNotFoundError):
                 handle = os.open(folder, os.O_RDONLY)
                 with suppress(OSError):  # no locks on this file system: nothing is swept there
                     fcntl.flock(handle, fcntl.LOCK_EX)
                 if os.path.lexists(folder):
-                    _mark(folder)
                     return folder, handle
                 os.close(handle)
 
@@ -200,9 +203,12 @@ def _mark(folder: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """Whether a draft was begun there, which its content tells, never its name."""
+    info = folder.lstat()
+    if sys.platform != "win32" and info.st_uid != os.geteuid():
+        return False  # its owner could make it another folder between two looks
     there = [entry.name for entry in folder.iterdir()]
     if not there:  # killed before it was marked
-        return stat.S_IMODE(folder.lstat().st_mode) == _MODE
+        return stat.S_IMODE(info.st_mode) == _MODE
     marker = folder / _MARKER
     if marker.is_symlink() or not marker.is_file():
         return False

@@ -77,3 +77,10 @@ def lines(file: TextIO) -> Iterator[str]:
         if len(line) > LONGEST:
             raise OSError(errno.EFBIG, f"a line has more than {LONGEST:,} letters")
         yield line
+
+
+def on_disk(path: str) -> Path:
+    r"""The file that a stored path names; bytes that are no UTF-8 are stored as `\udcXX`."""
+    if "\\udc" not in path or Path(path).exists():
+        return Path(path)
+    return Path(re.sub(r"\\u(dc[89a-f][0-9a-f])", lambda m: chr(int(m[1], 16)), path))

@@ -32,7 +32,7 @@ def name_fault(name: str, *, held: bool = False) -> str | None:
     if not {kind[0] for kind in kinds} & set("LNPS") or name_key(name) in {".", ".."}:
         return "the name is empty"
     if "Cs" in kinds:
-        return f"the name is not UTF-8{_as_latin_1(name)}: rename it"
+        return f"the name is not UTF-8{_as_latin_1(name)}"
     # Bidirectional embeddings and isolates would turn round the text printed after the name.
     turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     if kinds & {"Cc", "Zl", "Zp"} or any(unicodedata.bidirectional(c) in turns for c in name):
@@ -41,7 +41,7 @@ def name_fault(name: str, *, held: bool = False) -> str | None:
         return "'unknown' is the answer for strangers, so it cannot be a subject's name"
     if not held and (unseen := _unseen(name)):
         # Else names that nobody can tell apart would be two people.
-        return f"the name holds U+{ord(unseen):04X}, which nobody sees: write it without"
+        return f"the name holds U+{ord(unseen):04X}, which nobody sees (write it without)"
     return None
 
 
@@ -51,7 +51,7 @@ def _as_latin_1(name: str) -> str:
         read = name.encode("utf-8", "surrogateescape").decode("latin-1")
     except UnicodeEncodeError:  # half of a pair, from a table or an export
         return ""
-    return f", but perhaps Latin-1 for {read!r}"
+    return f" (perhaps Latin-1 for {read!r}: rename it)"
 
 
 def _unseen(name: str) -> str | None:

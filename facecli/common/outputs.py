@@ -26,7 +26,9 @@ STDOUT = Path("-")
 _HEAD = 4096  # bytes that tell what a file is
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ANOTHER = "name another file"
-_TO_ADD = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_LONGEST = 1 << 20
+_ONLY_POSIX = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_TO_ADD = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | _ONLY_POSIX
 
 Kept = Callable[[Path], str]
 """What a file is that may not be replaced, even by force; empty where it may."""
@@ -160,17 +162,14 @@ def more_lines(path: Path) -> Iterator[Callable[[str], None]]:
     except OSError as error:
         raise _unwritable(path, error) from error
     with os.fdopen(opened, "r+b", buffering=0) as file:
-        if file.seek(0, os.SEEK_END):
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                _add(file, path, "")
         yield partial(_add, file, path)
 
 
 def first_line(path: Path) -> str:
-    """Of a text file, its first few thousand letters; empty where there is none."""
+    """Of a text file, up to _LONGEST bytes; empty where there is none. Raises OutputError."""
     try:
-        return _head(path).split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+        with path.open("rb") as file:
+            return file.readline(_LONGEST).decode("utf-8", "replace").rstrip("\r\n")
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -183,6 +182,9 @@ def _add(file: FileIO, path: Path, text: str) -> None:
     """
     data = f"{text}\n".encode("utf-8", "backslashreplace")
     before = file.seek(0, os.SEEK_END)
+    if before:
+        file.seek(-1, os.SEEK_END)
+        data = data if file.read(1) == b"\n" else b"\n" + data
     try:
         if file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

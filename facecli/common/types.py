@@ -7,7 +7,8 @@ the top left pixel. Scores are cosines of two unit vectors in [-1, 1]; higher is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import overload
+from math import isnan
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,6 +215,8 @@ class OperatingPoint:
     fit: what the gallery's own people did to it; None where it was not adjusted.
     crowd: how it rises for a face that resembles many people, and falls for one that resembles
         few; None where it is the same for all.
+    least_fpir: the least FPIR that the people behind the scores can show; estimates below it are
+        no more than their shape drawn on. 0 where no table supports any.
     """
 
     threshold: float
@@ -230,6 +233,7 @@ class OperatingPoint:
     fit: GalleryFit | None = None
     crowd: Crowd | None = None
     notes: tuple[str, ...] = field(default=())
+    least_fpir: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,8 +257,8 @@ class Decision:
     threshold: the one that applied to this face, cosine; NaN where nothing was compared.
     subject: the identified subject, None unless `outcome` is IDENTIFIED.
     failure: why there is no template, or what keeps a face of low quality from an answer.
-    false_alarm: the estimated chance that a stranger scores as high against this gallery,
-        NaN where no table supports one.
+    false_alarm: the estimated chance that a stranger scores as high against this gallery, not
+        below `operating_point.least_fpir`; NaN where no table supports one.
     possible: candidates between the threshold and a laxer one, leads for a person to look at;
         none unless `outcome` is POSSIBLE. possible_threshold: the laxer one for this face, NaN
         where none was asked for. possible_point: what it was chosen for.
@@ -271,3 +275,34 @@ class Decision:
     possible: tuple[Candidate, ...] = ()
     possible_threshold: float = float("nan")
     possible_point: OperatingPoint | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer in plain values, under the names of `identify --json`, not rounded.
+
+        What is not known is None. Times of a track and what the threshold was made from are in
+        `probe.track` and `operating_point`.
+        """
+        probe, face = self.probe, self.probe.face
+        best = self.candidates[0] if self.candidates else None
+        box = face.box if face else (None,) * 4
+        return {
+            "path": probe.path,
+            "face": probe.index,
+            **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
+            "detection_score": face.detection_score if face else None,
+            "quality": face.quality if face else None,
+            "turned": face.turned if face else None,
+            "decision": str(self.outcome),
+            "subject": self.subject,
+            "score": best.score if best else None,
+            "threshold": self.threshold if best else self.operating_point.threshold,
+            "margin": best.score - self.threshold if best else None,
+            "false_alarm": None if isnan(self.false_alarm) else self.false_alarm,
+            "reason": str(self.failure.reason) if self.failure else None,
+            "candidates": [
+                {"rank": c.rank, "subject": c.subject, "reference": c.reference_id,
+                 "score": c.score}
+                for c in self.candidates
+            ],
+            "embedder": self.operating_point.embedder_id,
+        }  # fmt: skip

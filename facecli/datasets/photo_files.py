@@ -7,6 +7,7 @@ it if it is none. Of all others the first bytes decide.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ _SYSTEMS = frozenset(
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 # By what storage systems, shells and editors call folders of their own begin: @tmp, #snapshot.
-_SYSTEM_SIGNS = ("@", "#", "~", "$")
+_SYSTEM_NAME = re.compile(r"[@#~$]\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def photos_below(top: Path, moving: bool = False) -> Iterator[Path | FailureToAc
                 continue
             if not is_folder(path):
                 files.append(path)
-            elif path.name.startswith(_SYSTEM_SIGNS):
+            elif _SYSTEM_NAME.match(path.name):
                 yield LeftOut(path)
             else:
                 (links if path.is_symlink() else folders).append(path)

@@ -22,6 +22,7 @@ from defusedxml.ElementTree import fromstring
 from facecli.common.files import regular
 from facecli.common.names import name_fault, name_key
 
+TAG_FILES = (".xmp", ".json")  # endings of what may lie beside a photo
 LARGEST = 4 << 20  # bytes of XMP or JSON; the largest that programs write are some 100 KB
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _MWG = "{http://www.metadataworkinggroup.com/schemas/regions/}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -20,7 +20,15 @@ from facecli.datasets.labels import LabelledPhoto, NamedBy
 from facecli.gallery.known_photos import KnownPhotos, PhotoChange
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import images, quality
-from facecli.recognition.pipeline import Extractor, OpenedPhoto, Run, decode_photo, prominence
+from facecli.recognition.pipeline import (
+    Extractor,
+    OpenedPhoto,
+    Run,
+    Source,
+    decode_photo,
+    open_photo,
+    prominence,
+)
 from facecli.storage.interface import Storage
 from facecli.storage.records import NewReference
 
@@ -159,6 +167,42 @@ def enroll(
             items[number] = replace(prepared.item, change=change)
     taken_out = known.write(replace_them) if store_them else 0
     return EnrollReport(tuple(items), tuple(people.mixed()), taken_out)
+
+
+def enroll_pictures(
+    store: Storage,
+    extractor: Extractor,
+    pictures: Sequence[Source],
+    subject: str,
+    faces: FacesRule,
+    bar: float = quality.DEFAULT_BAR,
+    store_them: bool = True,
+) -> EnrollReport:
+    """The same of pictures that lie in no file, all of one subject, in one commit."""
+    written = set(KnownPhotos(store, [subject]).hashes(subject))
+    most = None if faces is FacesRule.ALL else 1
+    items, new = list[EnrollItem](), list[NewReference]()
+    for found in extractor.extract(map(open_photo, pictures), most):
+        prepared = _judged(faces, bar, LabelledPhoto(Path(found.path), subject), found)
+        if prepared.sha256 in written:
+            items.append(replace(prepared.item, status=EnrollStatus.ALREADY, faces=0))
+            continue
+        items.append(prepared.item)
+        new += prepared.new
+        written |= {prepared.sha256} if prepared.new else set()
+    if store_them:
+        store.add(new)
+    return EnrollReport(tuple(items))
+
+
+def joined(report: EnrollReport, items: Iterable[EnrollItem]) -> EnrollReport:
+    """The report with more outcomes after its own."""
+    return replace(report, items=(*report.items, *items))
+
+
+def not_named(failure: FailureToAcquire) -> EnrollItem:
+    """What became of a file that is nobody's, or no photo."""
+    return _skipped(failure.path, "", failure).item
 
 
 def _as_enrolled(store: Storage, photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:

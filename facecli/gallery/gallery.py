@@ -10,20 +10,27 @@ from typing import TYPE_CHECKING
 
 from facecli.common import places
 from facecli.common.enums import DetectorName, Device, FacesRule, Target
-from facecli.common.errors import CalibrationError, EmbedderMismatchError, ModelError
-from facecli.common.names import require_name
+from facecli.common.errors import (
+    CalibrationError,
+    EmbedderMismatchError,
+    InputError,
+    ModelError,
+)
+from facecli.common.names import name_key, require_name
 from facecli.common.timestamp import now
-from facecli.common.types import Decision, OperatingPoint
+from facecli.common.types import Decision, Face, FailureToAcquire, OperatingPoint, Photo
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.identify import Search, identify
 from facecli.gallery.loaded_models import LoadedModels
+from facecli.gallery.pictures import PhotoLike, source, sources, to_enroll
 from facecli.recognition.model_zoo import registry
-from facecli.recognition.pipeline import Extractor, Source
+from facecli.recognition.model_zoo.specs import ChannelOrder
+from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage import opening
 from facecli.storage.interface import Storage
 from facecli.storage.keys import Key
-from facecli.storage.records import CalibrationRow, GalleryInfo
+from facecli.storage.records import CalibrationRow, GalleryInfo, Subjects
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import DEFAULT_FPIR, ThresholdInputs
 from facecli.video.frames import Frame, Sampling
@@ -43,15 +50,20 @@ EVERY_SO_OFTEN = Sampling()
 
 
 class Gallery:
-    """An open gallery with the models that made it. Use it from one thread.
+    """An open gallery with the models that made it. Use it from one thread, in one process.
+
+    Raises MisuseError where it is used from another, after `close`, or where something is written
+    within a read that is not finished, such as a generator left open.
 
     storage: who is enrolled; list, rename, merge and remove people there. models: load at the
-    first photo. Close it, or use it in a `with` statement.
+    first photo. Close it, or use it in a `with` statement. It has a length and names to go
+    through, and says whether somebody is `in` it.
     """
 
     def __init__(self, storage: Storage, models: LoadedModels) -> None:
         self.storage = storage
         self.models = models
+        self._closed = False
 
     @classmethod
     def open(
@@ -99,14 +111,42 @@ class Gallery:
 
     def close(self) -> None:
         """Release the file."""
+        self._closed = True
         self.storage.close()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return f"<Gallery {self.storage.path}, closed>"
+        subjects, references = self.storage.reader.counts()
+        made_by = self.storage.reader.embedder_id.split(":")[0]
+        counts = ((subjects, "subject"), (references, "reference"))
+        held = ", ".join(f"{n:,} {noun}{'' if n == 1 else 's'}" for n, noun in counts)
+        return f"<Gallery {self.storage.path}: {held}, embedder {made_by}>"
+
+    def __len__(self) -> int:
+        """How many subjects are enrolled."""
+        return self.storage.reader.subject_count()
+
+    def __bool__(self) -> bool:
+        """True: an empty gallery is one, too."""
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        """The subjects' names, in order."""
+        return iter([subject.name for subject in self.storage.reader.subjects()])
+
+    def __contains__(self, name: object) -> bool:
+        """Whether somebody of this name is enrolled."""
+        return isinstance(name, str) and name_key(name) in map(name_key, self)
 
     # the main job ----------------------------------------------------------------------------
 
     def enroll(
         self,
-        photos: Sequence[LabelledPhoto],
+        photos: PhotoLike | Sequence[PhotoLike] | Sequence[LabelledPhoto],
+        subject: str | None = None,
         *,
+        channels: ChannelOrder | None = None,
         faces: FacesRule = FacesRule.CLEAR,
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
@@ -118,22 +158,34 @@ class Gallery:
         """Enrol photos under their subjects' names; what is there already costs a hash.
 
         Committed in small groups: an interrupted run keeps what it reported and resumes.
-        min_quality: faces below it, in [0, 1], are refused with the reason. scheduler: work on
-        Dask workers, `local` processes or those of an address (see `distributed`). dry_run: look
-        at the photos, enrol nothing. replace: where another picture lies under an enrolled
-        photo's path, remove what that photo gave. Raises UsageError where a subject's name
-        cannot be one, SchedulerError where the workers are not there.
+        photos: as `labelled` gives them; or files and folders, which then are named as `labelled`
+        does it, what it cannot name among the report's items; or pictures that lie in no file, with
+        `subject`. channels: of arrays, in which order their colours lie. min_quality: faces below
+        it, in [0, 1], are refused with the reason. scheduler: work on Dask workers, `local`
+        processes or those of an address (see `distributed`). dry_run: look at the photos, enrol
+        nothing. replace: where another picture lies under an enrolled photo's path, remove what
+        that photo gave. Raises UsageError where a subject's name cannot be one, SchedulerError
+        where the workers are not there.
         """
-        from facecli.gallery.enroll import enroll  # searching does not need it
+        from facecli.gallery.enroll import enroll, enroll_pictures, joined  # searching does without
 
-        for name in {photo.subject for photo in photos}:
+        files, pictures, unnamed = to_enroll(photos, subject, channels)
+        for name in {photo.subject for photo in files} | ({subject} if subject else set()):
             require_name(name)
         dry = self.storage.untouched() if dry_run else nullcontext()
         with self.models.run(scheduler, workers) as run, dry:
             report = enroll(
-                self.storage, run, photos, faces, progress, min_quality, not dry_run, replace,
+                self.storage, run, files, faces, progress, min_quality, not dry_run, replace,
                 self.models.reference_table,
             )  # fmt: skip
+        if pictures and subject:
+            with self.storage.untouched() if dry_run else nullcontext():
+                others = enroll_pictures(
+                    self.storage, self.models.extractor, pictures, subject, faces, min_quality,
+                    not dry_run,
+                )  # fmt: skip
+            report = joined(report, others.items)
+        report = joined(report, unnamed)
         if not dry_run:
             # now, so that the next search need not wait for it
             operating_point.own_nonmated_scores(self.storage)
@@ -142,8 +194,9 @@ class Gallery:
 
     def identify(
         self,
-        photos: Iterable[Source],
+        photos: PhotoLike | Iterable[PhotoLike],
         *,
+        channels: ChannelOrder | None = None,
         top: int = 5,
         threshold: float | None = None,
         fpir: float | None = None,
@@ -159,6 +212,7 @@ class Gallery:
 
         Of a clip, which its content tells, there is one decision a track, as it ends.
 
+        channels: of arrays, in which order their colours lie; see `pictures.sources`.
         top: how many candidates to rank. threshold, fpir: as for `operating_point`. possible: a
         laxer target FPIR: an unknown face with candidates between the two thresholds is possible.
         min_quality: a face below it is of low quality, whoever it is like.
@@ -167,8 +221,8 @@ class Gallery:
         to be drawn. progress: called once a frame.
         """
         return identify(
-            self.storage, self.models, photos, top=top, threshold=threshold, fpir=fpir,
-            possible=possible, min_quality=min_quality, workers=workers, exact=exact,
+            self.storage, self.models, sources(photos, channels), top=top, threshold=threshold,
+            fpir=fpir, possible=possible, min_quality=min_quality, workers=workers, exact=exact,
             sampling=sampling, boxes=boxes, progress=progress,
         )  # fmt: skip
 
@@ -199,14 +253,54 @@ class Gallery:
 
         return watch(self.storage, self.models, source, search, how or Watching(), stop, note)
 
-    def verify(self, first: Path, second: Path, *, threshold: float | None = None) -> Verification:
+    def verify(
+        self,
+        first: PhotoLike,
+        second: PhotoLike,
+        *,
+        channels: ChannelOrder | None = None,
+        threshold: float | None = None,
+    ) -> Verification:
         """Compare the most prominent faces of two photos at the operating point.
 
+        channels: of arrays, in which order their colours lie.
         Raises InputError when a photo gives no template.
         """
         from facecli.gallery.verify import verify
 
-        return verify(self.models.extractor, first, second, self.operating_point(threshold))
+        point = self.operating_point(threshold)
+        pair = source(first, channels), source(second, channels)
+        return verify(self.models.extractor, *pair, point)
+
+    def embed(
+        self,
+        photos: PhotoLike | Iterable[PhotoLike],
+        *,
+        channels: ChannelOrder | None = None,
+        workers: int | None = None,
+    ) -> Iterator[Photo | FailureToAcquire]:
+        """Every photo's faces with their templates, in order, or why there are none.
+
+        Nothing is stored or searched. channels: of arrays, in which order their colours lie.
+        """
+        return self.models.extractor.photos(sources(photos, channels), workers)
+
+    def detect(self, photo: PhotoLike, *, channels: ChannelOrder | None = None) -> tuple[Face, ...]:
+        """The faces of a photo, the most prominent first, with their quality.
+
+        Raises InputError where it cannot be read.
+        """
+        found = self.models.extractor.photo(source(photo, channels))
+        if isinstance(found, FailureToAcquire):
+            raise InputError(": ".join(filter(None, (found.path, found.reason, found.detail))))
+        return tuple(one.face for one in found.faces)
+
+    def vectors(self) -> Subjects:
+        """Everybody's id and name, and their templates: (n, d) float32 unit vectors, row by row.
+
+        Templates are biometric data: keep them as you keep the gallery.
+        """
+        return self.storage.reader.templates()
 
     def re_embed(
         self,
@@ -334,6 +428,7 @@ class Gallery:
         Raises CalibrationError where the embedder has no table and nothing was calibrated.
         """
         from facecli.evaluation.audit.audit import audit  # scipy costs 0.1 s
+        from facecli.evaluation.audit.photos import changed
 
         reader, table = self.storage.reader, self._threshold_inputs().table()
         if table is None:
@@ -344,7 +439,7 @@ class Gallery:
             )
         with reader.snapshot():
             references = tuple(reader.references())
-        return audit(references, table)
+        return audit(references, table, changed(references))
 
     def _threshold_inputs(self) -> ThresholdInputs:
         return ThresholdInputs.of(self.storage, self.models.reference_table, self.models.shape)

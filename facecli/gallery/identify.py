@@ -109,7 +109,8 @@ class Search:
         if self.table is None or not candidates:
             return float("nan")
         crowd = threshold - self.point.threshold
-        return self.table.fpir(candidates[0].score - crowd, self.point.n)
+        found = self.table.fpir(candidates[0].score - crowd, self.point.n)
+        return max(found, self.point.least_fpir)
 
 
 def identify(

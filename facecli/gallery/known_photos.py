@@ -8,19 +8,15 @@ an enrolled photo's path, it is told, and the enrolled one removed on request.
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from enum import StrEnum
-from pathlib import Path
 
+from facecli.common.files import on_disk
 from facecli.common.names import name_key
+from facecli.evaluation.audit.blocks import SAME_PICTURE
 from facecli.storage.interface import Storage
 from facecli.storage.records import NewReference, ReferenceRow, Refiled
-
-SAME_PICTURE = 1 - 1e-6
-"""Cosine: from here two templates are of the same pixels. An edit of a photo's title or rating
-leaves them as they are; the last bits hang on a processor's arithmetic."""
 
 
 class PhotoChange(StrEnum):
@@ -155,10 +151,3 @@ class KnownPhotos:
 def place(path: str) -> str:
     """Where a stored path leads from the folder one stands in, as two spellings of it agree."""
     return os.path.abspath(on_disk(path))  # noqa: PTH100 (links may be what was moved)
-
-
-def on_disk(path: str) -> Path:
-    r"""The file that a stored path names; bytes that are no UTF-8 are stored as `\udcXX`."""
-    if "\\udc" not in path or Path(path).exists():
-        return Path(path)
-    return Path(re.sub(r"\\u(dc[89a-f][0-9a-f])", lambda m: chr(int(m[1], 16)), path))

@@ -21,10 +21,10 @@ from pathlib import Path
 from facecli.common import atomic
 from facecli.common.enums import Reason
 from facecli.common.errors import GalleryError, UsageError
+from facecli.common.files import on_disk
 from facecli.common.parallel import batches
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
 from facecli.datasets.labels import photos
-from facecli.gallery.known_photos import on_disk
 from facecli.recognition import images
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, OpenedPhoto, decode_photo

@@ -12,7 +12,7 @@ from facecli.common.timestamp import now
 from facecli.common.types import FailureToAcquire, OperatingPoint, Photo, Probe
 from facecli.recognition import quality
 from facecli.recognition.model_zoo import registry
-from facecli.recognition.pipeline import Extractor
+from facecli.recognition.pipeline import Extractor, Source
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
 
@@ -34,7 +34,9 @@ class Verification:
     flaws: tuple[FailureToAcquire, ...] = ()
 
 
-def verify(extractor: Extractor, first: Path, second: Path, point: OperatingPoint) -> Verification:
+def verify(
+    extractor: Extractor, first: Source, second: Source, point: OperatingPoint
+) -> Verification:
     """Compare two photos at an operating point. Raises InputError for one without a template."""
     photos = tuple(_with_faces(extractor.photo(path)) for path in (first, second))
     one, two = (photo.faces[0] for photo in photos)

@@ -23,6 +23,7 @@ FORMAT = 1
 MIN_ENTRIES = 10
 FEWEST_SCORES = 40  # enough for as many entries
 FEWEST_BEHIND = 10  # comparisons behind an entry: 32 % of standard error
+RULE_OF_3 = 3  # no error in n trials shows a rate of at most 3/n, at 95 % confidence
 # Tail probabilities a table holds a score for: dense where thresholds lie.
 TAILS: Float64 = np.concatenate(
     [np.array([0.999, 0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]), np.logspace(-1, -6, 51)]
@@ -74,6 +75,14 @@ class ReferenceTable:
     def fpir(self, score: float, n: int) -> float:
         """1 - F(score)^n: the chance that the best of n non-mated comparisons reaches `score`."""
         return 0.0 - float(np.expm1(n * np.log1p(-self.tail(score))))  # 0.0 - x is never -0.0
+
+    @property
+    def least_fpir(self) -> float:
+        """The least rate that a search for each of so many people can show, by the rule of 3.
+
+        What `fpir` says below it is the shape of the scores drawn on.
+        """
+        return min(1.0, RULE_OF_3 / max(1, self.subjects))
 
     def extrapolates(self, tail: float) -> bool:
         """True where `score(tail)` lies beyond what the reference photos showed."""

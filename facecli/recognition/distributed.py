@@ -262,7 +262,10 @@ async def _knock(address: str) -> None:
 
 def _require_workers(client: Client) -> None:
     try:
-        _within(lambda: client.wait_for_workers(1, timeout=WORKERS_WITHIN), "the Dask scheduler")
+        _within(
+            lambda: client.wait_for_workers(1, timeout=WORKERS_WITHIN),
+            "the Dask scheduler or a worker",
+        )
     except TimeoutError as error:
         raise SchedulerError(
             f"the scheduler has had no worker for {WORKERS_WITHIN:.0f} s: start some with `dask "

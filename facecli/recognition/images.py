@@ -241,17 +241,15 @@ def _raw_view(data: bytes, path: str, side: int | None, max_pixels: int) -> View
         raise _Refused(Reason.NEEDS_EXTRA, detail) from None
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
-            flip, preview = raw.sizes.flip, raw.extract_thumb()
+            flip, preview = _FLIPPED.get(raw.sizes.flip), raw.extract_thumb().data
     except rawpy.LibRawNoThumbnailError:
         raise _Refused(Reason.UNREADABLE, "it holds no preview; develop it to a JPEG") from None
-    if preview.format is rawpy.ThumbFormat.JPEG:
-        found = decode_view(bytes(preview.data), path, side, max_pixels)
-        if isinstance(found, FailureToAcquire) or _says_which_way_up(preview.data):
-            return found
-        image = Pillow.fromarray(found.image)
-        return View(np.array(_turned(image, _FLIPPED.get(flip))), found.scale)
-    image = _turned(Pillow.fromarray(preview.data), _FLIPPED.get(flip))
-    return View(_to_bgr(image), 1)
+    if not isinstance(preview, bytes):  # (H, W, 3) uint8 RGB
+        return View(_to_bgr(_turned(Pillow.fromarray(preview), flip)), 1)
+    found = decode_view(preview, path, side, max_pixels)
+    if isinstance(found, FailureToAcquire) or _says_which_way_up(preview):
+        return found
+    return View(np.array(_turned(Pillow.fromarray(found.image), flip)), found.scale)
 
 
 def _says_which_way_up(jpeg: bytes) -> bool:

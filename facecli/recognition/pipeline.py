@@ -51,8 +51,8 @@ class OpenedPhoto:
     view: images.View
 
 
-Source = Path | bytes | Future[OpenedPhoto | FailureToAcquire]
-"""A photo: a file, its bytes (then called `-`), or one that is opened ahead."""
+Source = Path | bytes | OpenedPhoto | Future[OpenedPhoto | FailureToAcquire]
+"""A photo: a file, its bytes (then called `-`), or one that is open, or opened ahead."""
 
 
 def open_ahead(source: Path | bytes) -> Source:
@@ -65,6 +65,8 @@ def open_ahead(source: Path | bytes) -> Source:
 
 def open_photo(source: Source) -> OpenedPhoto | FailureToAcquire:
     """The part of the way that needs no models."""
+    if isinstance(source, OpenedPhoto):
+        return source
     if isinstance(source, Future):
         return source.result()
     if isinstance(source, bytes):

@@ -76,6 +76,10 @@ def evidence(finding: AuditFinding) -> str:
         return f"{score} to {printable(finding.subjects[1])}, {own:.3f} to its own"
     if finding.kind is FindingKind.OUTLIER:
         return f"{score} to " + ("each other" if len(finding.suspects) > 1 else "its own")
+    if finding.kind is FindingKind.DOUBLE:
+        return "the same picture" if finding.expected == 0 else f"templates alike to {score}"
+    if finding.kind is FindingKind.CHANGED:
+        return "another file lies there now: enrol it again, with --replace for another picture"
     return f"quality {finding.score:.2f}"
 
 
@@ -114,7 +118,7 @@ def _finding_row(finding: AuditFinding) -> dict[str, Any]:
 def _commands(finding: AuditFinding, merged: dict[str, str], gallery: Path | None) -> Iterator[str]:
     """merged: where subjects went by the commands before; taken into account and added to."""
     suspects = finding.suspects
-    told_apart = len(suspects) == 1
+    told_apart = len(suspects) == 1 or finding.kind is FindingKind.DOUBLE
     if finding.kind is FindingKind.SAME_PHOTO and not math.isnan(finding.own_score):
         # It fits the first subject's other photos best, so the other names are wrong.
         suspects = tuple(r for r in suspects if r.subject != finding.subjects[0])

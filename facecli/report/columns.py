@@ -115,12 +115,17 @@ def _words(text: str) -> Iterator[str]:
     """Its pieces, each with the blank or sign that ends it."""
     start = 0
     for end, letter in enumerate(text, 1):
-        together = text[end - 2 : end] == "< " or text[end : end + 1] == "%"  # `< 0.01 %`
-        if letter in BREAK_AFTER and not together:
+        if letter in BREAK_AFTER and not _belongs(text, end):
             yield text[start:end]
             start = end
     if start < len(text):
         yield text[start:]
+
+
+def _belongs(text: str, end: int) -> bool:
+    """Whether what ends there belongs to what follows, as in `< 0.01 %` and 2026-11-27."""
+    before, after = text[end - 2 : end], text[end : end + 1]
+    return before == "< " or after == "%" or (before[-1:] == "-" and after.isdigit())
 
 
 def _head(word: str, width: int) -> str:

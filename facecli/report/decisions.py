@@ -16,9 +16,9 @@ from facecli.report.formats import (
     as_csv,
     as_json,
     as_json_line,
+    estimated,
     failure_line,
     printable,
-    rate,
     rounded,
     significant,
 )
@@ -182,14 +182,14 @@ def _notes(d: Decision) -> Iterator[str]:
         yield f"turned {d.probe.face.turned} degrees"
     if d.outcome is Outcome.IDENTIFIED:
         if not math.isnan(d.false_alarm):
-            yield f"false alarm {rate(d.false_alarm)}"
+            yield f"false alarm {estimated(d.false_alarm, d.operating_point)}"
     elif d.outcome is Outcome.POSSIBLE:
         first, *others = d.possible
         yield ", ".join(
             [f"perhaps {first.subject}", *(f"{c.subject} {c.score:.3f}" for c in others)]
         )
         if not math.isnan(d.false_alarm):
-            yield f"false alarm {rate(d.false_alarm)}"
+            yield f"false alarm {estimated(d.false_alarm, d.operating_point)}"
     elif d.outcome is Outcome.UNKNOWN:
         yield f"nearest: {best.subject}" if best else "the gallery is empty"
     elif d.outcome is Outcome.LOW_QUALITY and best:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facecli.common.types import Interval
-from facecli.report.formats import counted, rate
+from facecli.metrics.reference_table import RULE_OF_3
+from facecli.report.formats import counted, estimated, rate
 from facecli.report.intervals import NOT_ESTIMABLE, interval_cells, interval_text
 
 if TYPE_CHECKING:  # metrics cost scipy's import
@@ -17,7 +18,6 @@ if TYPE_CHECKING:  # metrics cost scipy's import
     from facecli.metrics.verification import VerificationRates
 
 SHOWN_RANKS = (1, 2, 3, 5, 10)
-RULE_OF_3 = 3  # no errors in n trials show a rate of at most 3/n at 95 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _operating_table(i: SearchResults) -> Table:
         "misidentification, named as another": r.misidentification,
         "rank 1, whatever the score": r.rank_one,
     }
-    expected = {"FPIR, strangers named": rate(i.point.expected_fpir)}
+    expected = {"FPIR, strangers named": estimated(i.point.expected_fpir, i.point)}
     rows = tuple((n, *interval_cells(v), expected.get(n, "")) for n, v in shown.items())
     notes = f"Threshold {i.point.threshold:.4f}. {_methods(shown.values())}"
     return Table(title, headers, rows, notes)
@@ -131,7 +131,7 @@ def _operating_table(i: SearchResults) -> Table:
 def _sizes_table(results: Iterable[SearchResults]) -> Table:
     rows = tuple(
         (
-            f"{i.n:,}", f"{i.point.threshold:.4f}", rate(i.point.expected_fpir),
+            f"{i.n:,}", f"{i.point.threshold:.4f}", estimated(i.point.expected_fpir, i.point),
             *interval_cells(i.rates.fpir), *interval_cells(i.rates.dir),
         )
         for i in results

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facecli.common.types import FailureToAcquire
+    from facecli.common.types import FailureToAcquire, OperatingPoint
 
 SCHEMA = 1  # of every JSON object and CSV row; rises when a field changes its meaning
 
@@ -99,6 +99,14 @@ def rate(rate: float) -> str:
     if 0 < percent < 9.96e-5:
         return "< 0.0001 %"
     return f"{percent:.2g} %" if percent < 99 else f"{percent:.3g} %"
+
+
+def estimated(estimate: float, point: OperatingPoint) -> str:
+    """An estimate of strangers named, and no less than the people behind it can show."""
+    least = point.least_fpir
+    if estimate > least or math.isnan(estimate):
+        return rate(estimate)
+    return f"< {rate(least)}" if least < 1 else "not known"
 
 
 def rounded(value: float | None) -> float | None:

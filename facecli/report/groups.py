@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from facecli.storage.records import FaceGroup, FaceLink, SeenFace
     from facecli.storage.sqlite.grouping_file import GroupingFile
 
-MOST_SHOWN = 20  # groups, and links, that a text for people shows
+MOST_SHOWN = 20  # groups that a text for people shows
+MOST_LINKS = 7  # of each kind
 MEANING = {
     LinkKind.REFUSED: "look alike, but one photo shows both, or you put them apart: two people?",
     LinkKind.NEAR: "look a little less alike than one person does: one person?",
@@ -121,23 +122,31 @@ def groups_text(found: Groups, *, everything: bool) -> str:
     left = len(found.groups) - len(shown)
     if left:
         parts.append(f"and {counted(left, 'group')} more: `facecli group list --all`")
-    parts += _links_text(found, None if everything else MOST_SHOWN)
+    parts += _links_text(found, len(found.links) if everything else MOST_LINKS)
     return "\n".join(parts) or "no faces yet: facecli group PHOTOS"
 
 
-def _links_text(found: Groups, most: int | None) -> list[str]:
-    if not found.links:
+def first_links(links: Sequence[FaceLink], most: int) -> list[FaceLink]:
+    """The most doubtful of each kind."""
+    return [
+        link for kind in LinkKind for link in [each for each in links if each.kind is kind][:most]
+    ]
+
+
+def _links_text(found: Groups, most: int) -> list[str]:
+    links = first_links(found.links, most)
+    if not links:
         return []
     cells = [
         [str(link.kind), _groups(link), _face(link, 0, found.faces), _face(link, 1, found.faces),
          f"{link.score:.3f}", f"{link.threshold:.3f}"]
-        for link in found.links[:most]
+        for link in links
     ]  # fmt: skip
     headers = ["link", "of groups", "face", "and face", "score", "threshold"]
     kinds = {link.kind for link in found.links}
     lines = ["", "worth a look:", table(cells, headers)]
-    if most is not None and found.links[most:]:
-        lines.append(f"and {counted(len(found.links) - most, 'link')} more: --report, or --json")
+    if left := len(found.links) - len(links):
+        lines.append(f"and {counted(left, 'link')} more: `facecli group list --all`")
     return lines + [f"  {kind}: {text}" for kind, text in MEANING.items() if kind in kinds]
 
 

@@ -13,14 +13,14 @@ from facecli.common.enums import GroupState
 from facecli.common.parallel import ordered
 from facecli.grouping.review import shown
 from facecli.report.formats import counted, printable
-from facecli.report.groups import MEANING, Groups, summary
+from facecli.report.groups import MEANING, Groups, first_links, summary
 from facecli.report.html import data_uri, render
 from facecli.report.thumbnails import thumbnail
 from facecli.storage.records import FaceGroup, FaceLink, SeenFace
 
 MOST_GROUPS = 100
 MOST_FACES = 8  # of a group
-MOST_LINKS = 24
+MOST_LINKS = 12  # of each kind
 
 
 def groups_page(found: Groups, faces_of: Callable[[int], Sequence[SeenFace]]) -> str:
@@ -32,7 +32,7 @@ def groups_page(found: Groups, faces_of: Callable[[int], Sequence[SeenFace]]) ->
     waiting = [group for group in found.groups if group.state not in settled and group.faces > 1]
     largest, rest = waiting[:MOST_GROUPS], waiting[MOST_GROUPS:]
     members = {group.id: shown(faces_of(group.id), MOST_FACES) for group in largest}
-    links = found.links[:MOST_LINKS]
+    links = first_links(found.links, MOST_LINKS)
     faces = {face.id: face for some in members.values() for face in some}
     faces |= {face: found.faces[face] for link in links for face in link.faces}
     pictures = _pictures(list(faces.values()))

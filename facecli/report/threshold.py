@@ -12,6 +12,7 @@ from facecli.report.columns import table
 from facecli.report.formats import (
     SCHEMA,
     counted,
+    estimated,
     failure_line,
     printable,
     rate,
@@ -39,6 +40,7 @@ def point_row(point: OperatingPoint) -> dict[str, Any]:
         "target_rate": significant(point.target_rate),
         "expected_fpir": significant(point.expected_fpir),
         "expected_fpir_10n": significant(point.expected_fpir_10n),
+        "least_fpir": significant(point.least_fpir),
         "fmr": significant(point.fmr),
         "n": point.n,
         "fit": _fit_row(point.fit) if point.fit else None,
@@ -63,13 +65,13 @@ def point_text(point: OperatingPoint) -> str:
     lines.append(f"  embedder     {point.embedder_id}")
     if not math.isnan(point.expected_fpir):
         lines.append(
-            f"  expected     {rate(point.expected_fpir)} of strangers' searches would name "
-            f"somebody among {counted(point.n, 'subject')} (FPIR); "
+            f"  expected     {estimated(point.expected_fpir, point)} of strangers' searches would "
+            f"name somebody among {counted(point.n, 'subject')} (FPIR); "
             f"{rate(point.fmr)} per comparison (FMR)"
         )
         lines.append(
-            f"               {rate(point.expected_fpir_10n)} if it stayed while the gallery grew "
-            f"to {counted(10 * point.n, 'subject')}"
+            f"               {estimated(point.expected_fpir_10n, point)} if it stayed while the "
+            f"gallery grew to {counted(10 * point.n, 'subject')}"
         )
     if point.fit:
         lines.append(f"  this gallery {_fit_text(point.fit)}")

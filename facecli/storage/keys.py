@@ -93,6 +93,7 @@ def _from_file(path: Path) -> str:
 
 def _to_file(key: Key, path: Path) -> None:
     try:
+        atomic.sweep(path.parent)
         atomic.write(path, f"{key.digits}\n".encode(), replace=False)
     except FileExistsError:
         raise GalleryError(f"{path} is there already, and no key is overwritten") from None

@@ -94,6 +94,19 @@ class ThresholdInputs:
         table = self.table()
         return None if table is None else fitted(table, self.gallery_fit(), self.n)
 
+    def least_fpir(self) -> float:
+        """The least FPIR that the scores behind the choice can show; 0 where there are none.
+
+        By the number of people searched for; of pairs by that of comparisons, which were enough
+        to choose by.
+        """
+        table = self.table()
+        if table is None:
+            return 0.0
+        if self.choice is not None and self.choice.basis == Basis.PAIRS:
+            return -math.expm1(self.n * math.log1p(-table.tails[-1]))
+        return table.least_fpir
+
 
 def built_in_table(spec: EmbedderSpec) -> ReferenceTable | None:
     """The table that an embedder comes with; None where it ships none. Raises ModelError."""
@@ -239,8 +252,10 @@ def at(
         made_at=made_at,
         fit=own,
         crowd=crowd,
+        least_fpir=inputs.least_fpir(),
         notes=(
             *_thin_tail(table, scores.tail(threshold)),
+            *_few_people(inputs, rate if by_search else 1.0),
             *_estimate(inputs),
             *_alike(inputs, scores, crowd),
             *_differs(own),
@@ -285,12 +300,15 @@ def by_hand(inputs: ThresholdInputs, threshold: float, made_at: str = "") -> Ope
         made_from="chosen by the user; no error rate was measured for it",
         made_at=made_at,
         fit=inputs.gallery_fit(),
+        least_fpir=inputs.least_fpir(),
     )
 
 
 def _expected(inputs: ThresholdInputs, threshold: float, times: int = 1) -> float:
     table = inputs.fitted_table()
-    return table.fpir(threshold, inputs.n * times) if table and inputs.n else NAN
+    if table is None or not inputs.n:
+        return NAN
+    return max(table.fpir(threshold, inputs.n * times), inputs.least_fpir())
 
 
 def _thin_tail(table: ReferenceTable, fmr: float) -> tuple[str, ...]:
@@ -299,6 +317,17 @@ def _thin_tail(table: ReferenceTable, fmr: float) -> tuple[str, ...]:
     return (
         f"extrapolated: the scores behind it show nothing rarer than 1 in "
         f"{1 / table.tails[-1]:,.0f} comparisons, this needs 1 in {1 / max(fmr, 1e-300):,.0f}",
+    )
+
+
+def _few_people(inputs: ThresholdInputs, fpir: float) -> tuple[str, ...]:
+    """Where a target is rarer than what stands behind it can show."""
+    least = inputs.least_fpir()
+    if inputs.estimated or fpir >= least:
+        return ()
+    return (
+        f"what stands behind it can show an FPIR of {least:.2g} at best (rule of 3): for "
+        f"{fpir:g} the shape of the scores is drawn on",
     )
 
 

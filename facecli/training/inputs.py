@@ -82,8 +82,7 @@ def blob(crops: Image, spec: EmbedderSpec) -> Float32:
     if spec.channel_order is ChannelOrder.RGB:
         crops = crops[..., ::-1]
     planes = crops.transpose(0, 3, 1, 2).astype(np.float32)
-    made: Float32 = (planes - np.float32(spec.mean)) / np.float32(spec.std)
-    return made
+    return np.ascontiguousarray((planes - np.float32(spec.mean)) / np.float32(spec.std))
 
 
 def _with_mirror(views: Image, spec: EmbedderSpec) -> Float32:

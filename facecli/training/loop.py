@@ -33,7 +33,7 @@ from facecli.training.people import Panel, Split
 FORMAT = 1  # of a checkpoint
 PATIENCE = 5  # epochs without a better one, then it stops
 AT_ONCE = 256  # faces embedded at once
-RATES = {Part.HEAD: 3e-3, Part.LAST: 1e-3, Part.ALL: 3e-4}  # learning rates that serve
+RATES = {Part.HEAD: 1e-2, Part.LAST: 3e-3, Part.ALL: 1e-3}  # learning rates that serve
 SMALLEST_SIZE = 1e-3  # of numbers that are all but zero
 STEEPEST = 5.0  # the norm that a step's gradient is cut down to
 

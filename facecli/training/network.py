@@ -67,6 +67,8 @@ def divide(content: bytes, part: Part) -> Divided:
     module = _converted(tail)
     homes = _homes(tail, module)
     trained = sum(int(p.numel()) for p in module.parameters())
+    if not trained:
+        raise ModelError("there is nothing to train in this network: it holds no weights")
     return Divided(content, bytes(front), module, homes, trained, total)
 
 

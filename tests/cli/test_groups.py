@@ -43,7 +43,7 @@ def test_a_near_miss_is_told_the_right_name(words: str, meant: str) -> None:
 def test_what_is_meant_is_a_command() -> None:
     every = {words for words, _ in all_commands()}
     groups = [group for _, group in all_commands() if isinstance(group, LazyGroup)]
-    assert len(groups) == 3
+    assert len(groups) >= 3
     for group in groups:
         assert not set(group.meant) & set(group.homes)
         for meant in group.meant.values():

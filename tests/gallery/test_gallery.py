@@ -71,7 +71,7 @@ def test_the_known_is_named_and_the_stranger_is_unknown(gallery: Gallery, photos
     known, stranger = answers(gallery, photos / "hopper.jpg", photos / "collins.jpg")
     assert (known.outcome, known.subject) == (Outcome.IDENTIFIED, "Grace Hopper")
     assert known.candidates[0].score > 0.8
-    assert known.false_alarm < 1e-4
+    assert known.false_alarm == known.operating_point.least_fpir == pytest.approx(3 / 2307)
     assert (stranger.outcome, stranger.subject) == (Outcome.UNKNOWN, None)
     assert len(stranger.candidates) == 4
     assert stranger.candidates[0].score < stranger.operating_point.threshold
@@ -115,6 +115,26 @@ def test_each_face_has_its_own_threshold(gallery: Gallery, photos: Path, extract
     assert row["margin"] == pytest.approx(scores[0] - decision.threshold, abs=1e-5)
 
 
+def test_possible_is_told_by_a_threshold_of_each_face_too(gallery: Gallery, photos: Path):
+    """The laxer point is raised and lowered as the one in force is; nobody is named by it."""
+    gallery.storage.add([reference(f"V{seed}", seed) for seed in range(300, 312)])
+    (plain,) = answers(gallery, photos / "collins.jpg")
+    assert plain.outcome is Outcome.UNKNOWN
+    best = plain.candidates[0].score
+    point = gallery.operating_point()
+    rates = (0.02, 0.3, 0.9, 0.999)
+    found = [answers(gallery, photos / "collins.jpg", possible=rate)[0] for rate in rates]
+    for rate, decision in zip(rates, found, strict=True):
+        lax = gallery.operating_point(fpir=rate)
+        share = decision.threshold - point.threshold
+        assert decision.possible_threshold == pytest.approx(lax.threshold + share, abs=1e-6)
+        leads = [c for c in decision.candidates if c.score >= decision.possible_threshold]
+        assert list(decision.possible) == leads
+        assert (decision.subject, decision.threshold) == (None, plain.threshold)
+        assert (decision.outcome is Outcome.POSSIBLE) == (best >= decision.possible_threshold)
+    assert [d.outcome for d in found][0::3] == [Outcome.UNKNOWN, Outcome.POSSIBLE]
+
+
 def test_every_face_has_its_row_and_every_failure_its_own(gallery: Gallery, photos: Path):
     sources = [photos / "two.png", photos / "blank.png", photos / "text.jpg",
                (photos / "hopper.jpg").read_bytes()]  # fmt: skip
@@ -133,7 +153,7 @@ def test_every_face_has_its_row_and_every_failure_its_own(gallery: Gallery, phot
 def test_an_empty_gallery_knows_nobody(tmp_path: Path, photos: Path, extractor):
     with Gallery.open(tmp_path / "g", create=True) as empty:
         empty.models.extractor = extractor
-        (decision,) = answers(empty, photos / "hopper.jpg")
+        (decision,) = answers(empty, photos / "hopper.jpg", possible=0.1)
         assert (decision.outcome, decision.candidates) == (Outcome.UNKNOWN, ())
         assert math.isnan(decision.false_alarm)
         assert empty.info().subjects == 0

@@ -26,8 +26,10 @@ FILES = {
     "audit": ["gallery", "audit", "--report", "OUT", "-g", "g"],
     "purge": ["gallery", "purge", "Grace", "-y", "--receipt", "OUT", "-g", "g"],
     "evaluate": ["evaluate", "photos", "--report", "OUT"],
+    "identify": ["identify", "elsewhere.jpg", "-o", "OUT", "-g", "g"],
     "group": ["group", "photos", "--report", "OUT", "-g", "g"],
 }
+APPEND = ["identify", "photos", "--csv", "--append", "-o", "OUT", "-g", "g"]
 NEW = {
     "key": ["gallery", "key", "OUT"],
     "re-embed": ["gallery", "re-embed", "--model", MODEL, "--to", "OUT", "-g", "g"],
@@ -125,6 +127,15 @@ def test_nothing_that_must_stay_is_replaced(
         2, *words(FILES[name], target, *["--force"] * forced), cwd=place
     )  # fmt: skip
     assert said.count("\n") == 1 and target.removeprefix("./") in said
+    assert all_of(place) == before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_added_to_what_holds_no_such_rows(
+    facecli: Facecli, place: Path, target: str
+) -> None:
+    before = all_of(place)
+    assert target.removeprefix("./") in facecli.refused(2, *words(APPEND, target), cwd=place)
     assert all_of(place) == before
 
 

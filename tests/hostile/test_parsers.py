@@ -40,6 +40,16 @@ CELLS = st.one_of(
     st.text(max_size=12),
 )
 BREAKS = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\x0b", "\u2028"])
+MAGICS = [
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF87a",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"II+\0",
+    b"P6 9 9 255 ",
+]
 CODES = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"])
 
 
@@ -204,7 +214,7 @@ def test_a_model_s_description(tmp_path: Path, wrong: dict[str, str], junk: byte
                 registry.read_verified(spec)
 
 
-@given(st.sampled_from(sorted(images._MAGIC)), st.binary(max_size=300), st.binary(max_size=8))
+@given(st.sampled_from(MAGICS), st.binary(max_size=300), st.binary(max_size=8))
 def test_a_photo_s_first_bytes(magic: bytes, rest: bytes, brand: bytes) -> None:
     isobmff = (8 + len(brand)).to_bytes(4, "big") + b"ftyp" + brand
     for data in (magic + rest, rest, isobmff + rest, b"RIFF" + brand[:4] + b"WEBP" + rest):

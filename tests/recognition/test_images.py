@@ -369,7 +369,7 @@ def test_native_libraries_keep_quiet(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def dng(preview: Pillow.Image) -> bytes:
+def dng(preview: Pillow.Image, orientation: int = 1) -> bytes:
     """A camera's raw file (DNG 1.4): the preview as a JPEG, 64 x 48 sensor values beside it."""
     jpeg, sensor = encode(preview, "JPEG", quality=95), bytes(64 * 48 * 2)
     raw = {254: (4, 0), 256: (4, 64), 257: (4, 48), 258: (3, 16), 259: (3, 1), 262: (3, 32803),
@@ -378,6 +378,8 @@ def dng(preview: Pillow.Image) -> bytes:
     first = {254: (4, 1), 256: (4, preview.width), 257: (4, preview.height), 258: (3, 8),
              259: (3, 7), 262: (3, 6), 273: (4, 0), 277: (3, 3), 278: (4, preview.height),
              279: (4, len(jpeg)), 330: (4, 0), 50706: (1, 0x0401)}  # fmt: skip
+    first[274] = (3, orientation)
+    first = dict(sorted(first.items()))
     at = 8 + 2 * 6 + 12 * (len(raw) + len(first))
     first[330] = (4, 8 + 6 + 12 * len(first))
     first[273], raw[273] = (4, at), (4, at + len(jpeg))
@@ -394,6 +396,9 @@ def dng(preview: Pillow.Image) -> bytes:
 def test_of_a_raw_file_the_preview_is_read() -> None:
     pytest.importorskip("rawpy", reason="NOT CHECKED: pip install 'facecli[raw]'")
     assert error(images.decode(dng(PHOTO), "a.dng")) < 5
+    for orientation in (3, 6, 8):
+        stored = PHOTO.transpose(STORED[orientation])
+        assert error(images.decode(dng(stored, orientation), "a.dng")) < 5
     assert failed(images.decode(dng(PHOTO)[:500], "a.dng")).reason is Reason.TRUNCATED
 
 

@@ -81,6 +81,7 @@ def test_text_is_folded_between_words():
     assert fold("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
     assert fold("홍길동", 4) == ["홍길", "동"]
     assert fold("false alarm < 0.01 %", 12) == ["false alarm", "< 0.01 %"]
+    assert fold("since 2026-11-27", 12) == ["since", "2026-11-27"]
     assert fold("", 10) == [""]
     assert "".join(fold("e\u0301" * 9, 4)) == "e\u0301" * 9
 

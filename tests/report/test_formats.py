@@ -36,6 +36,14 @@ def test_names_of_every_script_stay_as_they_are():
         assert formats.printable(name) == name
 
 
+@pytest.mark.parametrize(("least", "estimate", "text"), [
+    (0.0013, 0.02, "2 %"), (0.0013, 0.0013, "< 0.13 %"), (0.0013, 1e-9, "< 0.13 %"),
+    (0.0, 1e-9, "< 0.0001 %"), (1.0, 1.0, "not known"), (0.0013, math.nan, "not known"),
+])  # fmt: skip
+def test_an_estimate_says_no_less_than_people_can_show(least: float, estimate: float, text: str):
+    assert formats.estimated(estimate, replace(POINT, least_fpir=least)) == text
+
+
 @pytest.mark.parametrize(("value", "text"), [
     (0.01, "1 %"), (0.0123, "1.2 %"), (1e-6, "0.0001 %"), (1e-9, "< 0.0001 %"), (0.0, "0 %"),
     (1.0, "100 %"), (0.084, "8.4 %"), (NAN, "not known"), (0.998, "99.8 %"), (0.995, "99.5 %"),

@@ -120,6 +120,11 @@ class Place:
         files = [path for path in self.here.rglob("*") if path.is_file()]
         return [path for path in files if any(s in path.read_bytes() for s in sought)]
 
+    def sidecars(self) -> list[Path]:
+        """They hold templates coarsely, which no search of bytes finds."""
+        kinds = [sidecar.path(self.gallery, kind) for kind in sidecar.ScanKind]
+        return [path for path in kinds if path.exists()]
+
     def drafts(self) -> list[Path]:
         return [path for path in self.here.iterdir() if path.name.startswith(".")]
 
@@ -308,12 +313,12 @@ def _enrolled(place: Place) -> None:
 
 def _key(place: Place) -> None:
     file = place.here / "key"
-    assert file.exists() or not place.told
-    if not file.exists():
-        assert place.facecli("gallery", "key", file).code == 0
+    there = file.exists()
+    assert there or not place.told
+    assert place.facecli("gallery", "key", file).code == (2 if there else 0)
     keys.read_key(str(file))
-    # Others of this folder are opened, and sweep it.
-    place.facecli("gallery", "export", place.here / "none", "-g", place.here / "missing")
+    assert place.facecli("gallery", "key", place.here / "second").code == 0
+    assert place.drafts() == [], "who writes there next takes away what a killed one left"
 
 
 def _one_of(place: Place, *stories: list[str]) -> None:
@@ -351,6 +356,7 @@ def _purged(place: Place) -> None:
         assert there in ((left,) if place.told else (left, PEOPLE)), there
     if there == left and not unfinished:
         assert place.holds(*TRACES) == [], "called done, or as if nothing had been to do"
+        assert place.sidecars() == []
     if place.told:
         assert not unfinished
         receipt = json.loads((place.here / "receipt").read_text())
@@ -359,7 +365,7 @@ def _purged(place: Place) -> None:
     assert (checked.code == 0) == (not unfinished), checked
     words = words_purge(place)[:5]
     _then_all(place, words, *(() if unfinished or there == PEOPLE else (4,)))
-    assert place.people() == left and place.holds(*TRACES) == []
+    assert place.people() == left and place.holds(*TRACES) == place.sidecars() == []
     assert place.check().code == 0
 
 
@@ -390,8 +396,7 @@ def _conversion(old: str, new: str) -> tuple[Callable[[Place], list[str | Path]]
         assert place.check(*flag).code == 0 and place.drafts() == []
         if here == new and new:
             assert place.holds(*secrets) == [], "in the clear beside an encrypted gallery"
-            # Which hold templates coarsely, so that no search of bytes finds them.
-            assert [f for f in place.here.iterdir() if sidecar.is_sidecar(f)] == []
+            assert place.sidecars() == []
         _then_all(place, words(place), 4)
         assert place.people(new) == PEOPLE
         assert not new or place.holds(*secrets) == []

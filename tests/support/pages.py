@@ -87,10 +87,10 @@ def steps(page: Path) -> Iterator[Step]:
 
 
 # The README's first command installs facecli[demo]; a page that needs more says so, and is here.
-WITH_MORE = {"encryption.md": {"sqlcipher3", "keyring"}}
+WITH_MORE = {"encryption.md": {"sqlcipher3", "keyring"}, "grouping.md": {"jinja2"}}
 NOT_IN_DEMO = {
     "jinja2", "pillow_heif", "sqlcipher3", "keyring", "distributed", "dask", "pymilvus", "tflite",
-    "ai_edge_litert",
+    "ai_edge_litert", "exiftool",
 }  # fmt: skip
 
 

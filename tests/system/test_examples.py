@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.galleries import environment
+from support.pages import agrees
 from support.patience import LAST_RESORT
 from support.places import ROOT
 
@@ -74,3 +75,21 @@ def test_the_readme_s_picture(tmp_path: Path, portraits: dict[str, Path]) -> Non
         assert now.size == is_.size, "run examples/who.py again"
         difference = np.abs(np.asarray(now).astype(int) - np.asarray(is_).astype(int))
     assert np.mean(difference) < 2, "run examples/who.py again"
+
+
+@pytest.mark.slow
+def test_the_notebook(portraits: dict[str, Path]) -> None:
+    nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")
+    is_ = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+    now = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+    nbclient.NotebookClient(now, timeout=LAST_RESORT).execute()
+    assert len(printed(is_)) >= 5
+    for old, new in zip(printed(is_), printed(now), strict=True):
+        assert agrees(old, new), new
+
+
+def printed(notebook) -> list[str]:
+    """What its cells print."""
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    return [out["text"] for out in outputs if out["output_type"] == "stream"]

@@ -114,6 +114,8 @@ import sqlite3, sys
 from pathlib import Path
 whole = sqlite3.connect
 def connect(where, **more):  # SQLite's own file system without shared memory and locks
+    if where == ":memory:":  # what a schema is compared with
+        return whole(where, **more)
     where = where if str(where).startswith("file:") else Path(where).absolute().as_uri()
     return whole(where + ("&" if "?" in where else "?") + "vfs=unix-none", **more | {"uri": True})
 sqlite3.connect = connect

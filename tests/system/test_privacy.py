@@ -62,6 +62,8 @@ def test_all_that_commands_write_is_its_owner_s_whatever_the_umask(tmp_path: Pat
     gallery = ("-g", made / "new" / "folder" / "g")
     for arguments in (
         ("enroll", photos, *gallery),
+        ("group", photos, "--report", made / "groups.html", *gallery),
+        ("group", "export", made / "sorted" / "deep", "--copy", *gallery),
         ("identify", hopper(), "--annotate", made / "pictures" / "deep", *gallery),
         ("gallery", "export", made / "export", *gallery),
         ("gallery", "backup", made / "backup", *gallery),
@@ -79,8 +81,8 @@ def test_all_that_commands_write_is_its_owner_s_whatever_the_umask(tmp_path: Pat
     assert too_open(made) == []
     assert too_open(tmp_path / "home") == []
     names = {path.name for path in [*made.rglob("*"), *(tmp_path / "home").rglob("*")]}
-    assert {"g", "grace_hopper.jpg", "export", "backup", "audit.html", "receipt", "page.html",
-            "key"} <= names  # fmt: skip
+    assert {"g", "g.groups", "groups.html", "000.jpg", "grace_hopper.jpg", "export", "backup",
+            "audit.html", "receipt", "page.html", "key"} <= names  # fmt: skip
     assert [name for name in names if name.startswith("g.before-repair")]
     assert [name for name in names if name.endswith(".svg")]
     assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()]  # cached graphs

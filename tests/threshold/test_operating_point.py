@@ -61,6 +61,22 @@ def test_an_fpir_at_n(n: int) -> None:
     assert (point.fit, point.notes) == (None, ())
 
 
+def test_no_estimate_claims_more_than_the_people_behind_it_can_show() -> None:
+    least = 3 / TABLE.subjects
+    assert TABLE.least_fpir == pytest.approx(least) and 0.001 < least < 0.0014
+    rare, usual = at(10, Target.FPIR, 1e-4), at(10, Target.FPIR, 0.01)
+    assert rare.threshold > usual.threshold, "a lower target still raises the threshold"
+    assert rare.expected_fpir == rare.least_fpir == pytest.approx(least)
+    assert any("FPIR of 0.0013 at best (rule of 3)" in note for note in rare.notes)
+    assert not any("rule of 3" in note for note in usual.notes)
+    high = operating_point.by_hand(gallery(10), 0.9)
+    assert high.expected_fpir == pytest.approx(least)
+    by_pairs = gallery(10, choice=row(basis=Basis.PAIRS))
+    rarest = 1 - (1 - TABLE.tails[-1]) ** 10
+    assert by_pairs.least_fpir() == pytest.approx(rarest), "comparisons count there, not people"
+    assert ThresholdInputs(ID, 1, None).least_fpir() == 0
+
+
 def test_an_fmr_is_the_same_at_every_n_and_its_fpir_is_not() -> None:
     few, many = (at(n, Target.FMR, 1e-3) for n in (10, 1000))
     assert few.threshold == many.threshold == TABLE.score(1e-3)
@@ -281,3 +297,18 @@ def test_the_scores_behind_a_threshold() -> None:
     assert own.mean() == pytest.approx(TABLE.mean() + 0.03)
     with pytest.raises(CalibrationError, match="damaged: calibrate again"):
         gallery(9, choice=row(scores="{}")).table()
+
+
+def test_a_laxer_point_is_for_leads_and_is_below_the_one_in_force() -> None:
+    inputs = gallery(300)
+    point = operating_point.in_force(inputs)
+    lax = operating_point.laxer(inputs, point, 0.1)
+    assert lax.threshold == at(300, Target.FPIR, 0.1).threshold < point.threshold
+    assert (lax.target_rate, lax.crowd) == (0.1, point.crowd)
+    for rate in (0.01, 0.001):
+        with pytest.raises(UsageError, match="give a larger rate"):
+            operating_point.laxer(inputs, point, rate)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        operating_point.laxer(inputs, point, 10)
+    with pytest.raises(UsageError, match=r"not below the one in force, 0\.200"):
+        operating_point.laxer(inputs, operating_point.by_hand(inputs, 0.2), 0.1)

@@ -38,6 +38,7 @@ def _folder(name: str, path: Path) -> Check:
 def models() -> Iterator[Check]:
     try:
         specs: tuple[Spec, ...] = (registry.find_detector(), *registry.embedders())
+        old = registry.superseded()
     except FacecliError as error:
         fix = "remove the folder named here, or install facecli again"
         yield Check(Part.MODELS, "descriptions", Verdict.FAULT, first_line(error), fix)
@@ -52,6 +53,10 @@ def models() -> Iterator[Check]:
             yield Check(
                 Part.MODELS, spec.name, Verdict.OK, f"sha256 as described; {spec.licence}{terms}"
             )
+    for spec in old:
+        detail = f"comes with facecli by now; the copy in {spec.path.parent} is not used"
+        fix = f"rm -r '{spec.path.parent}'"
+        yield Check(Part.MODELS, f"{spec.name}, as added", Verdict.NOTE, detail, fix)
 
 
 def _refetch(spec: Spec) -> str:

@@ -66,6 +66,7 @@ def extras() -> Iterator[Check]:
         ("raw", ("rawpy",), "photos inside cameras' raw files"),
         ("report", ("jinja2", "matplotlib"), "HTML reports and plots"),
         ("demo", ("matplotlib", "skimage"), "photos for the demo"),
+        ("tags", ("exiftool",), "names written back into sidecars"),
         ("encrypted", ("sqlcipher3", "keyring"), "encrypted galleries"),
         ("dask", ("distributed", "cryptography"), "enrolment on several machines"),
         ("milvus", ("pymilvus",), "galleries in Milvus"),

@@ -18,13 +18,19 @@ CHANCE_SHARE = 0.5  # the list ends where chance would make more than this share
 FEW = 3.0  # ... or three rows of a kind by chance, which anyone can look through
 
 
-def audit(references: Sequence[ReferenceRow], table: ReferenceTable) -> Audit:
+def audit(
+    references: Sequence[ReferenceRow],
+    table: ReferenceTable,
+    changed: Iterable[tuple[ReferenceRow, ...]] = (),
+) -> Audit:
     """Compare every reference with its own subject and with all others.
 
-    table: the non-mated scores of the embedder that made the references. Findings about who is
+    table: the non-mated scores of the embedder that made the references. changed: those of photos
+    that are others now, see `photos.changed`. Findings about who is
     who come first, by `AuditFinding.expected`, which makes kinds comparable; the list of them ends
     where chance would explain half of it (the step-up rule of Benjamini and Hochberg, 1995, at
-    0.5), at three expected rows at the earliest. Poor photos follow, the worst first. Each fault
+    0.5), at three expected rows at the earliest. Photos that a subject has twice, that have changed
+    and that are poor follow, the worst first. Each fault
     is told once: what a check has put in doubt, the later ones leave out.
     """
     if not references:
@@ -49,6 +55,8 @@ def audit(references: Sequence[ReferenceRow], table: ReferenceTable) -> Audit:
     told = {frozenset(f.subjects) for f in twins if f.expected <= CHANCE_SHARE}
     copies = [f for f in copies if frozenset(f.subjects) not in told]
     found = _believable([*copies, *strays, *odd, *twins])
+    found += checks.doubles(faces, ~_suspects(faces, found))
+    found += checks.changed(changed)
     found += checks.low_quality(faces, ~_suspects(faces, found))
     ranked = tuple(replace(f, rank=rank) for rank, f in enumerate(found, 1))
     return Audit(ranked, len(faces.names), len(references), int(np.sum(~np.isnan(own))))

@@ -12,6 +12,10 @@ from facecli.common.types import Float32
 Rows = NDArray[np.int64]
 
 BLOCK = 1024  # rows a matrix product
+SAME_PICTURE = 1 - 1e-6
+"""Cosine: from here two templates are of the same pixels. An edit of a photo's title or rating
+leaves them as they are; the last bits hang on a processor's arithmetic."""
+
 MOST_PAIRS = 100_000  # the strongest are kept; nobody reads so many
 
 

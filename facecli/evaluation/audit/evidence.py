@@ -96,6 +96,10 @@ class Chance:
         """The chance that a stranger's best score among the other subjects is as high."""
         return self.table.fpir(score, self.n - 1)
 
+    def shown_alarm(self, score: float) -> float:
+        """The same, no less than the people behind the table can show: for the report."""
+        return max(self.false_alarm(score), self.table.least_fpir)
+
     def notable(self) -> float:
         """The score from which on a likeness to another subject is looked at."""
         return self.table.threshold(NOTABLE, self.n - 1)

@@ -15,6 +15,8 @@ class FindingKind(StrEnum):
     ONE_PERSON = "one person"
     SOMEBODY_ELSE = "somebody else"
     OUTLIER = "outlier"
+    DOUBLE = "same photograph twice"
+    CHANGED = "its photo has changed"
     LOW_QUALITY = "low quality"
 
 
@@ -22,9 +24,10 @@ class FindingKind(StrEnum):
 class AuditFinding:
     """One fault, on one row.
 
-    score: cosine; for LOW_QUALITY the quality in [0, 1].
+    score: cosine; for LOW_QUALITY the quality in [0, 1], for CHANGED NaN.
     expected: how many rows of this kind, as strong or stronger, chance alone makes in a gallery
-        of this size whose labels are all right; NaN for LOW_QUALITY.
+        of this size whose labels are all right; NaN for LOW_QUALITY and CHANGED, and for a DOUBLE
+        that is not the very same picture.
     subjects: whom it is about. SAME_PHOTO: best fit first. ONE_PERSON: most references first.
         SOMEBODY_ELSE: under whose name it stands, then whom it looks like.
     suspects: the references in doubt; several where it cannot be told which one is wrong, the

@@ -76,6 +76,16 @@ def shipped_embedders() -> tuple[EmbedderSpec, ...]:
     return read_manifest(SHIPPED / "manifest.toml")
 
 
+def superseded() -> tuple[EmbedderSpec, ...]:
+    """Models that were added and are shipped by now: their files are used no more.
+
+    Raises ModelError where a description cannot be read.
+    """
+    shipped = {spec.embedder_id for spec in shipped_embedders()}
+    added = (spec for manifest in _added() for spec in read_manifest(manifest))
+    return tuple(spec for spec in added if spec.embedder_id in shipped)
+
+
 def find_detector() -> DetectorSpec:
     """The shipped face detector. Raises ModelError where its description cannot be read."""
     manifest = SHIPPED / "manifest.toml"
@@ -171,13 +181,18 @@ def _checked(spec: EmbedderSpec | DetectorSpec, path: Path, sha256: str | None) 
 def _every_embedder() -> Iterator[EmbedderSpec]:
     """As `embedders`, but each description is read only when it is come to."""
     names, seen = set[str](), set[str]()
-    for manifest in (SHIPPED / "manifest.toml", *sorted(home().glob("models/*/model.toml"))):
+    for manifest in (SHIPPED / "manifest.toml", *_added()):
         for spec in read_manifest(manifest):
             if spec.embedder_id not in seen:
                 names.add(spec.name)
                 seen.add(spec.embedder_id)
                 yield spec
     yield from (spec for spec in _from_insightface() if spec.name not in names)
+
+
+def _added() -> list[Path]:
+    """The descriptions of models that a user added."""
+    return sorted(home().glob("models/*/model.toml"))
 
 
 def _from_insightface() -> Iterator[EmbedderSpec]:

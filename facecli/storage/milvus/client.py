@@ -6,11 +6,12 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facecli.common.errors import GalleryError
+from facecli.common.waiting import said
 from facecli.storage.milvus.address import Address
 from facecli.storage.milvus.layout import FACTS, SUBJECTS, Collection, Row
 
@@ -30,16 +31,17 @@ class Client:
     def __init__(self, address: Address) -> None:
         """Connect. Raises GalleryError where that fails, or pymilvus is not installed."""
         self.address = address
-        with _explained(address):
+        with _explained(address), _waiting(address, CONNECT_WITHIN):
             self._milvus = _connect(address)
 
     @contextmanager
-    def milvus(self) -> Iterator[MilvusClient]:
+    def milvus(self, within: float = ANSWER_WITHIN) -> Iterator[MilvusClient]:
         """pymilvus's own client; whatever it raises becomes GalleryError, in one clear line.
 
         Give each call its `timeout`: ANSWER_WITHIN, or READY_WITHIN for what takes long.
+        within: the longest of them, which is said where it takes some seconds.
         """
-        with _explained(self.address):
+        with _explained(self.address), _waiting(self.address, within):
             yield self._milvus
 
     def close(self) -> None:
@@ -169,6 +171,10 @@ def _explained(address: Address) -> Iterator[None]:
         yield
     except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError) as error:
         raise GalleryError(f"{address.shown}: {_reason(error, address)}") from error
+
+
+def _waiting(address: Address, within: float) -> AbstractContextManager[None]:
+    return said(f"waiting for Milvus at {address.shown}", within)
 
 
 def _connect(address: Address) -> MilvusClient:

@@ -57,7 +57,7 @@ def doomed(reader: MilvusReader, whom: Whom) -> Doomed:
 def end(client: Client, gone: Doomed) -> Erasure:
     """After the rows were deleted: have them compacted, and look again."""
     collections = [client.name(collection) for collection in (SUBJECTS, REFERENCES)]
-    with client.milvus() as milvus:
+    with client.milvus(READY_WITHIN) as milvus:
         for collection in collections:
             milvus.flush(collection, timeout=READY_WITHIN)
         jobs = [milvus.compact(collection, timeout=ANSWER_WITHIN) for collection in collections]

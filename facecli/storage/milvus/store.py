@@ -329,6 +329,6 @@ def _make(client: Client, dimension: int) -> None:
 
 def _load(client: Client, collections: Sequence[Collection]) -> None:
     """Have them in memory, where they can be searched; at once where they are."""
-    with client.milvus() as milvus:
+    with client.milvus(READY_WITHIN) as milvus:
         for collection in collections:
             milvus.load_collection(client.name(collection), timeout=READY_WITHIN)

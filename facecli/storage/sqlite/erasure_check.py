@@ -27,7 +27,7 @@ def find_remains(
     held: those of some bytes that stand in the gallery's rows, for somebody who stays.
     """
     sought = {p for vector in deleted.vectors for p in pieces(vector)}
-    sought |= {_needle(text) for text in deleted.texts}
+    sought |= {needle(text) for text in deleted.texts}
     found = search_files(gallery, Needles(sought))
     shared = held(set().union(*found.values()))
     holding = [file for file in found if found[file] - shared]
@@ -46,7 +46,7 @@ def search_files(gallery: Path, needles: Needles) -> dict[Path, set[bytes]]:
     return found
 
 
-def _needle(text: str) -> bytes:
+def needle(text: str) -> bytes:
     """A short name is looked for as the gallery's rows hold it, twice in a row (name and key)."""
     data = text.encode("utf-8", "surrogatepass")
     return data if len(data) >= _SHORT else data + data

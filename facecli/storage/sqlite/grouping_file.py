@@ -27,6 +27,7 @@ from facecli.storage.keys import Key
 from facecli.storage.records import FaceGroup, FaceLink, GroupChange, SeenFace, SeenPhoto
 from facecli.storage.sqlite.byte_search import Needles
 from facecli.storage.sqlite.connection import PAGE_SIZE, connect, explained
+from facecli.storage.sqlite.erasure_check import needle
 from facecli.storage.sqlite.files_beside import grouping_path
 from facecli.storage.sqlite.reference_rows import utf8
 
@@ -432,7 +433,7 @@ def erase(gallery: Path, key: Key | None, deleted: Deleted, everybody: bool) -> 
     if not path.exists():
         return
     with explained(path), closing(connect(path, key)) as db:
-        texts = Needles(text.encode("utf-8", "surrogatepass") for text in deleted.texts)
+        texts = Needles(map(needle, deleted.texts))
         photos = {
             photo
             for photo, file in db.execute("SELECT id, path FROM photo").fetchall()

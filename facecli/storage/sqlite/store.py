@@ -56,7 +56,8 @@ _OTHER_NAMES = "what lies beside other names of the file, which are hard links: 
 
 
 class GalleryFile:
-    """An open gallery file. Use it from one thread; any number of processes may read and write.
+    """An open gallery file. Use it from one thread; any number of processes may read and write,
+    each with one that it opened itself. Raises MisuseError where it is used otherwise.
 
     reader: answers; journal: what can be undone; audit_log: who was enrolled, removed, searched.
     Every method raises GalleryError when SQLite cannot do its part.

@@ -119,6 +119,25 @@ def test_a_damaged_model_that_was_added(command: Command, own_home: Path, tmp_pa
     assert examine().faults == ()
 
 
+def test_a_model_that_was_added_and_is_shipped_by_now(own_home: Path) -> None:
+    """As `models add` of an earlier version left it: the publisher's file, described."""
+    shipped = registry.find_embedder("sface")
+    folder = own_home / "models" / "sface"
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(b"OpenCV Zoo's")
+    (folder / "model.toml").write_text(
+        f'''[embedder."sface"]\nfile = "model.onnx"\nsha256 = "{shipped.published_sha256}"
+input_size = 112\nchannel_order = "RGB"\nmean = 0.0\nstd = 1.0\ndimension = 128\nflip = true
+preprocessing = 1\nlicence = "Apache-2.0"\ncommercial_use = true\nsource = "OpenCV Zoo"
+centre = "sface.centre.json"\n'''
+    )
+    found = examine()
+    note = one(found, Part.MODELS, "sface, as added")
+    assert note.verdict is Verdict.NOTE and note.fix == f"rm -r '{folder}'"
+    assert not [fault for fault in found.faults if fault.part is Part.MODELS]
+    assert one(found, Part.MODELS, "sface").verdict is Verdict.OK
+
+
 def test_damaged_weights_in_the_package(own_home: Path, tmp_path: Path) -> None:
     for folder in ("facecli", "models"):
         shutil.copytree(ROOT / folder, tmp_path / folder)

@@ -29,6 +29,7 @@ from support.galleries import (
 from support.places import ROOT, TESTS
 from support.read_only import NEEDS_READ_ONLY, Unprivileged, closed
 
+from facecli.common import atomic
 from facecli.common.errors import GalleryError
 from facecli.report import maintenance
 from facecli.storage import export, keys
@@ -336,6 +337,29 @@ def test_a_key_file_is_private_new_and_never_shown(tmp_path: Path) -> None:
     file.chmod(0o640)
     with pytest.raises(GalleryError, match="others may read the key file"):
         keys.read_key(str(file))
+
+
+def test_a_key_that_does_not_come_back_is_not_called_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is encrypted with it would be lost."""
+    monkeypatch.setattr(atomic, "write", lambda path, *_, **__: (path.touch(0o600), None)[1])
+    with pytest.raises(GalleryError, match="holds no key"):
+        keys.make(str(tmp_path / "key"))
+
+
+def test_a_key_is_on_the_disk_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that somebody copied there a moment ago, and its name in its folder."""
+    real, link = tmp_path / "in" / "key", tmp_path / "key"
+    real.parent.mkdir()
+    keys.make(str(real))
+    link.symlink_to(real)
+    seen, sync = list[int](), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda h: (seen.append(os.fstat(h).st_ino), sync(h))[1])
+    keys.read_key(str(link))
+    assert seen == [real.stat().st_ino, real.parent.stat().st_ino]
 
 
 @pytest.mark.parametrize("content", [b"", b"secret", b"0" * 63, b"g" * 64, b"\xff" * 64])

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def test_what_is_deleted_is_overwritten_and_references_follow_their_subject(tmp_
     assert db.execute("PRAGMA secure_delete").fetchone() == (1,)
     assert db.execute("PRAGMA foreign_keys").fetchone() == (1,)
     db.close()
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_what_is_committed_is_on_the_disk_whatever_sqlite_was_built_for(
+    tmp_path: Path, mode: str
+) -> None:
+    """EXTRA: where there is no log, the folder is synchronised after its journal is deleted."""
+    new_store(tmp_path / "g").close()
+    with closing(sqlite3.connect(tmp_path / "g")) as db:
+        db.execute(f"PRAGMA journal_mode = {mode}")
+    with closing(connection.connect(tmp_path / "g")) as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (3,)
+        assert db.execute("PRAGMA fullfsync").fetchone() == (1,)
+        assert db.execute("PRAGMA journal_mode").fetchone() == (mode.lower(),)
 
 
 def foreign_sqlite(path: Path) -> None:

@@ -179,6 +179,14 @@ def test_a_purge_erases_somebody_s_photos_from_it(
     assert b"photos/0.jpg" not in grouping.path.read_bytes()
 
 
+def test_a_short_name_takes_no_photo_along_whose_path_it_stands_in(
+    store: GalleryFile, grouping: GroupingFile
+) -> None:
+    store.add([reference("ho", 77), reference("Photo", 78)])
+    assert not store.erase(Called("ho")).failed
+    assert grouping.counts() == (7, 7, 1), "every path begins with photos/"
+
+
 def test_a_purge_of_everybody_leaves_no_face(store: GalleryFile, grouping: GroupingFile) -> None:
     store.add([reference("Bob", 77)])
     assert not store.erase(Group.EVERYBODY).failed

@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def endless(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A gallery whose references, read one after the other, are 10^13."""
-    monkeypatch.setattr(guard, "MOST_STEPS", 2_000_000)  # only to wait less
+    monkeypatch.setattr(guard, "MOST_STEPS", 1_000_000)  # only to wait less
     monkeypatch.setattr(guard, "COUNTED_WITHIN", 0.5)
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
