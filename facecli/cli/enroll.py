@@ -147,7 +147,7 @@ def _from_tags(
     from facecli.datasets.labels import photos as found_below
     from facecli.datasets.regions import TAG_FILES
     from facecli.gallery.enroll_tagged import enroll_tagged
-    from facecli.report.people import enroll_row, enroll_text
+    from facecli.report.enrollment import enroll_row, enroll_text
 
     found = found_below(photos)
     paths = found.paths

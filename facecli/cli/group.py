@@ -202,8 +202,8 @@ def name(
     """Enrol a group's faces under a name, new or enrolled already. `undo` takes it back."""
     from facecli.datasets.labels import LabelledPhotos
     from facecli.gallery import group as verb
+    from facecli.report.enrollment import enroll_row
     from facecli.report.groups import named_text
-    from facecli.report.people import enroll_row
     from facecli.storage import opening
 
     with open_gallery(gallery, key_file) as opened:

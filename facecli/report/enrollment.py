@@ -12,14 +12,13 @@ from facecli.datasets.labels import LabelledPhoto, LabelledPhotos
 from facecli.datasets.photo_files import left_out_lines
 from facecli.gallery.enroll import EnrollReport
 from facecli.gallery.known_photos import PhotoChange
+from facecli.report.columns import short_path, table
 from facecli.report.formats import (
     SCHEMA,
     Row,
     counted,
     failure_line,
     printable,
-    short_path,
-    table,
 )
 from facecli.report.people import people
 from facecli.storage.records import GalleryInfo
