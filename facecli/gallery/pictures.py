@@ -86,7 +86,7 @@ def to_enroll(
         return [], pictures, ()
     from facecli.gallery.enroll import not_named
 
-    found = labelled(files, subject)
+    found = labelled(files, subject, moving=True)
     return found.photos, pictures, tuple(map(not_named, found.problems))
 
 

@@ -61,7 +61,7 @@ def test_what_writes_is_known() -> None:
         if any(isinstance(f, Output) for f in getattr(p.annotation, "__metadata__", ()))
     }
     assert written == {
-        ("identify", "annotate"), ("identify", "output"),
+        ("identify", "annotate"), ("identify", "output"), ("watch", "annotate"),
         ("evaluate", "page"), ("evaluate", "plots"), ("demo", "folder"),
         ("gallery audit", "page"), ("gallery backup", "file"), ("gallery export", "file"),
         ("group PHOTOS", "page"), ("group export", "folder"), ("gallery re-embed", "to"),

@@ -37,6 +37,7 @@ NEW = {
 }
 FOLDERS = {
     "annotate": ["identify", "photos", "--annotate", "OUT", "-g", "g"],
+    "faces": ["watch", "http://127.0.0.1:9/x", "--annotate", "OUT", "-g", "g"],
     "plots": ["evaluate", "photos", "--plots", "OUT"],
     "demo": ["demo", "OUT"],
 }
