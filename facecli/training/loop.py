@@ -341,6 +341,11 @@ class Run:
             raise OutputError(f"{self.checkpoint} cannot be written: {error.strerror}") from error
 
 
+def require_checkpoint(path: Path) -> None:
+    """Raise InputError where there is no checkpoint, or a damaged one."""
+    _read(path)
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     """Tensors, numbers, strings and containers of them: nothing that a checkpoint holds is run."""
     try:

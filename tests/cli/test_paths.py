@@ -60,6 +60,9 @@ def test_what_writes_is_known() -> None:
         ("identify", "annotate"), ("evaluate", "page"), ("evaluate", "plots"), ("demo", "folder"),
         ("gallery audit", "page"), ("gallery backup", "file"), ("gallery export", "file"),
         ("gallery key", "where"), ("gallery purge", "receipt"), ("gallery re-embed", "to"),
+        # These need torch: tests/training/test_train.py
+        ("train run", "out"), ("train run", "resume"), ("train run", "page"),
+        ("train curves", "plots"), ("train picture", "plots"), ("train crops", "folder"),
     }  # fmt: skip
 
 
