@@ -49,7 +49,7 @@ class Recipe:
 
     part: Part = Part.LAST
     loss: LossName = LossName.ARCFACE
-    margin: Margin = losses.MARGINS[LossName.ARCFACE]
+    margin: Margin = losses.TUNING
     epochs: int = 12
     lr: float = RATES[Part.LAST]
     batch: int = 64
