@@ -157,7 +157,8 @@ def _scores(one: Comparison) -> Drawing:
             f"{title}: DIR {measured.rates.dir.rate * 100:.1f} %", loc="left", fontsize=10
         )
         axes.set_xlim(-0.2, 1)
-        axes.legend(frameon=False, fontsize=8)
+        axes.set_ylim(top=axes.get_ylim()[1] * 1.6)  # room for the legend
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
         axes.set_ylabel("share")
     grid[-1].set_xlabel("score (cosine)")
     return drawn(
@@ -194,7 +195,8 @@ def _epochs(t: Training) -> Drawing:
     ):  # fmt: skip
         axes.plot(numbers, values, color=colour, ls=dash, marker="o", ms=3, lw=1.5, label=label)
     axes.axvline(t.best.number, color="#57606a", lw=0.8, ls=":", label="the best, kept")
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xticks(numbers)
     axes.legend(frameon=False, fontsize=8)
     return drawn(figure, "epochs", "Epochs", "Epoch 0 is the base, before any training.")
 

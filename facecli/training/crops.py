@@ -137,6 +137,15 @@ def write(crops: Crops, path: Path, key: str) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def are_own(path: Path) -> bool:
+    """Whether what lies there was written by `write`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {"format", "key", "crops"} <= set(file.files)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+
+
 def read(path: Path, key: str) -> Mapping[str, _Made]:
     """By photos' sha256; empty where the file is not there, not whole, or of another key."""
     try:

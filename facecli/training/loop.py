@@ -49,7 +49,7 @@ class Recipe:
 
     part: Part = Part.LAST
     loss: LossName = LossName.ARCFACE
-    margin: Margin = losses.MARGINS[LossName.ARCFACE]
+    margin: Margin = losses.TUNING
     epochs: int = 12
     lr: float = RATES[Part.LAST]
     batch: int = 64
@@ -339,6 +339,11 @@ class Run:
             atomic.write(self.checkpoint, out.getbuffer(), replace=True)
         except OSError as error:
             raise OutputError(f"{self.checkpoint} cannot be written: {error.strerror}") from error
+
+
+def require_checkpoint(path: Path) -> None:
+    """Raise InputError where there is no checkpoint, or a damaged one."""
+    _read(path)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -146,6 +147,7 @@ def train(
         export.require_free(name)
     registry.verify_files(base)
     divided = network.divide(base.path.read_bytes(), recipe.part)
+    _require_own(out, resume)
     try:
         private_folder(out)
     except OSError as error:
@@ -164,8 +166,6 @@ def train(
     )
     if resume:
         run.resume()
-    elif (out / CHECKPOINT).exists():
-        raise InputError(f"{out} holds a run already: go on with --resume {out}, or name another")
     trained = run.train(progress)
     source = (
         f"{base.name} ({base.source}), trained further by facecli train on {len(parts.train):,} "
@@ -203,6 +203,17 @@ def train(
         comparisons, made, table_line, table is not None, installed, tuple(remarks), out,
         time.monotonic() - started,
     )  # fmt: skip
+
+
+def _require_own(out: Path, resume: bool) -> None:
+    """See that nothing of somebody else's is replaced: a run's files go where it began."""
+    if resume:
+        return loop.require_checkpoint(out / CHECKPOINT)
+    for name in (CHECKPOINT, MODEL, CARD, TABLE, CROPS):
+        path = out / name
+        if os.path.lexists(path) and not (name == CROPS and crops_of.are_own(path)):
+            raise InputError(f"{path} is there: go on with --resume {out}, or name another --out")
+    return None
 
 
 def _silent(_: str, __: int) -> Step:

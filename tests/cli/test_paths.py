@@ -66,6 +66,9 @@ def test_what_writes_is_known() -> None:
         ("gallery audit", "page"), ("gallery backup", "file"), ("gallery export", "file"),
         ("group PHOTOS", "page"), ("group export", "folder"), ("gallery re-embed", "to"),
         ("gallery key", "where"), ("gallery purge", "receipt"),
+        # These need torch: tests/training/test_train.py
+        ("train run", "out"), ("train run", "resume"), ("train run", "page"),
+        ("train curves", "plots"), ("train picture", "plots"), ("train crops", "folder"),
     }  # fmt: skip
 
 

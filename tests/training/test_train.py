@@ -121,6 +121,20 @@ def test_a_dry_run_counts_and_writes_nothing(
 
 
 @pytest.mark.parametrize(
+    "name", ["checkpoint.pt", "model.onnx", "card.md", "table.json", "crops.npz"]
+)
+def test_a_file_that_is_no_run_s_is_not_replaced(
+    name: str, people: Path, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("mine")
+    for option in ("--out", "--resume"):
+        done = command("train", people, "--name", "x", option, tmp_path)
+        assert done.returncode == 3 and done.stderr.count("\n") == 1, done.stderr
+        assert [p.name for p in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (("--m3", "0.2"), 2, "does not go with"),
