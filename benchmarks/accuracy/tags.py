@@ -4,7 +4,7 @@
 
 A sheet shows six people of lfw-dev, larger and smaller and not in line, as people stand; each is
 named by a region around the middle of their photo, where LFW's makers had found the face: scaled
-by 0.7 to 2.2 and moved by up to 20 % of its size each way, drawn by chance. Every seventh region
+by 0.7 to 2.2 and moved by up to 20 % of the face each way, drawn by chance. Every seventh region
 is planted where nobody is, on the sheet's margin. The sheet is stored in one of eight
 orientations, its regions drawn as it is stored or as it is shown, with or without the picture's
 size, in one of the forms of `tests/support/tags.py`, inside or beside it.
@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from support import tags
 
 CELL, ACROSS, DOWN, MARGIN = 320, 3, 2, 90  # px
-TILES = 170, 300  # px of a person's photo, drawn by chance
+TILES = 150, 260  # px of a person's photo, drawn by chance
 FACE = 1 / 2.2  # of it: LFW's makers cut out so much more than what their detector found
 SCALES, MOVED = (0.7, 2.2), 0.2
 FOUND_AT_LEAST = 0.99
@@ -101,10 +101,9 @@ def sheet(
     picture = Image.new("RGB", SIZE, (96, 104, 112))
     regions: list[tuple[str, tags.Box]] = []
     found: list[Planted] = []
+    tiles = in_a_grid() if grid else anywhere(draw)
     for i, person in enumerate(some):
-        side = 250 if grid else int(draw.integers(*TILES))
-        room = (0, 0) if grid else draw.integers(0, CELL - side + 1, 2)
-        left, top = (i % ACROSS) * CELL + int(room[0]), (i // ACROSS) * CELL + int(room[1])
+        left, top, side = tiles[i]
         with Image.open(sorted(person.glob("*.jpg"))[0]) as photo:
             picture.paste(photo.convert("RGB").resize((side, side)), (left, top))
         middle = (left + side / 2, top + side / 2)
@@ -128,10 +127,32 @@ def sheet(
     return found
 
 
+def in_a_grid() -> list[tuple[int, int, int]]:
+    """(left, top, side) px of six tiles, in line."""
+    return [(i % ACROSS * CELL, i // ACROSS * CELL, 250) for i in range(ACROSS * DOWN)]
+
+
+def anywhere(draw: np.random.Generator) -> list[tuple[int, int, int]]:
+    """The same of tiles of any size wherever there is room."""
+    while True:
+        tiles: list[tuple[int, int, int]] = []
+        for _ in range(400):
+            side = int(draw.integers(*TILES))
+            left = int(draw.integers(0, SIZE[0] - side))
+            top = int(draw.integers(0, SIZE[1] - MARGIN - side))
+            if all(
+                left + side <= x or x + s <= left or top + side <= y or y + s <= top
+                for x, y, s in tiles
+            ):
+                tiles.append((left, top, side))
+            if len(tiles) == ACROSS * DOWN:
+                return tiles
+
+
 def region(middle: tuple[float, float], face: float, draw: np.random.Generator) -> tags.Box:
     """Drawn by hand around a face of this size, in shares of the sheet."""
     side = face * draw.uniform(*SCALES)
-    x, y = (at + side * draw.uniform(-MOVED, MOVED) for at in middle)
+    x, y = (at + face * draw.uniform(-MOVED, MOVED) for at in middle)
     box = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
     return tuple(edge / SIZE[i % 2] for i, edge in enumerate(box))  # type: ignore[return-value]
 

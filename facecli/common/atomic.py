@@ -115,6 +115,15 @@ def erase(file: Path) -> int:
     return size
 
 
+def is_erased(file: Path) -> bool:
+    """Whether `erase` overwrote it, and a power cut brought its name back. Never raises."""
+    try:
+        with file.open("rb") as opened:
+            return not file.is_symlink() and not any(opened.read(4096))
+    except OSError:
+        return False
+
+
 def sync(path: Path) -> None:
     """Make last what was written to a file, or renamed and deleted in a folder.
 

@@ -117,6 +117,8 @@ def re_embed(
         require_no_log(to)
         if os.path.lexists(to):
             raise GalleryError(f"{to} is there already: name another file")
+    if atomic.is_erased(at):
+        atomic.erase(at)
     if at.is_symlink():
         raise GalleryError(f"{at} is a link, where the work would lie: move it away")
     with closing(

@@ -13,13 +13,7 @@ from facecli.datasets.photo_files import left_out_lines
 from facecli.gallery.enroll import EnrollReport
 from facecli.gallery.known_photos import PhotoChange
 from facecli.report.columns import short_path, table
-from facecli.report.formats import (
-    SCHEMA,
-    Row,
-    counted,
-    failure_line,
-    printable,
-)
+from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable
 from facecli.report.people import people
 from facecli.storage.records import GalleryInfo
 

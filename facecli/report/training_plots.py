@@ -75,9 +75,8 @@ def draw_curves(curves: Sequence[Curves]) -> Iterator[Drawing]:
     axes.legend(frameon=False)
     yield drawn(
         figure, "target-logits", "What the right class is given for an angle",
-        "A margin lowers the line: the same logit needs a smaller angle. ArcFace's lowers it most "
-        "where faces lie while they are learnt, between 30° and 90°; past 180° less its margin it "
-        "rises again.",
+        "A margin lowers the line: for the same logit a face must stand nearer to its centre. Past "
+        "180° less its margin ArcFace's rises again; SphereFace's is made to go on falling.",
     )  # fmt: skip
     figure, axes = new_axes("angle to the own class's centre (degrees)", "pull, logits per radian")
     for one, (colour, dash) in zip(curves, CYCLE, strict=False):
@@ -87,8 +86,8 @@ def draw_curves(curves: Sequence[Curves]) -> Iterator[Drawing]:
     axes.legend(frameon=False)
     yield drawn(
         figure, "slopes", "How strongly an angle is pulled smaller",
-        "The slope of the line before. Without an added angle the pull fades as the angle does; "
-        "ArcFace still pulls at 0°. Below 0 it would push away.",
+        "The slope of the line before; CosFace's is normsoftmax's own. Without an added angle the "
+        "pull fades as the angle does; ArcFace still pulls at 0°. Below 0 it would push away.",
     )  # fmt: skip
     figure, axes = new_axes("angle to the other class's centre (degrees)",
                             "angle to the own class's centre (degrees)")  # fmt: skip
@@ -120,6 +119,8 @@ def draw_picture(panels: Sequence[Panel]) -> Drawing:
         axes.set_title(
             f"{panel.loss}\nwithin {panel.within:.1f}°, between {panel.between:.0f}°", fontsize=9
         )
+        axes.set_xlim(-1.1 * reach, 1.1 * reach)
+        axes.set_ylim(-1.1 * reach, 1.1 * reach)
         axes.set_aspect("equal")
         axes.set_xticks([])
         axes.set_yticks([])

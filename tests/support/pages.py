@@ -90,7 +90,7 @@ def steps(page: Path) -> Iterator[Step]:
 WITH_MORE = {"encryption.md": {"sqlcipher3", "keyring"}, "grouping.md": {"jinja2"}}
 NOT_IN_DEMO = {
     "jinja2", "pillow_heif", "sqlcipher3", "keyring", "distributed", "dask", "pymilvus", "tflite",
-    "ai_edge_litert", "exiftool",
+    "ai_edge_litert", "exiftool", "torch", "torchvision", "onnx2torch",
 }  # fmt: skip
 
 

@@ -144,7 +144,8 @@ def is_sidecar(file: Path) -> bool:
     """Whether it is one, whole or damaged, and not a user's file of that name, or a link."""
     try:
         with file.open("rb") as opened:
-            return not file.is_symlink() and opened.read(len(MAGIC)) == MAGIC
+            ours = opened.read(len(MAGIC)) == MAGIC
+            return not file.is_symlink() and (ours or atomic.is_erased(file))
     except OSError:
         return False
 

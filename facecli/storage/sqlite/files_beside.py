@@ -100,6 +100,8 @@ def discard_work(work: Path, key: Key | None) -> None:
         except sql_errors() as error:
             if "locked" in str(error):  # to overwrite it would crash whoever has it open
                 raise
-        for end in ("-wal", "-journal", ""):
+        for end in ("-wal", "-journal"):
             atomic.erase(work.with_name(work.name + end))
+        atomic.sync(work.parent)  # else a power cut could bring the log back, and not the work
+        atomic.erase(work)
         atomic.sync(work.parent)

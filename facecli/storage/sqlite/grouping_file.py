@@ -25,11 +25,12 @@ from facecli.common.types import Face, FaceTemplate, Template
 from facecli.storage.interface import Deleted
 from facecli.storage.keys import Key
 from facecli.storage.records import FaceGroup, FaceLink, GroupChange, SeenFace, SeenPhoto
+from facecli.storage.sqlite import values
 from facecli.storage.sqlite.byte_search import Needles
 from facecli.storage.sqlite.connection import PAGE_SIZE, connect, explained
 from facecli.storage.sqlite.erasure_check import needle
 from facecli.storage.sqlite.files_beside import grouping_path
-from facecli.storage.sqlite.reference_rows import utf8
+from facecli.storage.sqlite.reference_rows import LANDMARKS, utf8
 
 APPLICATION_ID = 0x66616367  # "facg"
 VERSION = 1
@@ -154,15 +155,15 @@ class GroupingFile:
 
     def seen(self) -> dict[str, str]:
         """The photos that were looked at: sha256 to path."""
-        with explained(self.path):
+        with self._reading():
             return dict(self._db.execute("SELECT sha256, path FROM photo"))
 
     def faces(self, group: int | None = None) -> tuple[SeenFace, ...]:
         """Those of a group, the best quality first; by default all, in the order they came."""
-        where, order, values = "", "f.id", tuple[int, ...]()
+        where, order, given = "", "f.id", tuple[int, ...]()
         if group is not None:
-            where, order, values = " WHERE f.person_id = ?", "f.quality DESC, f.id", (group,)
-        return self._faces(f"{where} ORDER BY {order}", values)
+            where, order, given = " WHERE f.person_id = ?", "f.quality DESC, f.id", (group,)
+        return self._faces(f"{where} ORDER BY {order}", given)
 
     def face(self, face_id: int) -> SeenFace:
         """One face. Raises GalleryError where there is none of this number."""
@@ -173,17 +174,17 @@ class GroupingFile:
 
     def groups(self) -> tuple[FaceGroup, ...]:
         """All groups that have faces, the largest first."""
-        with explained(self.path):
+        with self._reading():
             # SQLite takes a plain column from the row that has the maximum.
             rows = self._db.execute(
                 "SELECT p.id, p.state, p.name, count(*), o.path, max(f.quality) FROM person p "
                 "JOIN face f ON f.person_id = p.id JOIN photo o ON o.id = f.photo_id "
                 "GROUP BY p.id ORDER BY count(*) DESC, p.id"
             ).fetchall()
-        return tuple(
-            FaceGroup(number, GroupState(state), name, count, photo)
-            for number, state, name, count, photo, _ in rows
-        )
+            return tuple(
+                FaceGroup(number, GroupState(state), name, count, photo)
+                for number, state, name, count, photo, _ in rows
+            )
 
     def group(self, group: int) -> FaceGroup:
         """One of them. Raises GalleryError where there is none of this number."""
@@ -194,7 +195,7 @@ class GroupingFile:
 
     def counts(self) -> tuple[int, int, int]:
         """Photos, faces, and of these how many stand apart."""
-        with explained(self.path):
+        with self._reading():
             (photos,) = self._db.execute("SELECT count(*) FROM photo").fetchone()
             faces, grouped = self._db.execute(
                 "SELECT count(*), count(person_id) FROM face"
@@ -203,24 +204,24 @@ class GroupingFile:
 
     def links(self) -> tuple[FaceLink, ...]:
         """Links worth a look that nobody has settled: by merging, splitting, naming or ignoring."""
-        with explained(self.path):
+        with self._reading():
             rows = self._db.execute(
                 "SELECT l.kind, l.first, l.second, a.person_id, b.person_id, l.score, l.threshold, "
                 "p.state, q.state FROM link l JOIN face a ON a.id = l.first "
                 "JOIN face b ON b.id = l.second JOIN person p ON p.id = a.person_id "
                 "JOIN person q ON q.id = b.person_id ORDER BY l.rowid"
             ).fetchall()
-        return tuple(
-            FaceLink(LinkKind(kind), (first, second), (a, b), score, bar)
-            for kind, first, second, a, b, score, bar, *states in rows
-            if (a == b) == (kind == LinkKind.WEAK)
-            and not all(GroupState(state).decided for state in states)
-            and GroupState.IGNORED not in states
-        )
+            return tuple(
+                FaceLink(LinkKind(kind), (first, second), (a, b), score, bar)
+                for kind, first, second, a, b, score, bar, *states in rows
+                if (a == b) == (kind == LinkKind.WEAK)
+                and not all(GroupState(state).decided for state in states)
+                and GroupState.IGNORED not in states
+            )
 
     def changes(self) -> tuple[GroupChange, ...]:
         """What can be undone, the newest first."""
-        with explained(self.path):
+        with self._reading():
             rows = self._db.execute("SELECT id, text, at FROM change ORDER BY id DESC").fetchall()
         return tuple(GroupChange(*row) for row in rows)
 
@@ -386,6 +387,15 @@ class GroupingFile:
     # within ----------------------------------------------------------------------------------
 
     @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What SQLite says, and values that facecli did not write, as one clear line."""
+        with explained(self.path):
+            try:
+                yield
+            except (TypeError, ValueError, OverflowError) as error:
+                raise values.Unsound(f"a value is not of its kind ({error})") from error
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
@@ -417,10 +427,10 @@ class GroupingFile:
             )
             yield db, change
 
-    def _faces(self, rest: str, values: tuple[int, ...]) -> tuple[SeenFace, ...]:
-        with explained(self.path):
-            (embedder,) = self._db.execute("SELECT embedder_id FROM grouping").fetchone()
-            return tuple(_face(row, embedder) for row in self._db.execute(_FACE + rest, values))
+    def _faces(self, rest: str, given: tuple[int, ...]) -> tuple[SeenFace, ...]:
+        with self._reading():
+            made = self._db.execute("SELECT embedder_id, dimension FROM grouping").fetchone()
+            return tuple(_face(row, *made) for row in self._db.execute(_FACE + rest, given))
 
 
 def erase(gallery: Path, key: Key | None, deleted: Deleted, everybody: bool) -> None:
@@ -503,11 +513,14 @@ def _values(photo: int, index: int, found: FaceTemplate) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _face(row: Sequence[Any], embedder_id: str) -> SeenFace:
-    number, photo, sha256, path, index, x1, y1, x2, y2, landmarks, score, quality, vector, group = (
-        row
-    )
-    points = np.frombuffer(landmarks, "<f4").reshape(5, 2)
-    face = Face((x1, y1, x2, y2), points, score, quality)
-    template = Template(np.frombuffer(vector, "<f4"), embedder_id)
+def _face(row: Sequence[Any], embedder_id: str, dimension: int) -> SeenFace:
+    number, photo, sha256, path, index, *box, landmarks, score, quality, vector, group = row
+    x1, y1, x2, y2 = (values.real(edge, "a face's box") for edge in box)
+    points = np.frombuffer(values.data(landmarks, "landmarks", LANDMARKS), np.float32)
+    face = Face(
+        (x1, y1, x2, y2), points.reshape(5, 2), values.real(score, "a detection score"),
+        values.real(quality, "a quality"),
+    )  # fmt: skip
+    template = Template(values.unit_vector(vector, dimension), embedder_id)
+    values.text(path, "a path")
     return SeenFace(number, photo, sha256, path, index, FaceTemplate(face, template), group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_undo_takes_back_change_by_change(grouping: GroupingFile, seed: int) -> 
         assert state(grouping) == before
     with pytest.raises(GalleryError, match="nothing"):
         grouping.undo()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE person SET state = 'odd'", "UPDATE face SET landmarks = x'00'",
+     "UPDATE face SET vector = 'text'", "UPDATE link SET kind = 3", "DROP TABLE link"],
+)  # fmt: skip
+def test_a_value_of_a_wrong_kind_is_a_line(grouping: GroupingFile, damage: str) -> None:
+    with closing(sqlite3.connect(grouping.path)) as db:
+        db.execute(damage)
+        db.commit()
+    with pytest.raises(GalleryError, match="damaged"):
+        assert [grouping.groups(), grouping.faces(), grouping.links()] == []
 
 
 # with the gallery ----------------------------------------------------------------------------
