@@ -30,6 +30,7 @@ from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 VIEW_SIDE = 1280  # px: what a large photo's long side is decoded to at least, and searched at
+FRAME_SIDE = 960  # px: the same of a video's frames: who is too small in it has too few pixels
 MIN_EYES = 30.0  # px between them in a view; with fewer the crop would be blown up
 GROUP_PIXELS = 4_000_000  # that a group of photos has decoded at once: 12 MB
 
@@ -252,10 +253,10 @@ class Extractor:
     def cut(self, image: Image) -> tuple[tuple[Face, ...], tuple[Image, ...]]:
         """The faces of a video's frame with a crop of each, for `templates` to embed some of them.
 
-        image: upright (H, W, 3) uint8 BGR. Faces are looked for in a copy of VIEW_SIDE px at most,
+        image: upright (H, W, 3) uint8 BGR. Faces are looked for in a copy of FRAME_SIDE px at most,
         and cut from the frame. Each has its quality, less what only its template tells.
         """
-        small, k = _shrunk(image)
+        small, k = _shrunk(image, FRAME_SIDE)
         faces = [_enlarged(face, k) for face in self.detector.detect(small)]
         cut = _cut(images.View(image, 1), faces, OpenedPhoto("", b"", "", images.View(image, 1)))
         return cut.faces, cut.crops
@@ -347,10 +348,10 @@ def _size(image: Image) -> tuple[int, int]:
     return image.shape[1], image.shape[0]
 
 
-def _shrunk(image: Image) -> tuple[Image, float]:
-    """A copy with a long side of VIEW_SIDE at most, and px of the picture per px of it."""
+def _shrunk(image: Image, side: int = VIEW_SIDE) -> tuple[Image, float]:
+    """A copy with a long side of `side` px at most, and px of the picture per px of it."""
     width, height = _size(image)
-    k = max(1.0, max(width, height) / VIEW_SIDE)
+    k = max(1.0, max(width, height) / side)
     size = (max(1, round(width / k)), max(1, round(height / k)))
     return (
         image if k == 1 else cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_AREA))

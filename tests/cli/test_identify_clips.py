@@ -58,6 +58,7 @@ def test_a_folder_that_mixes_photos_and_clips(command: Command, gallery: Path, f
         assert row["end_time"].startswith("00:00:01.") and 5 <= int(row["frames"]) <= 10
 
 
+@pytest.mark.slow
 def test_rows_of_every_form_are_the_same(command: Command, gallery: Path, folder: Path):
     arguments = ("identify", folder / "both.dat", "-g", gallery)
     whole = json.loads(command(*arguments, "--json").stdout)
@@ -79,6 +80,7 @@ def test_key_frames_need_the_extra_or_work(command: Command, gallery: Path, fold
         assert "pip install 'facecli[video]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_annotate_writes_the_clip_and_the_best_face_of_each_track(
     command: Command, gallery: Path, folder: Path, tmp_path: Path
 ):

@@ -27,6 +27,7 @@ def gallery(command: Command, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_who_left_is_a_row_and_who_is_there_at_the_end_is_another(
     command: Command, gallery: Path, tmp_path: Path
 ):

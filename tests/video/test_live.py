@@ -36,7 +36,10 @@ def watched(camera: Camera, levels: int, **options) -> tuple[list[int], list[str
     return seen, notes
 
 
-@pytest.mark.parametrize("stalls", [False, True], ids=["drops", "stalls"])
+@pytest.mark.parametrize(
+    "stalls",
+    [pytest.param(False, id="drops"), pytest.param(True, id="stalls", marks=pytest.mark.slow)],
+)
 def test_a_source_that_is_lost_is_opened_again(stalls: bool) -> None:
     camera = Camera([grey(50, 6), grey(110, 6), grey(200, 400)], stalls)
     with running(camera):
