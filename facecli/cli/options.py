@@ -223,14 +223,17 @@ def output_format(
 
 
 def terminal() -> Terminal:
-    """What stdout is. COLUMNS goes before its own width, and NO_COLOR (no-color.org) is heard."""
+    """What stdout is. Of a terminal COLUMNS goes before its own width, and NO_COLOR
+    (no-color.org) is heard; a file or pipe has no width, whatever COLUMNS says of the terminal.
+    """
     from facecli.report.columns import Terminal
 
     is_one = sys.stdout is not None and sys.stdout.isatty()
-    asked = os.environ.get("COLUMNS", "")
-    width = int(asked) if asked.isdecimal() and int(asked) else None
-    if width is None and is_one:
-        width = os.get_terminal_size(sys.stdout.fileno()).columns or NARROW
+    width = None
+    if is_one:
+        asked = os.environ.get("COLUMNS", "")
+        own = os.get_terminal_size(sys.stdout.fileno()).columns
+        width = int(asked) if asked.isdecimal() and int(asked) else own or NARROW
     colour = is_one and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Terminal(width, colour)
 

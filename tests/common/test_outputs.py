@@ -17,11 +17,14 @@ from facecli.common.errors import OutputError, UsageError
 OWNERS = {
     "common/outputs.py", "recognition/model_zoo/add.py", "recognition/model_zoo/sessions.py",
     "storage/maintenance/encryption.py", "storage/search/sidecar.py",
+    # a cache by content, a checkpoint, and what a run made, in its own folder
+    "training/crops.py", "training/loop.py", "training/train.py",
 }  # fmt: skip
 # Into a draft or an unfinished download.
 WRITERS = {
     "common/atomic.py", "common/outputs.py", "recognition/model_zoo/pull.py",
     "recognition/model_zoo/sessions.py", "storage/export.py", "storage/maintenance/encryption.py",
+    "datasets/sidecars.py", "video/libav.py",
 }  # fmt: skip
 MODULES = sorted((ROOT / "facecli").rglob("*.py"))
 

@@ -64,7 +64,7 @@ def test_file_names_with_lines_emoji_escapes_and_any_bytes(
         with open(os.path.join(photos, name), "wb") as file:  # noqa: PTH118, PTH123
             file.write(good.read_bytes())
     table = facecli("identify", tmp_path / "photos", "-g", enrolled)
-    assert len(table.out.splitlines()) == 2 + len(names)
+    assert len(table.out.splitlines()) == 6 + len(names)
     assert table.out.count("Grace") == len(names)
     rows = json.loads(facecli("identify", tmp_path / "photos", "-g", enrolled, "--json").out)
     assert len(rows) == len(names)

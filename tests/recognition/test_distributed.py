@@ -196,7 +196,7 @@ def test_relative_paths_stay_though_workers_stand_elsewhere(
     assert [item.path for item in report.items] == names
     assert [row[3] for row in rows(tmp_path / "g")] == names[:1]
     assert report.items[1].failure.path == names[1]
-    assert report.items[1].failure.detail == "check the path"
+    assert report.items[1].failure.detail == "check the spelling of the path"
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs a path of one process only")

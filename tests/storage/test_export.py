@@ -100,7 +100,7 @@ HOSTILE = {
     "control character": ("subject", "Ada\x1b[31m", "control character"),
     "line break": ("subject", "Ada\nBob", "control character"),
     "turned text": ("subject", "Ada\u202egnp", "control character"),
-    "lone surrogate": ("subject", "Ada\udcff", "control character"),
+    "lone surrogate": ("subject", "Ada\udcff", "not UTF-8"),
     "no name": ("subject", "  ", "empty"),
     "the name unknown": ("subject", "unknown", "unknown"),
     "name is a number": ("subject", 7, "not text"),
