@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_identified_faces_are_written_and_can_be_enrolled_from(tmp_path: Path) -> None:
     command, photos = Command(tmp_path / "home"), tmp_path / "photos"
     photos.mkdir()

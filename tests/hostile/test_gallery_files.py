@@ -40,6 +40,7 @@ def asked(facecli: Facecli, path: Path) -> set[int]:
     }
 
 
+@pytest.mark.slow
 def test_a_gallery_cut_anywhere(facecli: Facecli, sound: Path, good: Path) -> None:
     """Refused, or where only empty space was lost, all there: never an answer from the half."""
     whole = sound.read_bytes()

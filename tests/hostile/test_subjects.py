@@ -75,6 +75,7 @@ def test_what_is_no_name_is_refused_with_its_escapes_shown(
     assert [row["subject"] for row in json.loads(done.out)["photos"]] == ["Grace", None]
 
 
+@pytest.mark.slow
 def test_every_name_comes_back_as_it_is(facecli: Facecli, named: tuple[Path, dict]) -> None:
     gallery, photos = named
     rows = json.loads(facecli("gallery", "list", "-g", gallery, "--json").out)

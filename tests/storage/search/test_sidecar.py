@@ -99,6 +99,7 @@ def names(store: GalleryFile, found: FileRanker, probe: Float32, k: int = 3) -> 
 # against brute force -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(
     count=st.integers(1, 400), dimension=st.sampled_from([4, 16, 33, 64]),
     seed=st.integers(0, 2**32 - 1), k=st.integers(1, 12), spread=st.sampled_from([0, 0.05, 1]),
