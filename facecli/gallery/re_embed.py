@@ -109,6 +109,8 @@ def re_embed(
     """
     spec = extractor.spec
     at = work_path(store.path, spec.name)
+    if atomic.is_erased(at):  # a call was killed when only its name was left to delete
+        atomic.erase(at)
     if to is None and _is_moved(store, spec) and spec.name in works(store.path, store.key):
         discard_work(at, store.key)  # it was killed when only this was left to do
         return ReEmbedding(spec.embedder_id, store.reader.counts()[1], (), store.path, None)

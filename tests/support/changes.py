@@ -22,7 +22,9 @@ Change = tuple[str, ...]
 
 @dataclass
 class Model:
-    """What the gallery must hold. people: name to photo numbers; journal: how to undo, by name."""
+    """What the gallery must hold. people: name to photo numbers; journal: how to undo, by name,
+    of a threshold with the one before.
+    """
 
     people: dict[str, frozenset[int]] = field(default_factory=dict)
     journal: list[tuple[str, str, str, frozenset[int], frozenset[int]]] = field(
@@ -50,13 +52,16 @@ class Model:
         elif verb == "undo":
             self._undo()
         elif verb == "purge":
-            self.journal.clear()
+            self.journal = [row for row in self.journal if row[0] == "calibrate"]
         elif verb == "calibrate":
+            self.journal.append((verb, "", repr(self.threshold), nothing, nothing))
             self.threshold = float(words[0])
 
     def _undo(self) -> None:
         verb, name, other, had, moved = self.journal.pop()
-        if verb == "rename":
+        if verb == "calibrate":
+            self.threshold = None if other == "None" else float(other)
+        elif verb == "rename":
             self.people[name] = self.people.pop(other)
         else:
             self.people[name] = had

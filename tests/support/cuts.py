@@ -466,7 +466,8 @@ def _re_embedded(place: Place) -> None:
 
 
 def _is_no_more_than_begun(place: Place) -> bool:
-    return all(file.stat().st_size == 0 for file in place.here.glob("g.re-embed-*"))
+    """Whether no face is in the work yet: what it is, is said before that."""
+    return not any(b"/photos/" in file.read_bytes() for file in place.here.glob("g.re-embed-*"))
 
 
 def _words_re_embed(place: Place) -> list[str | Path]:

@@ -16,7 +16,8 @@ from facecli.common import enums, errors
 from facecli.metrics import reference_table
 from facecli.recognition.model_zoo import registry
 
-LONG = ("commands.md", "encryption.md", "enrolling.md", "grouping.md", "video.md")  # pages with many commands
+# pages with many commands
+LONG = ("commands.md", "encryption.md", "enrolling.md", "grouping.md", "video.md")
 EVERY_PAGE = [
     *pages(),
     ROOT / "SECURITY.md",
