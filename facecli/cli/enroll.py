@@ -26,6 +26,7 @@ from facecli.cli.options import (
     progress,
     quality_bar,
     resumable,
+    say_look_alikes,
 )
 from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device, FacesRule
@@ -130,6 +131,7 @@ def enroll(
             )  # fmt: skip
         row = enroll_row(result, layout)
         print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)
+        say_look_alikes(opened, quiet, {item.subject for item in result.items if item.faces})
     return _end(row, check, quiet)
 
 

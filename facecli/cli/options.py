@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from facecli.storage.keys import Key
     from facecli.storage.sqlite.store import GalleryFile
 
+MOST_PAIRS = 5  # of people who look alike, that are named
 NARROW = 80  # columns, of a terminal that does not say
 INTERRUPTED = 130  # what shells say of a program that SIGINT ended: 128 + 2
 
@@ -236,6 +237,23 @@ def terminal() -> Terminal:
         width = int(asked) if asked.isdecimal() and int(asked) else own or NARROW
     colour = is_one and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Terminal(width, colour)
+
+
+def say_look_alikes(gallery: Gallery, quiet: bool, among: Collection[str] | None = None) -> None:
+    """Name the pairs that may be one person. among: pairs with one of these; None for all."""
+    found = [
+        pair for pair in gallery.look_alikes()
+        if among is None or pair.first in among or pair.second in among
+    ]  # fmt: skip
+    for pair in found[:MOST_PAIRS]:
+        note(
+            f"{pair.first} and {pair.second} look like one person, {pair.score:.3f}: if they are, "
+            f"`facecli gallery merge`; twins may stay",
+            quiet,
+        )
+    if len(found) > MOST_PAIRS:
+        more = len(found) - MOST_PAIRS
+        note(f"and {more} more pairs: `facecli gallery audit` names them", quiet)
 
 
 def print_report(row: object, text: str, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from facecli.cli.options import (
     note,
     open_gallery,
     print_report,
+    say_look_alikes,
 )
 from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device, Target
@@ -157,6 +158,7 @@ def threshold(
                 else opened.set_threshold(set_)
             )
             row, text = report.point_row(point), report.point_text(point)
+            say_look_alikes(opened, quiet)
     print_report(row, text, as_json)
 
 

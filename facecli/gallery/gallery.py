@@ -38,6 +38,7 @@ from facecli.video.frames import Frame, Sampling
 if TYPE_CHECKING:
     from facecli.datasets.pairs import Pairs
     from facecli.evaluation.audit.findings import Audit
+    from facecli.evaluation.look_alikes import LookAlikes
     from facecli.gallery.enroll import EnrollItem, EnrollReport
     from facecli.gallery.re_embed import LeftOut, ReEmbedding
     from facecli.gallery.verify import Verification
@@ -421,6 +422,13 @@ class Gallery:
             reader.created_at, reader.size(), point,
             reader.index(point.threshold if point else None), encrypted=reader.encrypted,
         )  # fmt: skip
+
+    def look_alikes(self) -> tuple[LookAlikes, ...]:
+        """Enrolled people who may be one person under two names, or twins; see `look_alikes`."""
+        from facecli.evaluation.look_alikes import look_alikes
+
+        table = self._threshold_inputs().table()
+        return () if table is None else look_alikes(self.storage.reader.templates(), table)
 
     def audit(self) -> Audit:
         """What is probably wrong with the gallery, most certain first; changes nothing.

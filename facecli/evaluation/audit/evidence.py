@@ -21,6 +21,7 @@ from scipy.special import stdtr
 
 from facecli.common.types import Float32, Float64
 from facecli.evaluation.audit.blocks import Rows
+from facecli.metrics.gallery_fit import RAISED_MOST
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.storage.records import ReferenceRow
 
@@ -121,6 +122,8 @@ def chance(faces: Faces, table: ReferenceTable, own: Float64, best: Float32, fre
         centre = float(np.median(mated))
         spread = max(LEAST_SPREAD, SIGMA * float(np.median(np.abs(mated - centre))))
     moved = _moved(faces, table, best, free) if n > 2 else 0.0  # two have none to be held against
+    # Of few, one person under several names is all that their scores show: as in `gallery_fit`.
+    moved = min(moved, RAISED_MOST * n**2)
     table = table.shifted(max(0.0, moved), table.made_from)
     several = int(np.sum(np.bincount(faces.owners) > 1))
     # Fewer subjects than it takes to know the spread: the tail is as heavy as that makes it.
