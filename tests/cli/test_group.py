@@ -133,8 +133,8 @@ def test_a_folder_for_each_group(facecli: Facecli, place: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_was_looked_at(tmp_path: Path) -> None:
-    command = Command(tmp_path / "home")
-    write_variants(tmp_path / "photos", hopper(), 72, width=160)
+    command, many = Command(tmp_path / "home"), 300  # seconds of work after the first are kept
+    write_variants(tmp_path / "photos", hopper(), many, width=160)
     gallery = tmp_path / "g"
     process = subprocess.Popen(
         command.arguments("group", tmp_path / "photos", "-g", gallery, "--workers", "1"),
@@ -147,10 +147,10 @@ def test_ctrl_c_keeps_what_was_looked_at(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=LAST_RESORT)
     assert process.returncode == 130 and "run the same command to go on" in said
     kept = _count(beside)
-    assert 0 < kept < 72
+    assert 0 < kept < many
     done = command("group", tmp_path / "photos", "-g", gallery, "--json")
     row = json.loads(done.stdout)
-    assert (row["already_seen"], row["looked_at"]) == (kept, 72 - kept)
+    assert (row["already_seen"], row["looked_at"]) == (kept, many - kept)
 
 
 def _count(path: Path) -> int:

@@ -50,6 +50,7 @@ def fill(storage: Storage, people: int = 30) -> None:
         storage.calibrate(choice)
     # as many scores as are ever kept
     scores = np.random.default_rng(0).uniform(-1, 1, (3, MOST_PROBES)).astype(np.float32)
+    scores[2] = np.abs(scores[2]) + 0.01  # shares of a person
     storage.keep_observed(storage.reader.observed()[0], Observed.of(30, *scores))
 
 
