@@ -51,7 +51,8 @@ class Server:
         self._milvus.server_proc.wait()
 
     def stop(self) -> None:
-        """For good."""
+        """For good; its data are of no use any more. `milvus` alone would wait for seconds only."""
+        self.kill()
         self._milvus.stop()
 
 
