@@ -118,9 +118,12 @@ def require_no_log(path: Path) -> None:
 
 
 def sql_errors() -> tuple[type[Exception], ...]:
-    """What SQLite raises, and SQLCipher where it is in use: its classes are its own."""
+    """What SQLite raises, and SQLCipher where it is in use: its classes are its own, and of some
+    damaged pages it says that there is no memory.
+    """
     sqlcipher = sys.modules.get("sqlcipher3.dbapi2")
-    return (sqlite3.DatabaseError, *((sqlcipher.DatabaseError,) if sqlcipher else ()))
+    own = (sqlcipher.DatabaseError, MemoryError) if sqlcipher else ()
+    return (sqlite3.DatabaseError, *own)
 
 
 def _connect(path: Path, key: Key | None, options: str = "") -> sqlite3.Connection:
@@ -316,7 +319,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sql_errors() as error:
-        text = str(error)
+        text = str(error) or "no memory for it"
         if mistake := _mistake(text):
             raise MisuseError(f"{path}: {mistake}") from error
         if "locked" in text or "busy" in text:
