@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from facecli.common.errors import InputError
@@ -53,13 +53,17 @@ def split(
     judges: Mapping[str, Sequence[int]],
     strangers: Mapping[str, Sequence[int]],
     seed: int,
+    twice: Sequence[bool] | None = None,
 ) -> Split:
     """Draw it, by chance and the seed.
 
     own: the rows of each person's photos, by `name_key`. good: of every row, whether it may be
     enrolled and trained on. judges: people of --validate-dir, who then choose and report while all
     of `own` are trained on; empty to split `own`. strangers: people of --strangers. People with one
-    photo are strangers, too, wherever they come from.
+    photo are strangers, too, wherever they come from. twice: of every row, whether its photo has a
+    degraded face beside it; None where nothing is degraded. Two looks of one photo can be learnt
+    from, so as many of `own` with one photo as strangers can be spared are trained on, too, at most
+    their share.
     Raises InputError where there are too few of any kind, with the numbers.
     """
     draw = random.Random(seed)
@@ -76,13 +80,19 @@ def split(
         count = round(len(several) * TRAIN_SHARE)
         train, judging, rows = several[:count], several[count:], own
         select_count = round(len(several) * SELECT_SHARE)
-    alone = {**_alone(judges or own, good), **strangers}
-    remark = _left_out(_alone(own, good)) if judges else ()
-    single = _shuffled(alone, draw)
+    one_photo = _alone(own, good)
+    alone = {**(_alone(judges, good) if judges else one_photo), **strangers}
+    taught = _shuffled(_seen_twice(one_photo, good, twice), draw)
+    if not judges:  # then they are the strangers, of whom enough must be left
+        spared = max(0, len(alone) - round(FEWEST_STRANGERS / STRANGERS_SELECT))
+        taught = taught[: min(round(len(one_photo) * TRAIN_SHARE), spared)]
+    several_count, train = len(train), train + taught
+    idle = one_photo.keys() - taught if judges else set[str]()
+    single = _shuffled((name for name in alone if name not in set(taught)), draw)
     cut = round(len(single) * STRANGERS_SELECT)
     selecting, reporting = judging[:select_count], judging[select_count:]
     found = {
-        "people with two photos or more to train on": (len(train), FEWEST_TRAIN),
+        "people with two photos or more to train on": (several_count, FEWEST_TRAIN),
         "people with two photos or more to choose by": (len(selecting), FEWEST_PANEL),
         "people with two photos or more to report on": (len(reporting), FEWEST_PANEL),
         "strangers to choose by": (cut, FEWEST_STRANGERS),
@@ -102,7 +112,7 @@ def split(
         tuple(train),
         _panel(selecting, rows, good, [alone[name] for name in single[:cut]], draw),
         _panel(reporting, rows, good, [alone[name] for name in single[cut:]], draw),
-        remark,
+        _left_out(idle),
     )
 
 
@@ -146,10 +156,19 @@ def _alone(rows: Mapping[str, Sequence[int]], good: Sequence[bool]) -> dict[str,
     return {name: rows[name] for name in rows if not _usable(rows[name], good)}
 
 
-def _left_out(alone: Mapping[str, Sequence[int]]) -> tuple[str, ...]:
-    if not alone:
+def _seen_twice(
+    alone: Mapping[str, Sequence[int]], good: Sequence[bool], twice: Sequence[bool] | None
+) -> list[str]:
+    """Who of these has a good photo with a degraded face beside it."""
+    if twice is None:
+        return []
+    return [name for name, rows in alone.items() if any(good[row] and twice[row] for row in rows)]
+
+
+def _left_out(idle: Collection[str]) -> tuple[str, ...]:
+    if not idle:
         return ()
-    return (f"people with one usable photo teach nothing and are not trained on: {len(alone):,}",)
+    return (f"people with one usable photo teach nothing and are not trained on: {len(idle):,}",)
 
 
 def _shuffled(items: Iterable, draw: random.Random) -> list:  # type: ignore[type-arg]

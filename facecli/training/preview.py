@@ -53,7 +53,9 @@ def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
     rows = np.arange(len(every))
     ends = np.cumsum([len(own), len(judges), len(strangers)])
     groups = [people.people(every, some) for some in np.split(rows, ends[:-1])]
-    split = people.split(groups[0], [True] * len(every), groups[1], groups[2], recipe.seed)
+    usable = [True] * len(every)
+    twice = usable if sources.camera else None
+    split = people.split(groups[0], usable, groups[1], groups[2], recipe.seed, twice)
     divided = network.divide(base.path.read_bytes(), recipe.part)
     extractor = Extractor.load(base, Device.CPU)
     began = time.perf_counter()

@@ -262,7 +262,8 @@ def _gather(
         )
     if known := len(groups[2]) - len(strangers):
         remarks.append(f"people of --strangers who are among the others, left out: {known:,}")
-    parts = split(groups[0], made.good.tolist(), groups[1], strangers, seed)
+    twice = None if made.shifted is None else made.found.tolist()
+    parts = split(groups[0], made.good.tolist(), groups[1], strangers, seed, twice)
     remarks += [*_failed([*problems, *made.failures]), *parts.remarks]
     return _Gathered(made, parts, looks, tuple(remarks), templates, groups[0])
 

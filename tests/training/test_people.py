@@ -74,3 +74,27 @@ def test_only_good_photos_are_enrolled_and_trained_on() -> None:
 def test_too_few_are_refused_and_told_what_is_needed(counts: list[int], said: str) -> None:
     with pytest.raises(InputError, match=said):
         people.split(groups(counts), [True] * sum(counts), {}, {}, 0)
+
+
+def test_two_looks_of_one_photo_teach_as_far_as_strangers_can_be_spared() -> None:
+    own = groups([3] * 60 + [1] * 600)
+    total = 180 + 600
+    good, twice = [row != 700 for row in range(total)], [row != 701 for row in range(total)]
+    split = people.split(own, good, {}, {}, 0, twice)
+    single = {row for row in split.train if row >= 180}
+    assert len(single) == 300 and not single & {700, 701}, "300 strangers are needed"
+    assert not single & (rows_of(split.select) | rows_of(split.report))
+    assert min(len(split.select.strangers), len(split.report.strangers)) == FEWEST_STRANGERS
+    more = people.split(own, good, {}, groups([1] * 500, "s", total), 0, [*twice, *[True] * 500])
+    assert len([row for row in more.train if row >= 180]) == 360, "their share, as of the others"
+    assert not {row for row in more.train if row >= total}, "strangers stay strangers"
+    plain = people.split(own, good, {}, {}, 0)
+    assert not [row for row in plain.train if row >= 180]
+
+
+def test_with_judges_all_whose_photo_has_two_looks_are_trained_on() -> None:
+    own, judges = groups([2] * 20 + [1] * 5), groups([2] * 12, "j", 45)
+    strangers = groups([1] * 300, "s", 69)
+    split = people.split(own, [True] * 369, judges, strangers, 0, [row != 41 for row in range(369)])
+    assert set(split.train) == set(range(45)) - {41}
+    assert "not trained on: 1" in split.remarks[0]
