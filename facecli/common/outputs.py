@@ -166,10 +166,13 @@ def more_lines(path: Path) -> Iterator[Callable[[str], None]]:
 
 
 def first_line(path: Path) -> str:
-    """Of a text file, up to _LONGEST bytes; empty where there is none. Raises OutputError."""
+    """Of a text file, up to _LONGEST bytes, less a BOM; empty where there is none.
+
+    Raises OutputError.
+    """
     try:
         with path.open("rb") as file:
-            return file.readline(_LONGEST).decode("utf-8", "replace").rstrip("\r\n")
+            return file.readline(_LONGEST).decode("utf-8-sig", "replace").rstrip("\r\n")
     except FileNotFoundError:
         return ""
     except OSError as error:
