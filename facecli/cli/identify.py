@@ -227,9 +227,7 @@ def _written(
     return outputs.more_lines(output) if append else outputs.lines(output, force=force)
 
 
-def _for_file(
-    texts: Iterator[str], file: Path, form: OutputFormat, append: bool
-) -> Iterator[str]:
+def _for_file(texts: Iterator[str], file: Path, form: OutputFormat, append: bool) -> Iterator[str]:
     """Rows for a file: CSV as spreadsheets open it, and without its titles where it has them.
 
     Raises UsageError where it holds rows of another kind.
