@@ -242,7 +242,7 @@ class _People:
         """Who is not one person."""
         if self._table is None:
             return
-        from facecli.evaluation.several_people import at_least
+        from facecli.evaluation.several_people import one_of_each
 
         listed = {name_key(row.name): row for row in self._store.reader.subjects()}
         for key, name in self._names.items():
@@ -253,7 +253,8 @@ class _People:
                 vectors += [
                     r.template.vector for r in found if r.face.quality >= quality.DEFAULT_BAR
                 ]
-            if len(vectors) > 1 and (people := at_least(np.stack(vectors), self._table)) > 1:
+            people = len(one_of_each(np.stack(vectors), self._table)) if vectors else 1
+            if people > 1:
                 yield Mixed(name, people, len(vectors))
 
 
