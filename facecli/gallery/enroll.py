@@ -54,7 +54,7 @@ class EnrollItem:
     """One photo's outcome. faces: references it added. left_out: other faces that it shows.
 
     failure: why it was skipped, or what was wrong with a face of it that was.
-    change: how the gallery knew it, or what was enrolled from its path, otherwise.
+    change: how the gallery knew it, or that another photo was enrolled from its path.
     """
 
     path: str
@@ -108,7 +108,7 @@ class _Task:
 class _Prepared:
     """A photo on its way: its outcome so far, and the references to be written.
 
-    sha256: of its bytes; empty where it was skipped.
+    sha256: of its bytes; empty where they could not be looked at as a photo.
     """
 
     item: EnrollItem
@@ -315,7 +315,7 @@ def _judged(
     if isinstance(photo, FailureToAcquire):
         return _skipped(path, subject, photo)
     if failure := _refused(photo, rule):
-        return _skipped(path, subject, failure)
+        return _skipped(path, subject, failure, photo.sha256)
     chosen = photo.faces
     faults = [quality.fault(found.face, bar) for found in chosen]
     worst = next(filter(None, faults), None)
@@ -326,7 +326,7 @@ def _judged(
         if fault is None
     )
     if flaw and not new:
-        return _skipped(path, subject, flaw)
+        return _skipped(path, subject, flaw, photo.sha256)
     item = EnrollItem(
         path, subject, EnrollStatus.ENROLLED, len(new), flaw, left_out=len(photo.others)
     )
@@ -381,5 +381,5 @@ def _located(prepared: _Prepared) -> _Prepared:
     return replace(prepared, item=replace(prepared.item, failure=unseen))
 
 
-def _skipped(path: str, subject: str, failure: FailureToAcquire) -> _Prepared:
-    return _Prepared(EnrollItem(path, subject, EnrollStatus.SKIPPED, 0, failure))
+def _skipped(path: str, subject: str, failure: FailureToAcquire, sha256: str = "") -> _Prepared:
+    return _Prepared(EnrollItem(path, subject, EnrollStatus.SKIPPED, 0, failure), (), sha256)
