@@ -135,7 +135,7 @@ def enroll(
     """
     photos = _as_enrolled(store, photos)
     known = KnownPhotos(store, (photo.subject for photo in photos))
-    people = _People(store, table, store_them)
+    people = PeopleOfRun(store, table, store_them)
     written: set[tuple[str, str]] = set()
     done: list[_Prepared] = []
     waiting: list[_Prepared] = []
@@ -219,8 +219,8 @@ def _as_enrolled(store: Storage, photos: Sequence[LabelledPhoto]) -> list[Labell
     return [replace(photo, subject=old.get(photo.subject, photo.subject)) for photo in photos]
 
 
-class _People:
-    """The subjects that get references, and which of them are several people."""
+class PeopleOfRun:
+    """The subjects of a run that get references, and which of them are several people."""
 
     def __init__(self, store: Storage, table: ReferenceTable | None, stored: bool) -> None:
         """stored: whether the references can be read from the gallery, once they are written."""

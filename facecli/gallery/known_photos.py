@@ -55,6 +55,10 @@ class KnownPhotos:
         """sha256 of the subject's photos."""
         return self._hashes.get(name_key(subject), frozenset())
 
+    def all_hashes(self) -> Set[tuple[str, str]]:
+        """(name's key, photo's sha256) of all of the subjects' photos."""
+        return frozenset((key, sha256) for key, some in self._hashes.items() for sha256 in some)
+
     def seen(self, subject: str, sha256: str, path: str, new: Sequence[NewReference]) -> None:
         """A photo of the run. new: its references, where its bytes are not known; none where it
         shows no face that could be used.

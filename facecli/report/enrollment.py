@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +107,10 @@ def _named_row(subject: str, photos: int, named_by: str) -> dict[str, Any]:
 
 def _changes(report: EnrollReport) -> Iterator[str]:
     """What had become of photos that were enrolled before, in a line each."""
-    found: dict[PhotoChange, list[str]] = {}
+    found: dict[PhotoChange, dict[str, None]] = {}  # each photo once, whomever it shows
     for item in report.items:
         if item.change is not None:
-            found.setdefault(item.change, []).append(item.path)
+            found.setdefault(item.change, {})[item.path] = None
     if moved := found.get(PhotoChange.MOVED):
         yield f"moved since they were enrolled, and noted where they are: {_some(moved)}"
     if edited := found.get(PhotoChange.EDITED):
@@ -133,8 +133,9 @@ def _mixed(report: EnrollReport) -> Iterator[str]:
         )
 
 
-def _some(paths: Sequence[str]) -> str:
+def _some(photos: Iterable[str]) -> str:
     """`2 photos: Ada/1.jpg, Ada/2.jpg`."""
+    paths = list(photos)
     named = ", ".join(short_path(path) for path in paths[:MOST_NAMED])
     more = f" and {len(paths) - MOST_NAMED:,} more" if len(paths) > MOST_NAMED else ""
     return f"{counted(len(paths), 'photo')}: {named}{more}"
