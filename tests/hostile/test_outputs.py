@@ -137,6 +137,17 @@ def test_nothing_that_must_stay_is_replaced(
     assert all_of(place) == before
 
 
+@pytest.mark.parametrize("name", [*FILES, *TRAIN, *FOLDERS, "re-embed", "key"])
+def test_links_that_lead_to_each_other_are_one_line(
+    facecli: Facecli, place: Path, name: str
+) -> None:
+    (place / "ring").symlink_to("ring")
+    before = all_of(place)
+    command = {**FILES, **TRAIN, **FOLDERS, **NEW}[name]
+    assert facecli.refused(74, *words(command, "ring/new"), cwd=place).count("\n") == 1
+    assert all_of(place) == before
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_is_added_to_what_holds_no_such_rows(
     facecli: Facecli, place: Path, target: str
@@ -158,9 +169,7 @@ def test_a_key_and_a_gallery_are_always_new(
     assert all_of(place) == before
 
 
-@pytest.mark.parametrize(
-    "target", [t for t in TARGETS if t not in ("g-wal", "g.eight", "folder", "link-to-nothing")]
-)
+@pytest.mark.parametrize("target", [t for t in TARGETS if t not in ("g-wal", "g.eight", "folder")])
 @pytest.mark.parametrize("name", FOLDERS)
 def test_what_is_no_folder_is_not_taken_for_one(
     facecli: Facecli, place: Path, name: str, target: str
