@@ -58,6 +58,8 @@ def test_a_folder_per_subject_at_any_depth(tmp_path: Path) -> None:
         ("Ursula von der Leyen 04711.jpg", "Ursula von der Leyen"),
         ("Imagene.jpg", "Imagene"),
         ("Abbe.jpg", "Abbe"),
+        ("Tony_Blair_IMG_1234.jpg", "Tony Blair"),
+        ("JohnSmith2001.jpg", "JohnSmith2001"),
         ("김민준_2.jpg", "김민준"),
         ("Nguyễn Thị Ánh.jpg", "Nguyễn Thị Ánh"),
         ("سارة-1.jpg", "سارة"),
@@ -88,6 +90,8 @@ def test_a_mixed_folder_agrees_with_itself(tmp_path: Path) -> None:
         *("DJI_0001", "SAM_0002", "WIN_20200101_12_00_00_Pro", "PANO_20200101_120000", "L1000001"),
         *("R0012345", "GX010123", "YDXJ0042", "Snapchat-123456789", "front_door-1696310855.96-kdf"),
         *("Photo on 12-3-20 at 3.45 PM", "IMG_0001 - Copy", "IMG_0001 (2)", "IMG_0001-edited"),
+        *("ORG_DSC01234", "thumb_IMG_1234", "Copy of IMG_1234", "cropped-DSCN0001", "EPSON001"),
+        *("Panorama1", "Live_Photo_1", "capture_001", "截屏2020-01-01", "EkX3abcXUAE1234"),
         *("Front Door 2023-01-01 10.00.00", "ring_20230101", "Ada 2019-05-12"),
     ],
 )
@@ -106,6 +110,7 @@ def test_a_device_names_nobody(tmp_path: Path, file: str) -> None:
         *("train", "photos", "DCIM", "100CANON", "Camera Roll", "Google Photos", "iCloud Photos"),
         *("Photos from 2020", "WhatsApp Images", "Meine Bilder", "Fotos Handy", "Screenshots"),
         *("Laura.photoslibrary", "New Folder (2)", "Familienalbum", "Takeout", "微信图片 2019"),
+        *("Фотографии", "Nouveau dossier (2)", "Obrázky", "Slideshow", "Thumbnails"),
     ],
 )
 def test_an_album_is_nobody(tmp_path: Path, album: str) -> None:
