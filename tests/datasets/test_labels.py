@@ -273,12 +273,13 @@ def test_without_any_photo_the_line_says_what_was_there(tmp_path: Path) -> None:
 
 def test_a_system_s_folders_are_passed_over_and_by_rule_only_aloud(tmp_path: Path) -> None:
     clutter = ["@Recycle/2020", "#recycle", "@eaDir", "RECYCLER", "System Volume Information",
-               "#snapshot/x", "@tmp", "~snapshot/hourly.0", "$Extend", ".git"]  # fmt: skip
+               "#snapshot/x", "@tmp", "~snapshot/hourly.0", "$Extend", ".git", "found.000",
+               "Recently Deleted", unicodedata.normalize("NFD", "Zuletzt gelöscht")]  # fmt: skip
     make(tmp_path, "Laura/k.jpg", *(f"{folder}/k.jpg" for folder in clutter))
     layout = labelled([tmp_path])
     assert named(layout) == {"k.jpg": "Laura"} and layout.problems == ()
     (line,) = left_out_lines(layout.left_out)
-    assert line.endswith(": #snapshot, $Extend, @tmp, ~snapshot")
+    assert ": #snapshot, $Extend, @tmp, Recently Deleted, Zuletzt gel" in line
     assert named(labelled([tmp_path / "@tmp"], "Ada")) == {"k.jpg": "Ada"}, "named, it is taken"
 
 
