@@ -39,7 +39,8 @@ _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 # and where what was deleted lies, which must not come back as a person.
 _SYSTEM_NAME = re.compile(
     r"[@#~$]\w|(?:recycle bin|trash|deleted items|recently deleted|zuletzt gelöscht|papierkorb"
-    r"|corbeille|papelera(?: de reciclaje)?|cestino|lixeira|prullenbak|корзина|回收站|ゴミ箱|휴지통)$"
+    r"|corbeille|papelera(?: de reciclaje)?|cestino|lixeira|prullenbak|корзина|回收站|ゴミ箱"
+    r"|휴지통)$"
 )
 
 

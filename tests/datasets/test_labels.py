@@ -422,7 +422,7 @@ def test_key_is_its_own_key(name: str) -> None:
         "path,subject\rx/1.jpg,Ada Lovelace\rx/2.jpg,Bo\r",
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_tables(tmp_path: Path, text: str, encoding: str) -> None:
     make(tmp_path, "x/1.jpg", "x/2.jpg")
     table = tmp_path / "who.csv"
@@ -516,7 +516,9 @@ def test_a_table_may_name_folders(tmp_path: Path) -> None:
 def test_rows_that_fail_are_named(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg", "2.jpg")
     table = tmp_path / "who.csv"
-    table.write_text('path,subject\n1.jpg,Ada\n"gone\nfar.jpg",Bo\n2.jpg,\n,Cy\n2.jpg\n')
+    table.write_text(
+        'path,subject\n1.jpg,Ada\n"gone\nfar.jpg",Bo\n2.jpg,\n,Cy\n2.jpg\nhttp://x/y.jpg,Di\n'
+    )
     layout = labelled([table])
     assert [photo.subject for photo in layout.photos] == ["Ada"]
     assert [problem.detail.split(" of ")[0] for problem in layout.problems] == [
@@ -524,7 +526,23 @@ def test_rows_that_fail_are_named(tmp_path: Path) -> None:
         "line 5",
         "line 6",
         "line 7",
+        "line 8",
     ]
+    assert "names no photo" in layout.problems[2].detail
+    url = layout.problems[-1]
+    assert url.path == "http://x/y.jpg" and "a URL: nothing is fetched" in url.detail
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("who.xlsx", "a spreadsheet: save it as CSV"), ("who.txt", "a table is called .csv or .tsv")],
+)
+def test_a_table_under_another_name_is_told_what_it_must_be(
+    tmp_path: Path, file: str, said: str
+) -> None:
+    (tmp_path / file).write_bytes(b"PK\3\4" if file == "who.xlsx" else b"path,subject\n")
+    with pytest.raises(InputError, match=said):
+        labelled([tmp_path / file])
 
 
 @pytest.mark.parametrize(
@@ -534,6 +552,7 @@ def test_rows_that_fail_are_named(tmp_path: Path) -> None:
         (b"", "expected the columns"),
         ("path,subject\n1.jpg,José\n".encode("latin-1"), "UTF-8"),
         (b'path,subject\n"1.jpg,Ada\n', "quotes"),
+        (b"Name,path,name\nAda,1.jpg,Bo\n", "two columns are called 'Name'"),
     ],
 )
 def test_a_table_that_is_not_understood(tmp_path: Path, content: bytes, message: str) -> None:
