@@ -27,6 +27,7 @@ from facecli.cli.options import (
     quality_bar,
     resumable,
     say_look_alikes,
+    terminal,
 )
 from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device, FacesRule
@@ -130,7 +131,8 @@ def enroll(
                 replace=replace,
             )  # fmt: skip
         row = enroll_row(result, layout)
-        print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)
+        text = enroll_text(row, None if dry_run else opened.info(), terminal())
+        print_report(row, text, as_json)
         say_look_alikes(opened, quiet, {item.subject for item in result.items if item.faces})
     return _end(row, check, quiet)
 
@@ -166,7 +168,7 @@ def _from_tags(
     left_out = tuple(item for item in found.left_out if item.path.suffix.lower() not in TAG_FILES)
     row = enroll_row(result, LabelledPhotos((), found.problems, left_out))
     untagged = len(paths) - len({item.path for item in result.items})
-    print_report(row, enroll_text(row, None if dry_run else gallery.info()), as_json)
+    print_report(row, enroll_text(row, None if dry_run else gallery.info(), terminal()), as_json)
     if untagged:
         note(f"{untagged:,} of {len(paths):,} photos bear no face tags", quiet)
     say_look_alikes(gallery, quiet, {item.subject for item in result.items if item.faces})

@@ -12,7 +12,7 @@ from facecli.datasets.labels import LabelledPhoto, LabelledPhotos
 from facecli.datasets.photo_files import left_out_lines
 from facecli.gallery.enroll import EnrollReport
 from facecli.gallery.known_photos import PhotoChange
-from facecli.report.columns import short_path, table
+from facecli.report.columns import ANYWHERE, Terminal, short_path, table
 from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable
 from facecli.report.people import people
 from facecli.storage.records import GalleryInfo
@@ -65,7 +65,7 @@ def enroll_row(report: EnrollReport, layout: LabelledPhotos) -> dict[str, Any]:
     }
 
 
-def enroll_text(row: Row, info: GalleryInfo | None) -> str:
+def enroll_text(row: Row, info: GalleryInfo | None, terminal: Terminal = ANYWHERE) -> str:
     """The summary: counts, each skipped photo with its reason, the gallery after it.
 
     info: None for a dry run.
@@ -76,7 +76,7 @@ def enroll_text(row: Row, info: GalleryInfo | None) -> str:
     ]
     if info is None and row["subjects"]:
         cells = [[s["subject"], str(s["photos"]), s["named_by"]] for s in row["subjects"]]
-        lines.append(table(cells, ["subject", "photos", "named by"]))
+        lines.append(table(cells, ["subject", "photos", "named by"], terminal))
     lines += _skipped([p for p in row["photos"] if p["status"] == "skipped"])
     others = [p for p in row["photos"] if p["left_out"]]
     if others:
