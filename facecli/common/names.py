@@ -88,5 +88,7 @@ def _joins(before: str, after: str) -> bool:
 
 def require_name(name: str) -> None:
     """Raise UsageError where `name` cannot be a subject's."""
+    if not isinstance(name, str):
+        raise UsageError(f"a subject's name is text, not {type(name).__name__}")
     if fault := name_fault(name):
         raise UsageError(f"{name!r}: {fault}")
