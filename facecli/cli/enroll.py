@@ -27,6 +27,7 @@ from facecli.cli.options import (
     quality_bar,
     resumable,
     say_look_alikes,
+    terminal,
 )
 from facecli.cli.paths import Input
 from facecli.common.enums import DetectorName, Device, FacesRule
@@ -112,7 +113,7 @@ def enroll(
         )  # fmt: skip
         with open_to_add(gallery, key_file, dry_run, model, device, detector) as opened:
             row = _from_tags(
-                opened, photos, quality_bar(min_quality), workers, dry_run, quiet, as_json
+                opened, photos, quality_bar(min_quality), workers, replace, dry_run, quiet, as_json
             )
         return _end(row, check, quiet)
     from facecli.datasets.labels import labelled
@@ -130,7 +131,8 @@ def enroll(
                 replace=replace,
             )  # fmt: skip
         row = enroll_row(result, layout)
-        print_report(row, enroll_text(row, None if dry_run else opened.info()), as_json)
+        text = enroll_text(row, None if dry_run else opened.info(), terminal())
+        print_report(row, text, as_json)
         say_look_alikes(opened, quiet, {item.subject for item in result.items if item.faces})
     return _end(row, check, quiet)
 
@@ -140,6 +142,7 @@ def _from_tags(
     photos: list[Path],
     bar: float,
     workers: int | None,
+    replace: bool,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -158,15 +161,17 @@ def _from_tags(
         progress(len(paths), quiet) as step,
     ):
         result = enroll_tagged(
-            gallery, paths, min_quality=bar, workers=workers, progress=step, dry_run=dry_run
-        )
+            gallery, paths, min_quality=bar, workers=workers, progress=step, dry_run=dry_run,
+            replace_them=replace,
+        )  # fmt: skip
     # Of what is no photo, sidecars were read.
     left_out = tuple(item for item in found.left_out if item.path.suffix.lower() not in TAG_FILES)
     row = enroll_row(result, LabelledPhotos((), found.problems, left_out))
     untagged = len(paths) - len({item.path for item in result.items})
-    print_report(row, enroll_text(row, None if dry_run else gallery.info()), as_json)
+    print_report(row, enroll_text(row, None if dry_run else gallery.info(), terminal()), as_json)
     if untagged:
         note(f"{untagged:,} of {len(paths):,} photos bear no face tags", quiet)
+    say_look_alikes(gallery, quiet, {item.subject for item in result.items if item.faces})
     return row
 
 

@@ -56,6 +56,7 @@ class GalleryCommands(LazyGroup):
         "delete": "gallery remove", "rm": "gallery remove", "del": "gallery remove",
         "drop": "gallery remove", "erase": "gallery purge", "forget": "gallery purge",
         "ls": "gallery list", "mv": "gallery rename", "join": "gallery merge",
+        "create": "enroll", "new": "enroll", "init": "enroll", "clear": "gallery purge --all",
         "add": "enroll", "enroll": "enroll", "identify": "identify", "search": "identify",
         "find": "identify", "history": "gallery undo --list", "stats": "gallery info",
         "repair": "gallery check --repair", "verify": "gallery check", "save": "gallery backup",

@@ -25,6 +25,9 @@ _PLAIN: dict[str, Any] = {
 }  # fmt: skip
 
 
+LIKE = 0.75  # difflib's ratio from which a word is taken for a misspelt one: `serve` is no `merge`
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are imported when they are called.
 
@@ -60,9 +63,12 @@ class LazyGroup(TyperGroup):
         """What is called so elsewhere; None where it is one of ours, or Typer sees which."""
         from difflib import get_close_matches  # only after a mistake
 
-        if word in self.homes or get_close_matches(word, self.homes):
-            return self.meant.get(word) if word not in self.homes else None
-        near = get_close_matches(word, self.meant, 1)
+        if word in self.homes or word in self.meant:
+            return self.meant.get(word)
+        near = get_close_matches(word, [*self.homes, *self.meant], 1)
+        if near and near[0] in self.homes:
+            return None
+        near = get_close_matches(word, self.meant, 1, LIKE)
         return self.meant[near[0]] if near else None
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

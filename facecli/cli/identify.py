@@ -201,8 +201,8 @@ def identify(
         noted = _noting(outcomes, decisions, bar)
         screen = terminal() if output is None else ANYWHERE
         texts = decisions_text(noted, form, screen, top if candidates else 0)
-        if append and output is not None:
-            texts = _continued(texts, output, form)
+        if output is not None:
+            texts = _for_file(texts, output, form, append)
         for text in texts:
             write(text)
     if output is not None:
@@ -227,19 +227,23 @@ def _written(
     return outputs.more_lines(output) if append else outputs.lines(output, force=force)
 
 
-def _continued(texts: Iterator[str], file: Path, form: OutputFormat) -> Iterator[str]:
-    """Rows for a file that holds some. Raises UsageError where those are of another kind."""
-    from facecli.common import outputs
-    from facecli.report.formats import OutputFormat
+def _for_file(texts: Iterator[str], file: Path, form: OutputFormat, append: bool) -> Iterator[str]:
+    """Rows for a file: CSV as spreadsheets open it, and without its titles where it has them.
 
-    there = outputs.first_line(file)
+    Raises UsageError where it holds rows of another kind.
+    """
+    from facecli.common import outputs
+    from facecli.report.formats import BOM, OutputFormat
+
+    there = outputs.first_line(file) if append else ""
     if there and form is OutputFormat.JSON_LINES and not there.startswith('{"schema": '):
         raise UsageError(f"-o {file} holds no JSON Lines of identify: name another file")
     for number, text in enumerate(texts):
-        if number == 0 and there and form is OutputFormat.CSV:
-            header, _, text = text.partition("\n")
-            if header != there:
+        if number == 0 and form is OutputFormat.CSV:
+            header, _, rows = text.partition("\n")
+            if there and header != there:
                 raise UsageError(f"-o {file} does not have these columns: name another file")
+            text = rows if there else BOM + text
         yield text
 
 

@@ -30,6 +30,7 @@ class ModelCommands(LazyGroup):
     meant: ClassVar[Mapping[str, str]] = {
         "ls": "models list", "show": "models info", "check": "models verify",
         "download": "models pull", "fetch": "models pull", "get": "models pull",
+        "use": "--model NAME", "set": "--model NAME", "default": "--model NAME",
         "install": "models add", "import": "models add",
     }  # fmt: skip
 

@@ -166,6 +166,6 @@ def _belongs(path: Path, gallery: Path) -> bool:
         pass  # one of them is not there
     try:
         path, gallery = path.parent.resolve() / path.name, gallery.resolve()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last, until Python 3.12: links in a ring
         return False
     return is_reserved(path, gallery)

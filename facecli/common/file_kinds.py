@@ -67,6 +67,7 @@ _OTHERS = {
     b"\xff\x4f\xff\x51": "JP2", b"\0\0\1\0": "ICO", b"MZ": "EXE", b"\x7fELF": "ELF",
     b"<svg": "SVG",
 }  # fmt: skip
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html)\b", re.IGNORECASE)
 _AVIF = {b"avif", b"avis"}
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _OLD_MOV = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # QuickTime before `ftyp`
@@ -96,6 +97,8 @@ def file_kind(head: bytes, suffix: str = "") -> FileKind:
         return FileKind("MOV", Family.VIDEO)
     if _is_transport_stream(head):
         return FileKind("TS", Family.VIDEO)
+    if _PAGE.match(head):  # what a server sent instead of the photo
+        return FileKind("HTML", Family.OTHER)
     name = _begins(head, _OTHERS)
     return FileKind(name, Family.OTHER) if name else UNKNOWN
 

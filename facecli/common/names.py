@@ -16,10 +16,20 @@ _IGNORABLE = re.compile(
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
+_INVISIBLE = re.compile("|".join([f"[{_JOINERS}]", _SELECTORS.pattern, _IGNORABLE.pattern]))
 
 
 def name_key(name: str) -> str:
-    """What a subject's name is compared by: NFC, outer blanks off, inner runs one, case kept."""
+    """What a subject's name is compared by: NFC, outer blanks off, inner runs one, case kept.
+
+    Letters that nobody sees do not count, those that stand where they may neither: a joiner
+    between Persian letters, which one keyboard writes and another does not, a selector of emoji.
+    """
+    return key_with_unseen(_INVISIBLE.sub("", name))
+
+
+def key_with_unseen(name: str) -> str:
+    """The same with these letters: what galleries of before 0.3 keep."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
@@ -78,5 +88,7 @@ def _joins(before: str, after: str) -> bool:
 
 def require_name(name: str) -> None:
     """Raise UsageError where `name` cannot be a subject's."""
+    if not isinstance(name, str):
+        raise UsageError(f"a subject's name is text, not {type(name).__name__}")
     if fault := name_fault(name):
         raise UsageError(f"{name!r}: {fault}")

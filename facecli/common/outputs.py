@@ -28,6 +28,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _ANOTHER = "name another file"
 _LONGEST = 1 << 20
 _ONLY_POSIX = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_NOWHERE = (OSError, ValueError, RuntimeError)  # the last, until Python 3.12: links in a ring
 _TO_ADD = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | _ONLY_POSIX
 
 Kept = Callable[[Path], str]
@@ -103,12 +104,7 @@ def judge_folder(path: Path, reads: Iterable[Path] = ()) -> None:
 
     reads: files and folders whose own must not be mixed with what is written. Raises as `judge`.
     """
-    there = path
-    try:
-        while not there.exists():
-            there = there.parent
-    except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from error
+    there = _nearest(path)
     if not there.is_dir():
         raise UsageError(f"{path}: {there} is there, and no folder: name another folder")
     _require_folder(path, there)
@@ -166,10 +162,13 @@ def more_lines(path: Path) -> Iterator[Callable[[str], None]]:
 
 
 def first_line(path: Path) -> str:
-    """Of a text file, up to _LONGEST bytes; empty where there is none. Raises OutputError."""
+    """Of a text file, up to _LONGEST bytes, less a BOM; empty where there is none.
+
+    Raises OutputError.
+    """
     try:
         with path.open("rb") as file:
-            return file.readline(_LONGEST).decode("utf-8", "replace").rstrip("\r\n")
+            return file.readline(_LONGEST).decode("utf-8-sig", "replace").rstrip("\r\n")
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -198,6 +197,20 @@ def _head(path: Path) -> bytes:
         return file.read(_HEAD)
 
 
+def _nearest(path: Path) -> Path:
+    """The path, or of those above it the first that is there, if only as a link to nothing."""
+    there = path
+    while True:
+        try:
+            there.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            there = there.parent
+        except (OSError, ValueError) as error:
+            raise _unwritable(path, error) from error
+        else:
+            return there
+
+
 def _require_folder(path: Path, folder: Path) -> None:
     if not folder.is_dir():
         raise OutputError(f"{path} cannot be written: there is no folder {folder}")
@@ -211,7 +224,7 @@ def _is_or_holds(read: Path, path: Path) -> bool:
         return read.samefile(path) or (
             read.is_dir() and path.resolve().is_relative_to(read.resolve())
         )
-    except (OSError, ValueError):
+    except _NOWHERE:
         return False  # nothing is read there
 
 
@@ -222,7 +235,7 @@ def _is_in(read: Path, folder: Path) -> bool:
             return read.exists() and read.absolute().parent.samefile(folder)
         inside = folder.resolve().is_relative_to(read.resolve())
         return inside and (read.samefile(folder) or any(f.is_file() for f in folder.iterdir()))
-    except (OSError, ValueError):
+    except _NOWHERE:
         return False
 
 

@@ -117,10 +117,12 @@ class _Form:
 
 
 def text_encoding(head: bytes) -> str:
-    """The encoding of a text that begins so: UTF-8, or UTF-16, which may lack its BOM.
+    """The encoding of a text that begins so: UTF-8, or UTF-16, which may lack its BOM; UTF-32.
 
     Without one, the NULs of letters below 256 tell.
     """
+    if head[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     pairs = len(head) // 2

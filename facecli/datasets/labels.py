@@ -17,7 +17,7 @@ from statistics import median
 from facecli.common.enums import Reason
 from facecli.common.errors import InputError, UsageError
 from facecli.common.file_kinds import Family, kind_of
-from facecli.common.files import not_there
+from facecli.common.files import is_url, not_there
 from facecli.common.names import name_fault, name_key
 from facecli.common.types import FailureToAcquire
 from facecli.datasets.csv_tables import Columns, Lookup, column, plain, read_table
@@ -25,6 +25,7 @@ from facecli.datasets.names import is_album, is_dubious, person_in_file_name, pe
 from facecli.datasets.photo_files import SUFFIXES, LeftOut, is_folder, left_out_lines, photos_below
 
 _TABLES = frozenset({".csv", ".tsv"})
+_SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
 _NAMELESS = Reason.NO_NAME
 _NOTHING_THERE = frozenset({Reason.NOT_FOUND, Reason.NOT_AN_IMAGE})
 
@@ -288,7 +289,11 @@ def _no_photo(path: Path, moving: bool) -> str:
         return ""  # the decoder will tell
     if kind.family in (Family.PHOTO, Family.RAW) or (moving and kind.family is Family.VIDEO):
         return ""
-    return f"it is {kind.name}" if kind.name else "neither its name nor its bytes are a photo's"
+    if path.suffix.lower() in _SPREADSHEETS:
+        return "a spreadsheet: save it as CSV"
+    if kind.name:
+        return f"it is {kind.name}"
+    return "neither its name nor its bytes are a photo's, and a table is called .csv or .tsv"
 
 
 def _contents(folder: Path, moving: bool) -> Iterator[Path | FailureToAcquire | LeftOut]:
@@ -373,13 +378,18 @@ def _table(path: Path, notes: list[str], moving: bool) -> Found:
     for line, (file, *names) in table.rows:
         where = f"line {line} of {path.name}"
         photo = path.parent / file
+        if not file:
+            yield FailureToAcquire(str(path), Reason.NOT_FOUND, f"{where}: names no photo")
+            continue
         subject = " ".join(filter(None, map(str.strip, names)))
         if fault := name_fault(subject):
             yield FailureToAcquire(str(photo), _NAMELESS, f"{where}: {fault}")
         elif found := lookup(file):
             yield from _below(found, subject, NamedBy.TABLE, moving)
-        elif file and is_folder(photo):
+        elif is_folder(photo):
             yield from _below(photo, subject, NamedBy.TABLE, moving)
+        elif is_url(Path(file)):
+            yield FailureToAcquire(file, Reason.NOT_FOUND, f"{where}: {not_there(Path(file))}")
         else:
             yield FailureToAcquire(str(photo), Reason.NOT_FOUND, where)
 
@@ -394,7 +404,11 @@ def _label_columns(first: Sequence[str]) -> Columns | None:
     if file is None:
         file = next((i for i, title in enumerate(titles) if title.endswith(_PATH_ENDS)), None)
     if file is not None and len(titles) > 1:
-        return Columns((file, *_who(first, titles, file)), header=True)
+        taken = (file, *_who(first, titles, file))
+        for i in taken:
+            if i is not None and titles.count(titles[i]) > 1:
+                raise InputError(f"two columns are called {first[i]!r}: call one of them otherwise")
+        return Columns(taken, header=True)
     photo = [Path(cell).suffix.lower() in SUFFIXES for cell in first]
     if len(photo) == 2 and photo[0] != photo[1]:
         return Columns((0, 1, None) if photo[0] else (1, 0, None), header=False)

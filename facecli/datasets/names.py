@@ -14,13 +14,15 @@ _ALBUM = re.compile(
     r"train|test|val|valid|validation|dev"
     r"|(?i:faces?|dcim|camera(?: roll| uploads)?|desktop|documents?|backups?|archives?|misc|te?mp"
     r"|untitled|unsorted|others?|everybody|people|persons|team|staff|family|friends|strangers"
-    r"|new folder.*|neuer ordner.*|.*\.(?:\w*library|lrdata))"
+    r"|new folder.*|neuer ordner.*|nouveau dossier.*|nueva carpeta.*|nuova cartella.*"
+    r"|nova pasta.*|новая папка.*|untitled folder.*|ohne titel.*|.*\.(?:\w*library|lrdata))"
     r"|[1-9]\d\d[A-Z_]{5}"
 )
 # Of a folder's name one such word suffices: Photos from 2020, WhatsApp Images, Mein Fotoalbum.
 _ALBUM_WORDS = re.compile(
     r"(?:[a-z]*(?:photo|foto)(?:s|graphs|grafias?)?|photostream|images?|imagens|imágenes|imagenes"
-    r"|immagini|pictures?|pics|bilder|afbeeldingen|zdjęcia|[a-z]*albums?|fotoalbum|screenshots?"
+    r"|immagini|pictures?|pics|bilder|afbeeldingen|zdjęcia|obrázky|фото\w*|изображения|снимки"
+    r"|[a-z]*albums?|fotoalbum|screenshots?|videos?|movies|slideshows?|thumbnails"
     r"|downloads?|uploads|wallpapers?|selfies|snapshots|takeout|whatsapp|instagram|snapchat"
     r"|telegram|facebook|messenger|viber|wechat|weixin|tiktok)"
 )
@@ -32,7 +34,8 @@ _DEVICE = (
     r"images?|pictures?|pics?|photos?|fotos?|bild|imagen|immagine|selfie|portrait|avatar|scan|"
     r"screen ?shot|bildschirmfoto|capture d.écran|captura de pantalla|whatsapp image|signal|"
     r"received|mmexport|kakaotalk|line_album|微信图片|图片|照片|截图|写真|画像|スクリーンショット|"
-    r"사진|스크린샷|untitled|unnamed|download|file|faces?|person|people|subject|user|sample"
+    r"사진|스크린샷|截屏|截图|屏幕截图|untitled|unnamed|download|file|faces?|person|people|subject|"
+    r"user|sample|panorama|burst|live[ _]photo|capture|webcam|thumb(?:nail)?|epson"
 )
 _NOBODY = re.compile(
     rf"(?:{_DEVICE})(?:[\W_]*(?:e|at|from|on|vom|am|le|du|el)?[\W_]*\d.*|[\W_]*)"
@@ -41,6 +44,10 @@ _NOBODY = re.compile(
     r"|(?=.*\d)[0-9a-f]{8,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.DOTALL,
 )
+# One word of letters and digits in turn, as servers call what they were sent: EkX3abcXUAE1234.
+_TOKEN = re.compile(r"(?=.{10})[A-Za-z]*\d[A-Za-z\d]*[A-Za-z][A-Za-z\d]*")
+# What a camera wrote, after what was put before it: thumb_IMG_1234, Copy of DSC01234.
+_INSIDE = re.compile(rf"(?<![^\W_])(?:{_DEVICE})[\W_]*e?\d{{3,}}")
 # A maker's code and a number: DJI_0001, R0012345, WIN_20200101_12_00_00_Pro.
 _CODE = re.compile(r"[A-Z]{1,5}[\W_]?\d{4,}.*", re.DOTALL)
 # A date, or a number too long to count photos: a telephone's, a doorbell's, a download's.
@@ -64,9 +71,11 @@ def person_in_file_name(stem: str) -> str | None:
     A counter, a copy's mark or a date at its end is not the name's. Underscores become blanks.
     """
     name = _COPY.sub("", unicodedata.normalize("NFC", stem))
-    if not name or _NOBODY.fullmatch(name.casefold()) or _CODE.fullmatch(name):
+    if not name or _NOBODY.fullmatch(name.casefold()):
         return None
-    if stamp := _STAMP.search(name):
+    if _CODE.fullmatch(name) or _TOKEN.fullmatch(name):
+        return None
+    if stamp := _INSIDE.search(name.casefold()) or _STAMP.search(name):
         before = spaced(name[: stamp.start()].rstrip(" _-."))
         # Tony Blair 20190101 is one of Tony Blair's; Snapchat-123456789 is nobody.
         long = len(re.sub(r"\D", "", name[stamp.start() :])) > 8

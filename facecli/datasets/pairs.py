@@ -34,7 +34,7 @@ _BARE: tuple[tuple[str, str], ...] = (
     ("probe", "reference"),
 )
 _BARE += (("enroll", "probe"), ("enrol", "probe"), ("enrolled", "probe"), ("gallery", "probe"))
-_BARE += (("query", "reference"), ("template", "probe"), ("source", "target"))
+_BARE += (("query", "reference"), ("query", "gallery"), ("template", "probe"), ("source", "target"))
 _SAME = (
     *("same", "issame", "samesubject", "sameperson", "mated", "ismated", "genuine", "isgenuine"),
     *("match", "ismatch", "decision", "label", "type", "pairtype", "kind", "result", "truth"),
@@ -185,8 +185,9 @@ def _pair_columns(first: Sequence[str]) -> Columns | None:
             if label is not None or None not in who:
                 return Columns((*sides, label, fold, *who), header=True)
     photos = [Path(cell).suffix.lower() in SUFFIXES for cell in first[:2]]
-    # "same" and "match" are titles as well as labels: then the first two cells must be photos.
-    if len(first) == 3 and _truth(first[2]) is not None and (same is None or all(photos)):
+    # "same" and "different" are titles as well as labels: then the first two cells must be photos.
+    known = len(first) == 3 and _truth(first[2]) is not None
+    if known and (all(photos) or not titles[2].isalpha()):
         return Columns((0, 1, 2, None, None, None), header=False)
     return None
 

@@ -31,11 +31,17 @@ MOST_NAMED = 5  # kinds of files, and folders, that a line names
 # Folders and files that systems make beside people's own: nobody misses them.
 _SYSTEMS = frozenset(
     {"@eadir", "@recycle", "#recycle", "$recycle.bin", "recycler", "recycled", "__macosx"}
-    | {"lost+found", "system volume information"}
+    | {"lost+found", "system volume information", "found.000", "network trash folder"}
+    | {"temporary items", "_gsdata_"}
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
-# By what storage systems, shells and editors call folders of their own begin: @tmp, #snapshot.
-_SYSTEM_NAME = re.compile(r"[@#~$]\w")
+# By what storage systems, shells and editors call folders of their own begin: @tmp, #snapshot;
+# and where what was deleted lies, which must not come back as a person.
+_SYSTEM_NAME = re.compile(
+    r"[@#~$]\w|(?:recycle bin|trash|deleted items|recently deleted|zuletzt gelöscht|papierkorb"
+    r"|corbeille|papelera(?: de reciclaje)?|cestino|lixeira|prullenbak|корзина|回收站|ゴミ箱"
+    r"|휴지통)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +79,12 @@ def photos_below(top: Path, moving: bool = False) -> Iterator[Path | FailureToAc
             continue
         files: list[Path] = []
         for path in inside:
-            known = path.name.casefold()
+            known = unicodedata.normalize("NFC", path.name).casefold()
             if known.startswith(".") or known in _SYSTEMS or known in _SYSTEM_FILES:
                 continue
             if not is_folder(path):
                 files.append(path)
-            elif _SYSTEM_NAME.match(path.name):
+            elif _SYSTEM_NAME.match(known):
                 yield LeftOut(path)
             else:
                 (links if path.is_symlink() else folders).append(path)

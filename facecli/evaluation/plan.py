@@ -133,8 +133,8 @@ def _split(path: Path, references: int, seed: int) -> Plan:
     subjects = sorted(several[held_out:])
     if not subjects:
         raise InputError(
-            f"{path}: nobody has more than {references} photos to enrol and search for; give a "
-            "folder per person with several photos each"
+            f"{path}: nobody has {references + 1} photos, to enrol some and search for others; "
+            "give a folder per person with several photos each"
         )
     gallery, mated, strangers = list[LabelledPhoto](), list[LabelledPhoto](), list[LabelledPhoto]()
     enrolled = set(subjects)

@@ -19,7 +19,7 @@ from facecli.evaluation.searches import Enrolled, SearchResults
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
-from facecli.threshold import operating_point
+from facecli.threshold import from_pairs, operating_point
 from facecli.threshold.operating_point import ThresholdInputs
 
 
@@ -30,8 +30,8 @@ class Evaluation:
     failures: photos without a template, once each; they stay in every denominator.
     not_enrolled: subjects all of whose references failed or were refused for their quality.
     identification: at rising N, the whole gallery last; empty for pairs. comparison_point: the
-    default of `verify`, by the embedder's table; None without one. remarks: what to bear in
-    mind, a line each.
+    default of `verify`, by the embedder's table; None without one. labels: what is wrong with
+    all labels of pairs, empty where nothing shows it. remarks: what to bear in mind, a line each.
     """
 
     plan: Plan
@@ -44,6 +44,7 @@ class Evaluation:
     identification: tuple[SearchResults, ...]
     comparison_point: OperatingPoint | None
     mistakes: tuple[Mistake, ...]
+    labels: str
     remarks: tuple[str, ...]
 
 
@@ -80,11 +81,13 @@ def evaluate(
         worst += mistakes.of_searches(acquired, rates[-1], names)
     remarks += _refused(plan, acquired)
     subjects = {name_key(photo.subject) for photo in plan.gallery}
+    kinds = (found.of(True), found.of(False))
     return Evaluation(
         plan, spec.embedder_id, target_fpir, len(acquired.paths), acquired.failures,
         len(subjects) - rates[-1].n if rates else 0,
         comparisons.comparison_results(found, table), rates,
-        _comparison_point(spec.embedder_id, table), tuple(worst), remarks,
+        _comparison_point(spec.embedder_id, table), tuple(worst),
+        from_pairs.wrong_way_round(*kinds) if plan.pairs else "", remarks,
     )  # fmt: skip
 
 

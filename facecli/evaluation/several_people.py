@@ -16,15 +16,17 @@ of 200 pairs of people with two photos each 97 %, and all of 200 groups of four.
 MOST = 500  # references looked at: their number squared is compared
 
 
-def at_least(vectors: Float32, table: ReferenceTable) -> int:
-    """At least how many people k (d,) float32 unit vectors are of: 1, or more where it shows.
+def one_of_each(vectors: Float32, table: ReferenceTable) -> list[int]:
+    """Rows of k (d,) float32 unit vectors, no two of one person; a single one where none shows.
 
     References are linked where few strangers are as alike; what no chain of links joins is not
-    one person's. Strangers who look alike are joined, so there may be more. table: the embedder's.
+    one person's. Strangers who look alike are joined, so there may be more people than rows.
+    table: the embedder's.
     """
-    vectors = vectors[:: max(1, -(-len(vectors) // MOST))]
+    every = max(1, -(-len(vectors) // MOST))
+    vectors = vectors[::every]
     joined = Groups(len(vectors))
     alike = np.triu(vectors @ vectors.T >= table.score(UNLIKE), 1)
     for i, j in np.argwhere(alike):
         joined.join(int(i), int(j))
-    return len({joined.root(i) for i in range(len(vectors))})
+    return [i * every for i in range(len(vectors)) if joined.root(i) == i]

@@ -54,7 +54,7 @@ class EnrollItem:
     """One photo's outcome. faces: references it added. left_out: other faces that it shows.
 
     failure: why it was skipped, or what was wrong with a face of it that was.
-    change: how the gallery knew it, or what was enrolled from its path, otherwise.
+    change: how the gallery knew it, or that another photo was enrolled from its path.
     """
 
     path: str
@@ -108,7 +108,7 @@ class _Task:
 class _Prepared:
     """A photo on its way: its outcome so far, and the references to be written.
 
-    sha256: of its bytes; empty where it was skipped.
+    sha256: of its bytes; empty where they could not be looked at as a photo.
     """
 
     item: EnrollItem
@@ -135,7 +135,7 @@ def enroll(
     """
     photos = _as_enrolled(store, photos)
     known = KnownPhotos(store, (photo.subject for photo in photos))
-    people = _People(store, table, store_them)
+    people = PeopleOfRun(store, table, store_them)
     written: set[tuple[str, str]] = set()
     done: list[_Prepared] = []
     waiting: list[_Prepared] = []
@@ -219,8 +219,8 @@ def _as_enrolled(store: Storage, photos: Sequence[LabelledPhoto]) -> list[Labell
     return [replace(photo, subject=old.get(photo.subject, photo.subject)) for photo in photos]
 
 
-class _People:
-    """The subjects that get references, and which of them are several people."""
+class PeopleOfRun:
+    """The subjects of a run that get references, and which of them are several people."""
 
     def __init__(self, store: Storage, table: ReferenceTable | None, stored: bool) -> None:
         """stored: whether the references can be read from the gallery, once they are written."""
@@ -242,7 +242,7 @@ class _People:
         """Who is not one person."""
         if self._table is None:
             return
-        from facecli.evaluation.several_people import at_least
+        from facecli.evaluation.several_people import one_of_each
 
         listed = {name_key(row.name): row for row in self._store.reader.subjects()}
         for key, name in self._names.items():
@@ -253,7 +253,8 @@ class _People:
                 vectors += [
                     r.template.vector for r in found if r.face.quality >= quality.DEFAULT_BAR
                 ]
-            if len(vectors) > 1 and (people := at_least(np.stack(vectors), self._table)) > 1:
+            people = len(one_of_each(np.stack(vectors), self._table)) if vectors else 1
+            if people > 1:
                 yield Mixed(name, people, len(vectors))
 
 
@@ -314,7 +315,7 @@ def _judged(
     if isinstance(photo, FailureToAcquire):
         return _skipped(path, subject, photo)
     if failure := _refused(photo, rule):
-        return _skipped(path, subject, failure)
+        return _skipped(path, subject, failure, photo.sha256)
     chosen = photo.faces
     faults = [quality.fault(found.face, bar) for found in chosen]
     worst = next(filter(None, faults), None)
@@ -325,7 +326,7 @@ def _judged(
         if fault is None
     )
     if flaw and not new:
-        return _skipped(path, subject, flaw)
+        return _skipped(path, subject, flaw, photo.sha256)
     item = EnrollItem(
         path, subject, EnrollStatus.ENROLLED, len(new), flaw, left_out=len(photo.others)
     )
@@ -380,5 +381,5 @@ def _located(prepared: _Prepared) -> _Prepared:
     return replace(prepared, item=replace(prepared.item, failure=unseen))
 
 
-def _skipped(path: str, subject: str, failure: FailureToAcquire) -> _Prepared:
-    return _Prepared(EnrollItem(path, subject, EnrollStatus.SKIPPED, 0, failure))
+def _skipped(path: str, subject: str, failure: FailureToAcquire, sha256: str = "") -> _Prepared:
+    return _Prepared(EnrollItem(path, subject, EnrollStatus.SKIPPED, 0, failure), (), sha256)

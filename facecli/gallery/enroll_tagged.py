@@ -7,7 +7,7 @@ whose, the tags say (`datasets.regions`), and where they do not say it clearly, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,8 +19,15 @@ from facecli.common.parallel import batches
 from facecli.common.types import FailureToAcquire, Photo
 from facecli.datasets.matching import match
 from facecli.datasets.regions import Tags, read_tags
-from facecli.gallery.enroll import COMMIT_EVERY, EnrollItem, EnrollReport, EnrollStatus
+from facecli.gallery.enroll import (
+    COMMIT_EVERY,
+    EnrollItem,
+    EnrollReport,
+    EnrollStatus,
+    PeopleOfRun,
+)
 from facecli.gallery.gallery import Gallery
+from facecli.gallery.known_photos import KnownPhotos
 from facecli.recognition import images, quality
 from facecli.recognition.pipeline import Extractor, OpenedPhoto, decode_photo
 from facecli.storage.records import NewReference
@@ -39,10 +46,14 @@ class _Read:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Named:
-    """What a photo came to. items: an outcome a name, or a fault; none of a photo without tags."""
+    """What a photo came to. items: an outcome a name, or a fault; none of a photo without tags.
+
+    sha256: of its bytes; empty where they could not be looked at as a photo.
+    """
 
     items: tuple[EnrollItem, ...]
     new: tuple[NewReference, ...] = ()
+    sha256: str = ""
 
 
 def enroll_tagged(
@@ -53,14 +64,18 @@ def enroll_tagged(
     workers: int | None = None,
     progress: Callable[[], object] = lambda: None,
     dry_run: bool = False,
+    replace_them: bool = False,
 ) -> EnrollReport:
     """Enrol every face that a tag names; a tag that is not used is an item that says why.
 
     A photo whose names are all enrolled from it costs a hash. Photos without tags give no item.
-    Committed in groups, as `Gallery.enroll`.
+    Committed in groups, and photos that moved, were edited or replaced are known, as by
+    `Gallery.enroll`.
     """
     storage = gallery.storage
-    done: list[EnrollItem] = []
+    known = KnownPhotos(storage, (subject.name for subject in storage.reader.subjects()))
+    people = PeopleOfRun(storage, gallery.models.reference_table, not dry_run)
+    done: list[tuple[EnrollItem, str]] = []
     waiting: list[_Named] = []
     written: set[tuple[str, str, int]] = set()
 
@@ -68,22 +83,26 @@ def enroll_tagged(
         if not dry_run:
             storage.add([new for named in waiting for new in named.new])
         for named in waiting:
-            done.extend(named.items)
+            done.extend((item, named.sha256) for item in named.items)
+            people.note(named.new)
             progress()
         waiting.clear()
 
-    known = _enrolled(gallery)
     dry = storage.untouched() if dry_run else nullcontext()
     with gallery.models.run(None, workers) as run, dry:
-        for named in run(partial(_named, min_quality, known), batches(photos, lambda path: path)):
-            waiting.append(_once(named, written))
+        there = known.all_hashes()
+        for named in run(partial(_named, min_quality, there), batches(photos, lambda path: path)):
+            waiting.append(_unless_known(_once(named, written), known))
             if len(waiting) >= COMMIT_EVERY:
                 commit()
         commit()
+        items = tuple(_with_change(item, sha256, known) for item, sha256 in done)
+        taken_out = 0 if dry_run else known.write(replace_them)
+        report = EnrollReport(items, tuple(people.mixed()), taken_out)
     if not dry_run:
         operating_point.own_nonmated_scores(storage)
         storage.settle()
-    return EnrollReport(tuple(done))
+    return report
 
 
 def _once(named: _Named, written: set[tuple[str, str, int]]) -> _Named:
@@ -92,21 +111,43 @@ def _once(named: _Named, written: set[tuple[str, str, int]]) -> _Named:
              for new in named.new}  # fmt: skip
     double = {subject for subject, mark in marks.items() if mark in written}
     written.update(marks.values())
+    return _already(named, double)
+
+
+def _unless_known(named: _Named, known: KnownPhotos) -> _Named:
+    """Count who is enrolled from this photo, under other bytes, too, as there already."""
+    there = set[str]()
+    for item in named.items if named.sha256 else ():
+        if _looked_at(item):
+            own = [new for new in named.new if new.subject == item.subject]
+            known.seen(item.subject, named.sha256, item.path, own)
+            if known.edited(item.subject, named.sha256):
+                there.add(item.subject)
+    return _already(named, there)
+
+
+def _already(named: _Named, subjects: Set[str]) -> _Named:
     items = tuple(
-        replace(item, status=EnrollStatus.ALREADY, faces=0) if item.subject in double else item
+        replace(item, status=EnrollStatus.ALREADY, faces=0) if item.subject in subjects else item
         for item in named.items
     )
-    return _Named(items, tuple(new for new in named.new if new.subject not in double))
+    new = tuple(new for new in named.new if new.subject not in subjects)
+    return replace(named, items=items, new=new)
 
 
-def _enrolled(gallery: Gallery) -> frozenset[tuple[str, str]]:
-    """(name's key, photo's sha256) of all there is."""
-    reader = gallery.storage.reader
-    return frozenset(reader.enrolled_photos(subject.name for subject in reader.subjects()))
+def _with_change(item: EnrollItem, sha256: str, known: KnownPhotos) -> EnrollItem:
+    if not sha256 or not _looked_at(item):
+        return item
+    return replace(item, change=known.change(item.subject, sha256))
+
+
+def _looked_at(item: EnrollItem) -> bool:
+    """Whether it tells of a face, not of a tag that is none's."""
+    return item.failure is None or item.failure.reason is Reason.LOW_QUALITY
 
 
 def _named(
-    bar: float, known: frozenset[tuple[str, str]], extractor: Extractor, paths: Sequence[Path]
+    bar: float, known: Set[tuple[str, str]], extractor: Extractor, paths: Sequence[Path]
 ) -> Iterator[_Named]:
     read: list[_Read] = []
 
@@ -122,7 +163,7 @@ def _named(
         yield photo if isinstance(photo, _Named) else _judged(read[number], photo, bar)
 
 
-def _open(path: Path, known: frozenset[tuple[str, str]]) -> tuple[_Read, OpenedPhoto | _Named]:
+def _open(path: Path, known: Set[tuple[str, str]]) -> tuple[_Read, OpenedPhoto | _Named]:
     name = str(path)
     data = images.read_photo(path)
     if isinstance(data, FailureToAcquire):
@@ -133,7 +174,7 @@ def _open(path: Path, known: frozenset[tuple[str, str]]) -> tuple[_Read, OpenedP
     names = {*(region.name for region in read.tags.regions), *read.tags.names}
     if all((name_key(subject), sha256) in known for subject in names):
         there = (EnrollItem(name, subject, EnrollStatus.ALREADY) for subject in sorted(names))
-        return read, _Named((*there, *faults))
+        return read, _Named((*there, *faults), sha256=sha256)
     photo = decode_photo(data, name, sha256)
     if isinstance(photo, FailureToAcquire):
         return read, _Named((_skipped(name, "", photo), *faults))
@@ -157,7 +198,7 @@ def _judged(read: _Read, photo: Photo | FailureToAcquire, bar: float) -> _Named:
         new.append(NewReference(subject, face, photo.sha256, index, read.path))
         items.append(EnrollItem(read.path, subject, EnrollStatus.ENROLLED, 1))
     items += [_unused(read.path, subject, fault) for subject, fault in found.faults]
-    return _Named((*items, *faults), tuple(new))
+    return _Named((*items, *faults), tuple(new), photo.sha256)
 
 
 def _unused(path: str, subject: str, fault: str) -> EnrollItem:

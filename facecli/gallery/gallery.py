@@ -147,7 +147,7 @@ class Gallery:
         photos: PhotoLike | Sequence[PhotoLike] | Sequence[LabelledPhoto],
         subject: str | None = None,
         *,
-        channels: ChannelOrder | None = None,
+        channels: ChannelOrder | str | None = None,
         faces: FacesRule = FacesRule.CLEAR,
         min_quality: float = DEFAULT_BAR,
         workers: int | None = None,
@@ -170,8 +170,10 @@ class Gallery:
         """
         from facecli.gallery.enroll import enroll, enroll_pictures, joined  # searching does without
 
+        if subject is not None:
+            require_name(subject)
         files, pictures, unnamed = to_enroll(photos, subject, channels)
-        for name in {photo.subject for photo in files} | ({subject} if subject else set()):
+        for name in {photo.subject for photo in files}:
             require_name(name)
         dry = self.storage.untouched() if dry_run else nullcontext()
         with self.models.run(scheduler, workers) as run, dry:
@@ -197,7 +199,7 @@ class Gallery:
         self,
         photos: PhotoLike | Iterable[PhotoLike],
         *,
-        channels: ChannelOrder | None = None,
+        channels: ChannelOrder | str | None = None,
         top: int = 5,
         threshold: float | None = None,
         fpir: float | None = None,
@@ -259,7 +261,7 @@ class Gallery:
         first: PhotoLike,
         second: PhotoLike,
         *,
-        channels: ChannelOrder | None = None,
+        channels: ChannelOrder | str | None = None,
         threshold: float | None = None,
     ) -> Verification:
         """Compare the most prominent faces of two photos at the operating point.
@@ -277,7 +279,7 @@ class Gallery:
         self,
         photos: PhotoLike | Iterable[PhotoLike],
         *,
-        channels: ChannelOrder | None = None,
+        channels: ChannelOrder | str | None = None,
         workers: int | None = None,
     ) -> Iterator[Photo | FailureToAcquire]:
         """Every photo's faces with their templates, in order, or why there are none.
@@ -286,7 +288,9 @@ class Gallery:
         """
         return self.models.extractor.photos(sources(photos, channels), workers)
 
-    def detect(self, photo: PhotoLike, *, channels: ChannelOrder | None = None) -> tuple[Face, ...]:
+    def detect(
+        self, photo: PhotoLike, *, channels: ChannelOrder | str | None = None
+    ) -> tuple[Face, ...]:
         """The faces of a photo, the most prominent first, with their quality.
 
         Raises InputError where it cannot be read.

@@ -55,8 +55,14 @@ class KnownPhotos:
         """sha256 of the subject's photos."""
         return self._hashes.get(name_key(subject), frozenset())
 
+    def all_hashes(self) -> Set[tuple[str, str]]:
+        """(name's key, photo's sha256) of all of the subjects' photos."""
+        return frozenset((key, sha256) for key, some in self._hashes.items() for sha256 in some)
+
     def seen(self, subject: str, sha256: str, path: str, new: Sequence[NewReference]) -> None:
-        """A photo of the run. new: its references, where its bytes are not known."""
+        """A photo of the run. new: its references, where its bytes are not known; none where it
+        shows no face that could be used.
+        """
         key = name_key(subject)
         self._names[key] = subject
         if sha256 not in self._seen[key]:
@@ -98,9 +104,9 @@ class KnownPhotos:
             self._store.refile(refiled)
         count = 0
         for key, sha256 in every if take_out else ():
-            for old in self._replaced_by(key, sha256):
+            if gone := set(self._replaced_by(key, sha256)):
                 rows = self._store.reader.references(self._store.reader.find(self._names[key]).id)
-                for row in [row for row in rows if row.photo_sha256 == old]:
+                for row in [row for row in rows if row.photo_sha256 in gone]:
                     self._store.remove_reference(self._names[key], row.id)
                     count += 1
         return count

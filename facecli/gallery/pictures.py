@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 ARRAY, PILLOW = "(array)", "(image)"  # what a picture without a file is called
 
-PhotoLike: TypeAlias = "str | Path | bytes | NDArray[np.uint8] | Pillow | Source"
+PhotoLike: TypeAlias = (
+    "str | Path | bytes | bytearray | memoryview | NDArray[np.uint8] | Pillow | Source"
+)
 """A photo: where it lies, its file's bytes, an (H, W, 3) or (H, W) uint8 array, or an image."""
 
 
 def sources(
-    photos: PhotoLike | Iterable[PhotoLike], channels: ChannelOrder | None = None
+    photos: PhotoLike | Iterable[PhotoLike], channels: ChannelOrder | str | None = None
 ) -> list[Source] | Iterator[Source]:
     """What the extraction path takes, of one photo or of many.
 
@@ -48,10 +50,12 @@ def sources(
     raise _no_photo(photos)
 
 
-def source(photo: PhotoLike, channels: ChannelOrder | None = None) -> Source:
+def source(photo: PhotoLike, channels: ChannelOrder | str | None = None) -> Source:
     """The same of one photo."""
     if isinstance(photo, Path | bytes | Future | OpenedPhoto):
         return photo
+    if isinstance(photo, bytearray | memoryview):
+        return bytes(photo)
     if isinstance(photo, str | os.PathLike):
         return Path(photo)
     if isinstance(photo, np.ndarray):
@@ -67,7 +71,7 @@ def source(photo: PhotoLike, channels: ChannelOrder | None = None) -> Source:
 def to_enroll(
     photos: PhotoLike | Sequence[PhotoLike] | Sequence[LabelledPhoto],
     subject: str | None,
-    channels: ChannelOrder | None,
+    channels: ChannelOrder | str | None,
 ) -> tuple[Sequence[LabelledPhoto], list[Source], tuple[EnrollItem, ...]]:
     """Files with their subjects, pictures that lie in no file, and what is nobody's.
 
@@ -93,7 +97,9 @@ def to_enroll(
 def _is_one(photos: object) -> bool:
     if isinstance(photos, str | os.PathLike | bytes | np.ndarray | Future | OpenedPhoto):
         return True
-    return _is_pillow(photos)
+    # An open file gives lines, which are no photos: it is refused as one.
+    is_one = isinstance(photos, bytearray | memoryview) or hasattr(photos, "read")
+    return is_one or _is_pillow(photos)
 
 
 def _is_pillow(photo: object) -> bool:
@@ -101,13 +107,15 @@ def _is_pillow(photo: object) -> bool:
 
 
 def _no_photo(given: object) -> UsageError:
+    if hasattr(given, "read"):
+        return UsageError("an open file is no photo: give its path, or its bytes, .read()")
     return UsageError(
         "a photo is a path, a file's bytes, a uint8 array or a Pillow image, "
         f"not {type(given).__name__}"
     )
 
 
-def _from_array(array: NDArray[np.uint8], channels: ChannelOrder | None) -> Image:
+def _from_array(array: NDArray[np.uint8], channels: ChannelOrder | str | None) -> Image:
     """(H, W, 3) uint8 BGR."""
     grey = array.ndim == 2
     if array.dtype != np.uint8 or not (grey or (array.ndim == 3 and array.shape[2] == 3)):
@@ -124,7 +132,15 @@ def _from_array(array: NDArray[np.uint8], channels: ChannelOrder | None) -> Imag
             "say how the array's colours lie: channels=ChannelOrder.BGR as OpenCV has them, or "
             "ChannelOrder.RGB as Pillow and matplotlib do"
         )
-    return np.ascontiguousarray(array[:, :, ::-1] if channels == ChannelOrder.RGB else array)
+    return np.ascontiguousarray(array[:, :, ::-1] if _is_rgb(channels) else array)
+
+
+def _is_rgb(channels: str) -> bool:
+    """Of a word, too, as in `channels="rgb"`."""
+    try:
+        return ChannelOrder(str(channels).upper()) is ChannelOrder.RGB
+    except ValueError:
+        raise UsageError(f"channels is 'RGB' or 'BGR', not {channels!r}") from None
 
 
 def _opened(image: Image, name: str) -> OpenedPhoto:

@@ -255,14 +255,17 @@ def _open_photo(shot: _Shot) -> OpenedPhoto | FailureToAcquire:
     return decode_photo(data, path, shot.sha256)
 
 
+_MOVED = "looked for from the folder you are in; if it was moved, --look-in its folder"
+
+
 def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:
     """The photo's bytes from the first of its paths where they are what was enrolled."""
     failures = []
     for path in shot.paths:
         data = images.read_photo(on_disk(path))
         if isinstance(data, FailureToAcquire):
-            where = "" if Path(path).is_absolute() else "looked for from the folder you are in"
-            failures.append(FailureToAcquire(path, data.reason, data.detail or where))
+            lost = data.reason is Reason.NOT_FOUND
+            failures.append(FailureToAcquire(path, data.reason, _MOVED if lost else data.detail))
         elif hashlib.sha256(data).hexdigest() != shot.sha256:
             failures.append(FailureToAcquire(path, Reason.CHANGED))
         else:

@@ -118,7 +118,8 @@ def decode_view(
             return _raw_view(data, path, side, max_pixels)
         if kind.family is not Family.PHOTO:
             what = f"it is {kind.name}; " if kind.name else ""
-            raise _Refused(Reason.NOT_AN_IMAGE, what + _NOT_AN_IMAGE)
+            detail = what + _NOT_AN_IMAGE if data else "the file is empty; fetch it again"
+            raise _Refused(Reason.NOT_AN_IMAGE, detail)
         given = data
         if kind.name == "JPEG":
             data = jpeg_rows.closed(given)
@@ -341,7 +342,9 @@ def _to_bgr(picture: Pillow.Image) -> Image:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    said = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error)
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said  # LibRaw's
+    return (text.splitlines() or [type(error).__name__])[0][:200]
 
 
 def _kind(mode: int) -> str:

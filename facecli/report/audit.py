@@ -16,6 +16,7 @@ from facecli.storage.records import ReferenceRow
 
 # Rows by chance, and false-alarm value, up to which a command stands there ready, no comment.
 SURE, SURE_ALARM = 0.1, 0.01
+MOST_IDS = 6  # on a line; JSON has all
 CHANCE = (
     "'by chance' is how many rows of its kind, as strong or stronger, a gallery of this size has "
     "without any fault: far below 1 is a fault, 1 and more is worth a look"
@@ -76,6 +77,8 @@ def evidence(finding: AuditFinding) -> str:
         return f"{score} to {printable(finding.subjects[1])}, {own:.3f} to its own"
     if finding.kind is FindingKind.OUTLIER:
         return f"{score} to " + ("each other" if len(finding.suspects) > 1 else "its own")
+    if finding.kind is FindingKind.SEVERAL_PEOPLE:
+        return f"at least {len(finding.suspects)} people, by their faces: is it an album?"
     if finding.kind is FindingKind.DOUBLE:
         return "the same picture" if finding.expected == 0 else f"templates alike to {score}"
     if finding.kind is FindingKind.CHANGED:
@@ -98,7 +101,8 @@ def heading(audit: Audit, top: int) -> str:
 
 
 def _ids(references: Sequence[ReferenceRow]) -> str:
-    return ", ".join(str(r.id) for r in references)
+    more = f" and {len(references) - MOST_IDS:,} more" if len(references) > MOST_IDS else ""
+    return ", ".join(str(r.id) for r in references[:MOST_IDS]) + more
 
 
 def _finding_row(finding: AuditFinding) -> dict[str, Any]:
@@ -128,6 +132,8 @@ def _commands(finding: AuditFinding, merged: dict[str, str], gallery: Path | Non
         for r in suspects
     ]
     sure = finding.expected <= SURE and not finding.false_alarm > SURE_ALARM  # either may be NaN
+    if finding.kind is FindingKind.SEVERAL_PEOPLE:
+        removals = [_command("remove", gallery, ["--yes"], [_now(merged, finding.subjects[0])])]
     if finding.kind is FindingKind.ONE_PERSON:
         into, name = (_now(merged, subject) for subject in finding.subjects)
         merge = _command("merge", gallery, [], [name, into])

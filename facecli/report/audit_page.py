@@ -17,6 +17,7 @@ MEANING = {
     FindingKind.ONE_PERSON: "Two subjects that are probably one person.",
     FindingKind.SOMEBODY_ELSE: "A reference nearer to another subject than to the rest of its own.",
     FindingKind.OUTLIER: "A reference unlike the rest of its subject.",
+    FindingKind.SEVERAL_PEOPLE: "One of each person whose faces stand under one name.",
     FindingKind.DOUBLE: "One subject has the same photograph twice.",
     FindingKind.CHANGED: "Another file lies where an enrolled photo was.",
     FindingKind.LOW_QUALITY: "A face too small, turned away or unclear to be relied on.",

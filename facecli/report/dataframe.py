@@ -6,21 +6,22 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from facecli.common.errors import UsageError
+from facecli.common.types import Decision
 from facecli.report.decisions import flat_row
 
 if TYPE_CHECKING:
     import pandas
 
-    from facecli.common.types import Decision
 
-
-def to_dataframe(decisions: Iterable[Decision], top: int = 0) -> pandas.DataFrame:
+def to_dataframe(decisions: Decision | Iterable[Decision], top: int = 0) -> pandas.DataFrame:
     """A row a face, with the columns of `identify --csv`; None and NaN where nothing is known.
 
-    top: how many candidates have columns of their own. Raises UsageError where pandas is missing.
+    decisions: one, or many. top: how many candidates have columns of their own. Raises UsageError
+    where pandas is missing.
     """
     try:
         import pandas
     except ImportError as error:
         raise UsageError("a DataFrame needs pandas: pip install pandas") from error
-    return pandas.DataFrame([flat_row(decision, top) for decision in decisions])
+    some = [decisions] if isinstance(decisions, Decision) else decisions
+    return pandas.DataFrame([flat_row(decision, top) for decision in some])

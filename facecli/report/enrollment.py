@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from facecli.datasets.labels import LabelledPhoto, LabelledPhotos
 from facecli.datasets.photo_files import left_out_lines
 from facecli.gallery.enroll import EnrollReport
 from facecli.gallery.known_photos import PhotoChange
-from facecli.report.columns import short_path, table
+from facecli.report.columns import ANYWHERE, Terminal, short_path, table
 from facecli.report.formats import SCHEMA, Row, counted, failure_line, printable
 from facecli.report.people import people
 from facecli.storage.records import GalleryInfo
@@ -65,7 +65,7 @@ def enroll_row(report: EnrollReport, layout: LabelledPhotos) -> dict[str, Any]:
     }
 
 
-def enroll_text(row: Row, info: GalleryInfo | None) -> str:
+def enroll_text(row: Row, info: GalleryInfo | None, terminal: Terminal = ANYWHERE) -> str:
     """The summary: counts, each skipped photo with its reason, the gallery after it.
 
     info: None for a dry run.
@@ -76,7 +76,7 @@ def enroll_text(row: Row, info: GalleryInfo | None) -> str:
     ]
     if info is None and row["subjects"]:
         cells = [[s["subject"], str(s["photos"]), s["named_by"]] for s in row["subjects"]]
-        lines.append(table(cells, ["subject", "photos", "named by"]))
+        lines.append(table(cells, ["subject", "photos", "named by"], terminal))
     lines += _skipped([p for p in row["photos"] if p["status"] == "skipped"])
     others = [p for p in row["photos"] if p["left_out"]]
     if others:
@@ -107,10 +107,10 @@ def _named_row(subject: str, photos: int, named_by: str) -> dict[str, Any]:
 
 def _changes(report: EnrollReport) -> Iterator[str]:
     """What had become of photos that were enrolled before, in a line each."""
-    found: dict[PhotoChange, list[str]] = {}
+    found: dict[PhotoChange, dict[str, None]] = {}  # each photo once, whomever it shows
     for item in report.items:
         if item.change is not None:
-            found.setdefault(item.change, []).append(item.path)
+            found.setdefault(item.change, {})[item.path] = None
     if moved := found.get(PhotoChange.MOVED):
         yield f"moved since they were enrolled, and noted where they are: {_some(moved)}"
     if edited := found.get(PhotoChange.EDITED):
@@ -133,8 +133,9 @@ def _mixed(report: EnrollReport) -> Iterator[str]:
         )
 
 
-def _some(paths: Sequence[str]) -> str:
+def _some(photos: Iterable[str]) -> str:
     """`2 photos: Ada/1.jpg, Ada/2.jpg`."""
+    paths = list(photos)
     named = ", ".join(short_path(path) for path in paths[:MOST_NAMED])
     more = f" and {len(paths) - MOST_NAMED:,} more" if len(paths) > MOST_NAMED else ""
     return f"{counted(len(paths), 'photo')}: {named}{more}"

@@ -32,7 +32,9 @@ class Table:
 
 def summary(e: Evaluation) -> list[str]:
     """The result in plain words, the most important first."""
-    lines = list(_search_words(e.identification[-1], e.target_fpir)) if e.identification else []
+    lines = [f"No figure below can be used: {e.labels}."] if e.labels else []
+    if e.identification:
+        lines += _search_words(e.identification[-1], e.target_fpir)
     lines += _comparison_words(e.verification)
     if e.failures:
         lines.append(

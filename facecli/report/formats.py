@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1  # of every JSON object and CSV row; rises when a field changes its meaning
 
+BOM = "\ufeff"  # before a CSV file: without it, Excel reads names as Latin-1
+
 Row = Mapping[str, Any]
 
 

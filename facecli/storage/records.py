@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -114,11 +115,17 @@ class CalibrationRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subjects:
-    """What a search needs. ids: subject ids; templates: (n, d) float32 unit vectors, row by row."""
+    """What a search needs. ids: subject ids; templates: (n, d) float32 unit vectors, row by row.
+
+    Comes apart in three, too: `ids, names, templates = gallery.vectors()`.
+    """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
     templates: Float32
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from (self.ids, self.names, self.templates)
 
 
 @dataclass(frozen=True, slots=True)

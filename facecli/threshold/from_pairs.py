@@ -102,7 +102,8 @@ def calibrate(
     if problem := _too_few(sum(not p.mated for p in pairs.pairs), inputs.built_in, needed):
         raise CalibrationError(problem)
     scores = measure(extractor, pairs.pairs, workers)
-    _right_way_round(scores)
+    if problem := wrong_way_round(scores.mated, scores.nonmated):
+        raise CalibrationError(problem)
     table, basis, remarks = _table(scores, inputs.built_in, needed)
     measured = replace(inputs, built_in=table, choice=None)
     point = operating_point.at(measured, target, rate, basis, now())
@@ -205,18 +206,22 @@ def _too_few(
     )
 
 
-def _right_way_round(scores: TrialScores) -> None:
-    """Raise CalibrationError where the mated pairs score lower than the non-mated ones."""
-    mated, nonmated = scores.mated.values, scores.nonmated.values
-    if min(len(mated), len(nonmated)) < FEWEST_ORDERED:
-        return
-    low, high = float(np.median(mated)), float(np.median(nonmated))
-    if low < high:
-        raise CalibrationError(
-            f"the labels are the wrong way round: pairs labelled as one person score {low:.3f} in "
-            f"the median, pairs labelled as two people {high:.3f}; 1 (same, yes, genuine) means "
-            "one person"
-        )
+def wrong_way_round(mated: Scores, nonmated: Scores) -> str:
+    """What is said where mated pairs score lower than non-mated ones; else, or of few, empty.
+
+    Failed trials show nothing of it.
+    """
+    scores = [kind.values[np.isfinite(kind.values)] for kind in (mated, nonmated)]
+    if min(map(len, scores)) < FEWEST_ORDERED:
+        return ""
+    low, high = (float(np.median(values)) for values in scores)
+    if low >= high:
+        return ""
+    return (
+        f"the labels are the wrong way round: pairs labelled as one person score {low:.3f} in "
+        f"the median, pairs labelled as two people {high:.3f}; 1 (same, yes, genuine) means "
+        "one person"
+    )
 
 
 def _doubtful(rates: VerificationRates, needed: float, point: OperatingPoint) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -217,8 +218,8 @@ def at(
     t = Q(rate), whatever the gallery. Raises UsageError for a rate outside (0, 1),
     CalibrationError where there are no scores behind it, or no cosine is high enough.
     """
-    if not 0 < rate < 1:
-        raise UsageError(f"the target is a rate between 0 and 1, not {rate}: 0.01 is 1 %")
+    if not _is_between(0, rate, 1):
+        raise UsageError(f"the target is a rate between 0 and 1, not {rate!r}: 0.01 is 1 %")
     table, n = inputs.table(), inputs.n
     if table is None:
         raise CalibrationError(
@@ -276,14 +277,19 @@ def _seen_among_own(inputs: ThresholdInputs, rate: float) -> float | None:
     return quantiles(own, estimate(inputs.shape, own).effect(n - 1).crowd, (level,))[0]
 
 
+def _is_between(low: float, value: object, high: float) -> bool:
+    """Whether it is a number, and lies there."""
+    return isinstance(value, Real) and low < float(value) < high
+
+
 def by_hand(inputs: ThresholdInputs, threshold: float, made_at: str = "") -> OperatingPoint:
     """A threshold somebody insists on, with what the scores behind it expect.
 
     Raises UsageError outside (-1, 1).
     """
-    if not -1 < threshold < 1:
+    if not _is_between(-1, threshold, 1):
         raise UsageError(
-            f"a threshold is a cosine between -1 and 1, not {threshold}: an L2 distance d "
+            f"a threshold is a cosine between -1 and 1, not {threshold!r}: an L2 distance d "
             "of unit vectors is the cosine 1 - d*d/2"
         )
     table = inputs.fitted_table()

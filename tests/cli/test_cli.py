@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas
 import pytest
 from PIL import Image
 from support.commands import all_commands
@@ -29,6 +30,7 @@ from support.patience import LAST_RESORT
 
 from facecli import Gallery
 from facecli.cli import main
+from facecli.datasets.labels import labelled
 from facecli.report import decisions, formats
 
 HANGUL, VIETNAMESE, QUOTED = "홍길동", "Nguyễn Văn Đức", 'O\'Neil, "Tip"'
@@ -241,20 +243,33 @@ def test_the_table_is_on_stdout_and_notes_are_on_stderr(command, gallery, photos
 def test_an_output_file_is_as_stdout_and_rows_are_added_to_it(
     command: Command, gallery: Path, photos: Path, tmp_path: Path
 ):
-    """The form by the file's name; a header once; other columns are refused, and what is there."""
+    """The form by the file's name; a header once; other columns are refused, and what is there.
+
+    A CSV file begins with a BOM, once: Excel would read the name as Latin-1.
+    """
     file, words = tmp_path / "a.csv", ("identify", photos / "hopper.jpg", "-g", gallery)
     done = command(*words, "-o", file)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"facecli: wrote {file}: 1 named\n"
-    assert file.read_text("utf-8") == command(*words, "--csv").stdout
+    printed = command(*words, "--csv").stdout
+    assert file.read_text("utf-8") == "\ufeff" + printed and printed[0] != "\ufeff"
     assert command(*words, "-o", file).returncode == 2
     assert command(*words, "-o", file, "--append", "-q").stderr == ""
-    rows = list(csv.DictReader(file.open(encoding="utf-8", newline="")))
+    rows = list(csv.DictReader(file.open(encoding="utf-8-sig", newline="")))
     assert [row["subject"] for row in rows] == [HANGUL, HANGUL]
+    assert "\ufeff" not in file.read_text("utf-8-sig")
+    assert {photo.subject for photo in labelled([file]).photos} == {HANGUL}
+    assert list(pandas.read_csv(file)["schema"]) == [1, 1]
     before = file.read_bytes()
     other = command(*words, "-o", file, "--append", "--candidates")
     assert other.returncode == 2 and "does not have these columns" in other.stderr
     assert file.read_bytes() == before
+    older = tmp_path / "older.csv"  # from before there were BOMs, or from `>`
+    older.write_text(printed, "utf-8")
+    assert command(*words, "-o", older, "--append", "-q").returncode == 0
+    assert older.read_text("utf-8") == printed + printed.partition("\n")[2]
+    lines = tmp_path / "a.jsonl"
+    assert command(*words, "-o", lines).returncode == 0 and lines.read_bytes()[:1] == b"{"
 
 
 def test_a_possible_face_is_counted_as_such_and_fails_a_check(

@@ -18,6 +18,10 @@ import pytest
 from support.galleries import Command, blank, environment, hopper, write_variants
 from support.patience import LAST_RESORT
 
+from facecli.datasets.labels import labelled
+from facecli.gallery.enroll import EnrollReport
+from facecli.report.columns import Terminal
+from facecli.report.enrollment import enroll_row, enroll_text
 from facecli.storage.sqlite.store import GalleryFile
 
 VIETNAMESE = "Nguyễn Văn Đức"
@@ -57,6 +61,15 @@ def test_enrol_reports_for_people_and_for_programs(command: Command, tmp_path: P
     assert next(p["reason"] for p in row["photos"] if p["status"] == "skipped")
     (tmp_path / "in" / "blank.png").unlink()
     assert command(*words, "--check").returncode == 0
+
+
+def test_what_would_be_enrolled_is_as_wide_as_the_terminal(many: Path, tmp_path: Path):
+    name = "A person whose name is very long indeed, and goes on"
+    layout = labelled([many], name)
+    row = enroll_row(EnrollReport(()), layout)
+    table = enroll_text(row, None, Terminal(40)).splitlines()[1:]
+    assert max(map(len, table)) <= 40 and " ".join(" ".join(table).split()).count("goes on") == 1
+    assert max(map(len, enroll_text(row, None).splitlines()[1:])) > 60
 
 
 def test_nothing_usable_is_exit_code_3(command: Command, tmp_path: Path):

@@ -31,6 +31,8 @@ needs_bash = pytest.mark.skipif(BASH is None, reason="NOT CHECKED: no bash here"
         ("gallery delete Ada", "gallery remove"), ("gallery dlete Ada", "gallery remove"),
         ("models ls", "models list"), ("undo", "gallery undo"), ("calibrate", "threshold"),
         ("regster", "enroll"), ("recognise a.jpg", "identify"), ("identfy", "identify"),
+        ("create", "enroll"), ("camera 0", "watch"), ("cluster photos", "group"),
+        ("remov Ada", "gallery remove"), ("models use sface", "--model NAME"),
     ],
 )  # fmt: skip
 def test_a_near_miss_is_told_the_right_name(words: str, meant: str) -> None:
@@ -38,6 +40,12 @@ def test_a_near_miss_is_told_the_right_name(words: str, meant: str) -> None:
         app(words.split(), standalone_mode=False)
     said = str(getattr(told.value, "message", told.value))
     assert f"Did you mean '{meant}" in said
+
+
+def test_a_word_like_none_is_not_guessed_at() -> None:
+    with pytest.raises((UsageError, typer.TyperException)) as told:
+        app(["serve"], standalone_mode=False)
+    assert "Did you mean" not in str(getattr(told.value, "message", told.value))
 
 
 def test_what_is_meant_is_a_command() -> None:

@@ -51,6 +51,11 @@ KINDS = {
     ("ZIP", Family.OTHER): [b"PK\3\4" + bytes(99)],
     ("JXL", Family.OTHER): [b"\xff\x0a\xfa", b"\0\0\0\x0cJXL \r\n\x87\n"],
     ("JP2", Family.OTHER): [b"\0\0\0\x0cjP  \r\n\x87\n"],
+    ("HTML", Family.OTHER): [
+        b"<!DOCTYPE html>\n<p>404",
+        b"\xef\xbb\xbf\n <html lang=en>",
+        b"<HTML>",
+    ],
     ("M4A", Family.OTHER): [media(b"M4A ")],
     ("", Family.OTHER): [b"", b"hello", b"P5 is a text", b"RIFF\1\2\3\4????", bytes(999)],
 }

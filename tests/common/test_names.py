@@ -48,3 +48,20 @@ def test_control_characters_are_called_that(name: str) -> None:
 def test_names_are_compared_in_one_form_and_blanks_do_not_count() -> None:
     assert name_key(" e\u0301  a ") == "é a"
     assert name_key("Ada") != name_key("ada")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("گل\u200cمحمدی", "گلمحمدی"), ("Mum ❤\ufe0f", "Mum ❤"), ("क्\u200dषत्रिय", "क्षत्रिय"),
+        ("ജോണ്\u200d", "ജോണ്"), ("7\ufe0f\u20e3", "7\u20e3"), ("e\u200b\u0301", "é"),
+        ("\ufeffAda", "Ada"),
+    ],
+)  # fmt: skip
+def test_names_are_compared_without_letters_that_nobody_sees(one: str, other: str) -> None:
+    """Not only where they may not stand: whether they are there hangs on the keyboard."""
+    assert name_key(one) == name_key(other)
+
+
+def test_what_looks_like_a_folder_itself_is_no_name() -> None:
+    assert name_fault(".\ufe0f") == "the name is empty"

@@ -58,6 +58,8 @@ def test_a_folder_per_subject_at_any_depth(tmp_path: Path) -> None:
         ("Ursula von der Leyen 04711.jpg", "Ursula von der Leyen"),
         ("Imagene.jpg", "Imagene"),
         ("Abbe.jpg", "Abbe"),
+        ("Tony_Blair_IMG_1234.jpg", "Tony Blair"),
+        ("JohnSmith2001.jpg", "JohnSmith2001"),
         ("김민준_2.jpg", "김민준"),
         ("Nguyễn Thị Ánh.jpg", "Nguyễn Thị Ánh"),
         ("سارة-1.jpg", "سارة"),
@@ -88,6 +90,8 @@ def test_a_mixed_folder_agrees_with_itself(tmp_path: Path) -> None:
         *("DJI_0001", "SAM_0002", "WIN_20200101_12_00_00_Pro", "PANO_20200101_120000", "L1000001"),
         *("R0012345", "GX010123", "YDXJ0042", "Snapchat-123456789", "front_door-1696310855.96-kdf"),
         *("Photo on 12-3-20 at 3.45 PM", "IMG_0001 - Copy", "IMG_0001 (2)", "IMG_0001-edited"),
+        *("ORG_DSC01234", "thumb_IMG_1234", "Copy of IMG_1234", "cropped-DSCN0001", "EPSON001"),
+        *("Panorama1", "Live_Photo_1", "capture_001", "截屏2020-01-01", "EkX3abcXUAE1234"),
         *("Front Door 2023-01-01 10.00.00", "ring_20230101", "Ada 2019-05-12"),
     ],
 )
@@ -106,6 +110,7 @@ def test_a_device_names_nobody(tmp_path: Path, file: str) -> None:
         *("train", "photos", "DCIM", "100CANON", "Camera Roll", "Google Photos", "iCloud Photos"),
         *("Photos from 2020", "WhatsApp Images", "Meine Bilder", "Fotos Handy", "Screenshots"),
         *("Laura.photoslibrary", "New Folder (2)", "Familienalbum", "Takeout", "微信图片 2019"),
+        *("Фотографии", "Nouveau dossier (2)", "Obrázky", "Slideshow", "Thumbnails"),
     ],
 )
 def test_an_album_is_nobody(tmp_path: Path, album: str) -> None:
@@ -268,12 +273,13 @@ def test_without_any_photo_the_line_says_what_was_there(tmp_path: Path) -> None:
 
 def test_a_system_s_folders_are_passed_over_and_by_rule_only_aloud(tmp_path: Path) -> None:
     clutter = ["@Recycle/2020", "#recycle", "@eaDir", "RECYCLER", "System Volume Information",
-               "#snapshot/x", "@tmp", "~snapshot/hourly.0", "$Extend", ".git"]  # fmt: skip
+               "#snapshot/x", "@tmp", "~snapshot/hourly.0", "$Extend", ".git", "found.000",
+               "Recently Deleted", unicodedata.normalize("NFD", "Zuletzt gelöscht")]  # fmt: skip
     make(tmp_path, "Laura/k.jpg", *(f"{folder}/k.jpg" for folder in clutter))
     layout = labelled([tmp_path])
     assert named(layout) == {"k.jpg": "Laura"} and layout.problems == ()
     (line,) = left_out_lines(layout.left_out)
-    assert line.endswith(": #snapshot, $Extend, @tmp, ~snapshot")
+    assert ": #snapshot, $Extend, @tmp, Recently Deleted, Zuletzt gel" in line
     assert named(labelled([tmp_path / "@tmp"], "Ada")) == {"k.jpg": "Ada"}, "named, it is taken"
 
 
@@ -416,7 +422,7 @@ def test_key_is_its_own_key(name: str) -> None:
         "path,subject\rx/1.jpg,Ada Lovelace\rx/2.jpg,Bo\r",
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_tables(tmp_path: Path, text: str, encoding: str) -> None:
     make(tmp_path, "x/1.jpg", "x/2.jpg")
     table = tmp_path / "who.csv"
@@ -510,7 +516,9 @@ def test_a_table_may_name_folders(tmp_path: Path) -> None:
 def test_rows_that_fail_are_named(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg", "2.jpg")
     table = tmp_path / "who.csv"
-    table.write_text('path,subject\n1.jpg,Ada\n"gone\nfar.jpg",Bo\n2.jpg,\n,Cy\n2.jpg\n')
+    table.write_text(
+        'path,subject\n1.jpg,Ada\n"gone\nfar.jpg",Bo\n2.jpg,\n,Cy\n2.jpg\nhttp://x/y.jpg,Di\n'
+    )
     layout = labelled([table])
     assert [photo.subject for photo in layout.photos] == ["Ada"]
     assert [problem.detail.split(" of ")[0] for problem in layout.problems] == [
@@ -518,7 +526,23 @@ def test_rows_that_fail_are_named(tmp_path: Path) -> None:
         "line 5",
         "line 6",
         "line 7",
+        "line 8",
     ]
+    assert "names no photo" in layout.problems[2].detail
+    url = layout.problems[-1]
+    assert url.path == "http://x/y.jpg" and "a URL: nothing is fetched" in url.detail
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("who.xlsx", "a spreadsheet: save it as CSV"), ("who.txt", "a table is called .csv or .tsv")],
+)
+def test_a_table_under_another_name_is_told_what_it_must_be(
+    tmp_path: Path, file: str, said: str
+) -> None:
+    (tmp_path / file).write_bytes(b"PK\3\4" if file == "who.xlsx" else b"path,subject\n")
+    with pytest.raises(InputError, match=said):
+        labelled([tmp_path / file])
 
 
 @pytest.mark.parametrize(
@@ -528,6 +552,7 @@ def test_rows_that_fail_are_named(tmp_path: Path) -> None:
         (b"", "expected the columns"),
         ("path,subject\n1.jpg,José\n".encode("latin-1"), "UTF-8"),
         (b'path,subject\n"1.jpg,Ada\n', "quotes"),
+        (b"Name,path,name\nAda,1.jpg,Bo\n", "two columns are called 'Name'"),
     ],
 )
 def test_a_table_that_is_not_understood(tmp_path: Path, content: bytes, message: str) -> None:

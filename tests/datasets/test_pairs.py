@@ -91,6 +91,7 @@ def test_a_fold_column(tmp_path: Path) -> None:
     [
         ("foo,bar,same\na.jpg,b.jpg,1\n", "foo, bar, same; expected the columns file1,file2,same"),
         ("file1,file2\na.jpg,b.jpg\n", "expected the columns"),
+        ("photo_1,photo_2,different\na.jpg,b.jpg,1\n", "expected the columns file1,file2,same"),
         ("", "expected the columns"),
         ("file1,file2,same\n", "no pairs"),
         ("file1,file2,same\nx.jpg,y.jpg,1\n", "looked for in .*\n.*x.jpg"),

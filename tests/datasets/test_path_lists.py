@@ -22,6 +22,7 @@ LINES = "\n".join(map(str, NAMES)) + "\n"
     LINES.encode("utf-8-sig"),
     LINES.encode("utf-16"),
     LINES.encode("utf-16-le"),
+    LINES.encode("utf-32"),
     LINES.encode("utf-16-be"),
     LINES.replace("\n", "\r\n").encode("utf-16"),
     LINES.replace("\n", "\0").encode(),
@@ -46,3 +47,16 @@ def test_a_path_comes_while_the_next_is_still_being_written(end: bytes) -> None:
         assert next(names) == Path("a.jpg")
         writer.write(b"b.jpg" + end)
         assert next(names) == Path("b.jpg")
+
+
+def test_what_a_path_is_copied_with_is_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b/c.jpg", "a.jpg", " d.jpg"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    content = b'"a.jpg"\n a.jpg \r\n"b\\c.jpg"\n d.jpg\n "gone.jpg"\n'
+    assert list(map(str, listed(io.BytesIO(content)))) == [
+        "a.jpg", "a.jpg", "b/c.jpg", " d.jpg", ' "gone.jpg"',
+    ]  # fmt: skip

@@ -55,7 +55,7 @@ def test_nobody_outweighs_the_others(tmp_path: Path) -> None:
 
 def test_more_references_than_photos_is_refused_with_what_to_do(tmp_path: Path) -> None:
     folder = people(tmp_path / "p", {"a": 2, "b": 2})
-    with pytest.raises(InputError, match="more than 2 photos"):
+    with pytest.raises(InputError, match="nobody has 3 photos"):
         read_plan(folder, references=2)
     with pytest.raises(UsageError, match="from 1"):
         read_plan(folder, references=0)

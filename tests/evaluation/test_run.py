@@ -209,6 +209,22 @@ def test_without_folds_there_is_no_fold_accuracy(
     assert drawings(found)  # what can be drawn is
 
 
+def test_labels_the_wrong_way_round_are_said_before_any_figure(
+    compared: Evaluation, pairs: Path, tmp_path: Path, extractor: Extractor
+) -> None:
+    assert compared.labels == "" and "wrong way round" not in evaluation_text(compared)
+    first, *rows = csv.reader(pairs.open(newline=""))
+    table = tmp_path / "pairs.csv"
+    with table.open("w", newline="") as out:
+        csv.writer(out).writerows([first, *([*r[:2], 1 - int(r[2]), r[3]] for r in rows)])
+    found = run.evaluate(extractor, read_plan(table))
+    assert found.verification.equal is not None and found.verification.equal.rate > 0.8
+    told = "No figure below can be used: the labels are the wrong way round: pairs labelled as one"
+    assert evaluation_text(found).splitlines()[2].startswith(f"- {told} person score ")
+    assert evaluation_row(found)["summary"][0].startswith(told)
+    assert page(found).index(told) < page(found).index("equal error rate is")
+
+
 # what leaves the program ---------------------------------------------------------------------
 
 

@@ -11,10 +11,13 @@ from support import tags
 from support.galleries import collins, hopper, two_faces, variant
 
 from facecli.common.enums import Reason
+from facecli.datasets.labels import LabelledPhotos
 from facecli.gallery.enroll import EnrollReport, EnrollStatus
 from facecli.gallery.enroll_tagged import enroll_tagged
 from facecli.gallery.gallery import Gallery
+from facecli.gallery.known_photos import PhotoChange
 from facecli.recognition.pipeline import Extractor
+from facecli.report.enrollment import enroll_row, enroll_text
 
 
 @pytest.fixture
@@ -100,3 +103,45 @@ def test_two_files_of_one_photo_count_once(gallery: Gallery, tmp_path: Path) -> 
         (tmp_path / f"{name}.xmp").write_bytes(packet)
     report = enroll_tagged(gallery, sorted(tmp_path.glob("*.jpg")))
     assert outcome(report) == [("Grace", "enrolled"), ("Grace", "already there")]
+
+
+def test_a_tagged_photo_that_moves_or_is_edited_or_replaced_is_known(
+    gallery: Gallery, boxes: tuple[Image.Image, dict[str, tags.Box]], tmp_path: Path
+) -> None:
+    """To tag one more face is to edit the photo: who was tagged before is not enrolled again."""
+    picture, places = boxes
+    (name, box), (other, second) = places.items()
+    path = tmp_path / "both.jpg"
+    path.write_bytes(tags.jpeg(picture, 1, tags.xmp("digikam", [(name, box)])))
+    assert outcome(enroll_tagged(gallery, [path])) == [(name, "enrolled")]
+    path.write_bytes(tags.jpeg(picture, 1, tags.xmp("digikam", [(name, box), (other, second)])))
+    report = enroll_tagged(gallery, [path])
+    assert sorted(outcome(report)) == sorted([(name, "already there"), (other, "enrolled")])
+    assert {i.subject: i.change for i in report.items} == {name: PhotoChange.EDITED, other: None}
+    assert gallery.storage.reader.counts() == (2, 2)
+    moved = path.rename(tmp_path / "moved.jpg")
+    report = enroll_tagged(gallery, [moved])
+    assert {item.change for item in report.items} == {PhotoChange.MOVED}
+    text = enroll_text(enroll_row(report, LabelledPhotos((), (), ())), None)
+    assert "noted where they are: 1 photo: " in text
+    assert {row.path for row in gallery.storage.reader.references()} == {str(moved)}
+    turned = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    x1, y1, x2, y2 = second
+    regions = [(name, (1 - x2, y1, 1 - x1, y2))]  # the other one, under the first one's name
+    moved.write_bytes(tags.jpeg(turned, 1, tags.xmp("digikam", regions)))
+    report = enroll_tagged(gallery, [moved], replace_them=True)
+    assert [(i.subject, i.change) for i in report.items] == [(name, PhotoChange.REPLACED)]
+    assert report.taken_out == 1 and gallery.storage.reader.counts() == (2, 2)
+
+
+def test_tags_of_several_people_under_one_name_are_told(
+    gallery: Gallery, boxes: tuple[Image.Image, dict[str, tags.Box]], tmp_path: Path
+) -> None:
+    picture, places = boxes
+    for number, box in enumerate(places.values()):
+        photo = tags.jpeg(picture, 1, tags.xmp("digikam", [("Crew", box)]))
+        (tmp_path / f"{number}.jpg").write_bytes(photo)
+    photos = sorted(tmp_path.glob("*.jpg"))
+    for dry_run in (True, False):
+        report = enroll_tagged(gallery, photos, dry_run=dry_run)
+        assert [(m.subject, m.people) for m in report.mixed] == [("Crew", 2)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
-from support.galleries import collins, hopper, variant
+from support.galleries import blank, collins, hopper, variant
 
 from facecli.common.enums import FacesRule
 from facecli.common.names import name_key
@@ -17,6 +17,7 @@ from facecli.gallery.enroll import EnrollReport, EnrollStatus, enroll
 from facecli.gallery.known_photos import PhotoChange
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
+from facecli.report.enrollment import enroll_row, enroll_text
 from facecli.storage.records import ReferenceRow
 from facecli.storage.sqlite.store import GalleryFile
 from facecli.threshold.operating_point import built_in_table
@@ -59,7 +60,7 @@ def rows(store: GalleryFile) -> list[ReferenceRow]:
     return list(store.reader.references())
 
 
-ALREADY, ENROLLED = EnrollStatus.ALREADY, EnrollStatus.ENROLLED
+ALREADY, ENROLLED, SKIPPED = EnrollStatus.ALREADY, EnrollStatus.ENROLLED, EnrollStatus.SKIPPED
 
 
 def test_moved_photos_are_noted_where_they_are(store, extractor, tmp_path: Path):
@@ -143,6 +144,28 @@ def test_the_only_photo_may_be_replaced(store, extractor, tmp_path: Path):
     report = run(store, extractor, tmp_path / "in", replace_them=True)
     assert told(report) == {"a.jpg": (ENROLLED, PhotoChange.REPLACED)}
     assert [row.id for row in rows(store)] == [2]
+
+
+def test_another_picture_without_a_usable_face_is_told_too(store, extractor, tmp_path: Path):
+    """Nothing is enrolled from it, and the face of the picture that is gone would stay unsaid."""
+    photo = put(tmp_path / "in/Crew/a.jpg", hopper(), 1)
+    put(tmp_path / "in/Crew/new.jpg", hopper(), 3)
+    run(store, extractor, tmp_path / "in")
+    photo.write_bytes(blank(tmp_path / "blank.png").read_bytes())
+    report = run(store, extractor, tmp_path / "in")
+    assert told(report)["a.jpg"] == (SKIPPED, PhotoChange.REPLACED) and len(rows(store)) == 2
+    text = enroll_text(enroll_row(report, labelled([tmp_path / "in"])), None)
+    assert "another picture than was enrolled from there: 1 photo:" in text
+    assert "what they gave before stays; --replace takes it out" in text
+    put(tmp_path / "in/Crew/new.jpg", collins(), 2, 40)  # too small a face
+    report = run(store, extractor, tmp_path / "in", replace_them=True)
+    assert set(told(report).values()) == {(SKIPPED, PhotoChange.REPLACED)}
+    assert report.taken_out == 2 and rows(store) == [], "the subject's last two, in turn"
+    store.journal.undo()
+    store.journal.undo()
+    assert [row.id for row in rows(store)] == [1, 2]
+    photo.write_bytes(b"half a download")  # whether that is another picture nobody can say
+    assert told(run(store, extractor, tmp_path / "in"))["a.jpg"] == (SKIPPED, None)
 
 
 def test_photos_that_are_numbered_anew_are_moved_not_replaced(store, extractor, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
@@ -41,7 +42,11 @@ def test_every_kind_of_photo_gives_the_same_answer(gallery: Gallery):
         gallery.identify(str(hopper())),
         gallery.identify(hopper()),
         gallery.identify(hopper().read_bytes()),
+        gallery.identify(bytearray(hopper().read_bytes())),
+        gallery.identify([memoryview(hopper().read_bytes())]),
         gallery.identify(bgr, channels=BGR),
+        gallery.identify(bgr, channels="bgr"),
+        gallery.identify(np.ascontiguousarray(bgr[:, :, ::-1]), channels="rgb"),
         gallery.identify(np.ascontiguousarray(bgr[:, :, ::-1]), channels=RGB),
         gallery.identify(Pillow.open(hopper())),
         gallery.identify(iter([hopper()])),
@@ -80,11 +85,26 @@ def test_a_grey_array_has_no_order(gallery: Gallery):
         (np.zeros((9, 9, 4), np.uint8), r"shape \(9, 9, 4\) is no photo"),
         (np.zeros((0, 9), np.uint8), "holds no pixels"),
         (np.zeros((9, 9, 3), np.uint8), "say how the array's colours lie"),
+        (io.BytesIO(b"lines\nof a photo"), "an open file is no photo"),
+        ([io.BytesIO()], "an open file is no photo"),
     ],
 )
 def test_what_is_no_photo_is_said_in_words(gallery: Gallery, given, said: str):
     with pytest.raises(UsageError, match=said):
         list(gallery.identify(given))
+
+
+def test_options_of_the_wrong_kind_are_said_in_words(gallery: Gallery):
+    for options, said in (
+        ({"channels": "rbg"}, "channels is 'RGB' or 'BGR', not 'rbg'"),
+        ({"channels": BGR, "threshold": "0.4"}, "a cosine between -1 and 1, not '0.4'"),
+        ({"channels": BGR, "fpir": "1 %"}, "a rate between 0 and 1, not '1 %'"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            list(gallery.identify(pixels(), **options))
+    assert next(gallery.identify(hopper(), threshold=np.float32(0.25))).subject == "Grace Hopper"
+    with pytest.raises(UsageError, match="a subject's name is text, not int"):
+        gallery.enroll(hopper(), 5)
 
 
 def test_embed_and_detect_store_nothing(gallery: Gallery):
@@ -96,6 +116,8 @@ def test_embed_and_detect_store_nothing(gallery: Gallery):
     with pytest.raises(InputError, match=r"nobody\.jpg"):
         gallery.detect("nobody.jpg")
     everybody = gallery.vectors()
+    ids, names, templates = everybody
+    assert (ids, names) == ((1,), everybody.names) and templates is everybody.templates
     assert (everybody.names, everybody.templates.shape) == (("Grace Hopper",), (1, 192))
     assert float(everybody.templates[0] @ photo.faces[0].template.vector) == pytest.approx(
         1, abs=1e-5
@@ -159,4 +181,5 @@ def test_decisions_as_a_data_frame(gallery: Gallery):
     frame = to_dataframe(found, top=1)
     assert frame.subject.isna().tolist() == [False, True]
     assert frame.nearest.tolist() == ["Grace Hopper"] * 2
+    assert to_dataframe(found[0]).subject.tolist() == ["Grace Hopper"]
     assert frame.score_1.tolist() == frame.score.tolist()

@@ -144,7 +144,11 @@ def test_photos_that_are_gone_or_changed_are_listed_and_left_out_once_agreed(
     before = rows(path)
     asked = command("gallery", "re-embed", "--model", "grid", "-g", path)
     assert asked.returncode == 2 and "leave 2 references out? Say so with --yes" in asked.stderr
-    for line in ("of Eileen", f"{changed}: changed since it was enrolled", "000.jpg: not found"):
+    for line in (
+        "of Eileen",
+        f"{changed}: changed since it was enrolled",
+        "000.jpg: not found: looked for from the folder you are in; if it was moved, --look-in",
+    ):
         assert line in asked.stderr
     assert rows(path) == before
     dry = command("gallery", "re-embed", "--model", "grid", "-g", path, "--dry-run", "--json")

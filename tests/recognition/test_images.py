@@ -402,6 +402,13 @@ def test_of_a_raw_file_the_preview_is_read() -> None:
     assert failed(images.decode(dng(PHOTO)[:500], "a.dng")).reason is Reason.TRUNCATED
 
 
+def test_a_damaged_raw_file_is_said_in_words() -> None:
+    pytest.importorskip("rawpy", reason="NOT CHECKED: pip install 'facecli[raw]'")
+    failure = images.decode(b"II*\0\x10\0\0\0CR\2\0" + bytes(30), "x.cr2")
+    assert isinstance(failure, FailureToAcquire) and failure.reason is Reason.TRUNCATED
+    assert failure.detail.startswith("CR2: ") and "b'" not in failure.detail
+
+
 def test_a_raw_file_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)  # what Python does for a missing package
     for data, name in ((dng(PHOTO), "a.dng"), (b"II*\0\x10\0\0\0CR\2\0" + bytes(99), "b")):
@@ -413,6 +420,8 @@ def test_a_raw_file_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) 
     (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "it is MOV;"),
     (b"%PDF-1.7", "it is PDF;"),
     (b"PK\3\4" + bytes(60), "it is ZIP;"),
+    (b"<!DOCTYPE html><title>404</title>", "it is HTML;"),
+    (b"", "the file is empty"),
 ])  # fmt: skip
 def test_another_kind_of_file_is_called_that(data: bytes, said: str) -> None:
     assert failed(images.decode(data, "a.jpg")).detail.startswith(said)

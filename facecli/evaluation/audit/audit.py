@@ -10,7 +10,7 @@ import numpy as np
 from facecli.evaluation.audit import checks
 from facecli.evaluation.audit.blocks import best_other
 from facecli.evaluation.audit.evidence import Faces, Mask, chance, unit
-from facecli.evaluation.audit.findings import Audit, AuditFinding
+from facecli.evaluation.audit.findings import Audit, AuditFinding, FindingKind
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.storage.records import ReferenceRow
 
@@ -26,12 +26,12 @@ def audit(
     """Compare every reference with its own subject and with all others.
 
     table: the non-mated scores of the embedder that made the references. changed: those of photos
-    that are others now, see `photos.changed`. Findings about who is
-    who come first, by `AuditFinding.expected`, which makes kinds comparable; the list of them ends
-    where chance would explain half of it (the step-up rule of Benjamini and Hochberg, 1995, at
-    0.5), at three expected rows at the earliest. Photos that a subject has twice, that have changed
-    and that are poor follow, the worst first. Each fault
-    is told once: what a check has put in doubt, the later ones leave out.
+    that are others now, see `photos.changed`. Findings about who is who come first, by
+    `AuditFinding.expected`, which makes kinds comparable; the list of them ends where chance would
+    explain half of it (the step-up rule of Benjamini and Hochberg, 1995, at 0.5), at three expected
+    rows at the earliest. Subjects of several people follow, then photos that a subject has twice,
+    that have changed and that are poor, the worst first. Each fault is told once: what a check has
+    put in doubt, the later ones leave out.
     """
     if not references:
         return Audit((), 0, 0, 0)
@@ -55,7 +55,11 @@ def audit(
     told = {frozenset(f.subjects) for f in twins if f.expected <= CHANCE_SHARE}
     copies = [f for f in copies if frozenset(f.subjects) not in told]
     found = _believable([*copies, *strays, *odd, *twins])
-    found += checks.doubles(faces, ~_suspects(faces, found))
+    rest = ~_suspects(faces, found)
+    unlike = {f.subjects[0] for f in found if f.kind is FindingKind.OUTLIER}
+    mixed = checks.several_people(faces, table, rest, unlike)
+    found += sorted(mixed, key=lambda f: -len(f.suspects))
+    found += checks.doubles(faces, rest)
     found += checks.changed(changed)
     found += checks.low_quality(faces, ~_suspects(faces, found))
     ranked = tuple(replace(f, rank=rank) for rank, f in enumerate(found, 1))

@@ -11,6 +11,8 @@ from facecli.common.types import Float32, Float64
 from facecli.evaluation.audit.blocks import BLOCK, SAME_PICTURE, Groups, Rows, pairs_above
 from facecli.evaluation.audit.evidence import Chance, Faces, Mask, middle, unit
 from facecli.evaluation.audit.findings import AuditFinding, FindingKind
+from facecli.evaluation.several_people import one_of_each
+from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage.records import ReferenceRow
 
@@ -134,6 +136,28 @@ def one_person(faces: Faces, chance: Chance, free: Mask) -> Iterator[AuditFindin
             (faces.names[more], faces.names[fewer]), faces.at([a[at // len(b)]]),
             faces.at([b[at % len(b)]]), false_alarm=chance.shown_alarm(score),
         )  # fmt: skip
+
+
+def several_people(
+    faces: Faces, table: ReferenceTable, free: Mask, told: Iterable[str]
+) -> Iterator[AuditFinding]:
+    """Subjects that enrolment, too, takes for an album: no chain of likeness joins their faces.
+
+    Held against the embedder's own table, so that it shows where a gallery's few people have no
+    scores to be unlike. told: subjects of whom another check says what does not belong to them.
+    """
+    good = free & np.array([row.face.quality >= DEFAULT_BAR for row in faces.rows])
+    for code in set(np.flatnonzero(faces.counts(good) > 1)):
+        rows = faces.subject(int(code), good)
+        if faces.names[code] in told:
+            continue
+        people = rows[one_of_each(faces.vectors[rows], table)]
+        if len(people) > 1:
+            alike = np.triu(faces.vectors[people] @ faces.vectors[people].T, 1)
+            yield AuditFinding(
+                FindingKind.SEVERAL_PEOPLE, float(alike.max()), math.nan,
+                (faces.names[code],), faces.at(people),
+            )  # fmt: skip
 
 
 def doubles(faces: Faces, free: Mask) -> Iterator[AuditFinding]:

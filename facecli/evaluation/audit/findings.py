@@ -15,6 +15,7 @@ class FindingKind(StrEnum):
     ONE_PERSON = "one person"
     SOMEBODY_ELSE = "somebody else"
     OUTLIER = "outlier"
+    SEVERAL_PEOPLE = "several people"
     DOUBLE = "same photograph twice"
     CHANGED = "its photo has changed"
     LOW_QUALITY = "low quality"
@@ -24,14 +25,16 @@ class FindingKind(StrEnum):
 class AuditFinding:
     """One fault, on one row.
 
-    score: cosine; for LOW_QUALITY the quality in [0, 1], for CHANGED NaN.
+    score: cosine; for LOW_QUALITY the quality in [0, 1], for CHANGED NaN; for SEVERAL_PEOPLE the
+        best between any two of the suspects.
     expected: how many rows of this kind, as strong or stronger, chance alone makes in a gallery
-        of this size whose labels are all right; NaN for LOW_QUALITY and CHANGED, and for a DOUBLE
-        that is not the very same picture.
+        of this size whose labels are all right; NaN for SEVERAL_PEOPLE, LOW_QUALITY and CHANGED,
+        and for a DOUBLE that is not the very same picture.
     subjects: whom it is about. SAME_PHOTO: best fit first. ONE_PERSON: most references first.
         SOMEBODY_ELSE: under whose name it stands, then whom it looks like.
     suspects: the references in doubt; several where it cannot be told which one is wrong, the
-        one that fits its subject worst first. beside: what to look at next to them.
+        one that fits its subject worst first; SEVERAL_PEOPLE: one of each person. beside: what to
+        look at next to them.
     own_score: SOMEBODY_ELSE, OUTLIER: the suspect's median cosine to the other references of its
         subject; SAME_PHOTO: that of the one that fits best. NaN where there are no others.
     false_alarm: the chance that a stranger scores as high against this gallery, or NaN.

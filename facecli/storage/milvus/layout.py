@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facecli.common.errors import GalleryError
-from facecli.common.names import name_key
+from facecli.common.names import key_with_unseen, name_key
 from facecli.common.types import Face, Float32, Template
 from facecli.storage.records import ReferenceRow, Refiled, SubjectRow
 
@@ -117,7 +117,16 @@ def schema(client: MilvusClient, collection: Collection, dimension: int) -> tupl
 
 def name_hash(name: str) -> str:
     """What a subject is looked up by: sha256 of its name's key, so that no name is in a query."""
-    return hashlib.sha256(name_key(name).encode("utf-8", "surrogatepass")).hexdigest()
+    return _hashed(name_key(name))
+
+
+def name_hash_before(name: str) -> str:
+    """The same as galleries of before 0.3 keep it, until the subject's row is next written."""
+    return _hashed(key_with_unseen(name))
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def newcomer(row: SubjectRow) -> Subject:

@@ -217,9 +217,9 @@ class MilvusReader:
 
     def called(self, names: Iterable[str], fields: Sequence[str] = WHOLE) -> dict[str, Subject]:
         """Those of these subjects that are enrolled, by `layout.name_hash`."""
-        hashes = [layout.name_hash(name) for name in names]
-        rows: list[Any] = self._client.matching(SUBJECTS, "hash", hashes, [*fields, "hash"])
-        return {row["hash"]: layout.subject_from(row) for row in rows}
+        hashes = {f(name) for name in names for f in (layout.name_hash, layout.name_hash_before)}
+        rows: list[Any] = self._client.matching(SUBJECTS, "hash", sorted(hashes), fields)
+        return {layout.name_hash(row["name"]): layout.subject_from(row) for row in rows}
 
     def subject(self, name: str) -> Subject:
         """The one called `name`. Raises GalleryError when nobody is."""

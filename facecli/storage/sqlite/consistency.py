@@ -8,10 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facecli.common.names import name_key
 from facecli.common.types import Float32
 from facecli.storage.records import mean_template
-from facecli.storage.sqlite import audit_log, deletion, reference_rows, undo, values
+from facecli.storage.sqlite import (
+    audit_log,
+    deletion,
+    reference_rows,
+    subject_rows,
+    undo,
+    values,
+)
 
 _NO_LANDMARKS = "(typeof(landmarks) <> 'blob' OR length(landmarks) <> 40)"  # 5 x 2 float32
 _TOLERANCE = 1e-5  # of a template's values: between machines, a mean differs in its last bits
@@ -71,7 +77,7 @@ def _value_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
             except values.Unsound as error:
                 yield f"reference {stored.id}: {error}"
     for name, key in db.execute("SELECT name, key FROM subject"):
-        if type(name) is not str or key != name_key(name):
+        if type(name) is not str or key not in subject_rows.keys(name):
             yield f"the name {name!r} is kept as {key!r}"
     for row in undo.recorded(db):
         try:

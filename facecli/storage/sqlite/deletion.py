@@ -14,7 +14,7 @@ from itertools import islice
 from facecli.common.errors import GalleryError
 from facecli.common.names import name_key
 from facecli.storage.interface import Called, Deleted, Group, Whom
-from facecli.storage.sqlite import values
+from facecli.storage.sqlite import subject_rows, values
 from facecli.storage.sqlite.byte_search import Needles
 
 MOST_SOUGHT = 20_000  # faces whose bytes are looked for afterwards: 0.1 GB of memory
@@ -86,12 +86,13 @@ def _called(db: sqlite3.Connection, name: str) -> _Doomed:
     found = {
         int(row[0])
         for row in db.execute(
-            "SELECT id FROM subject WHERE key = :key UNION "
             "SELECT s.id FROM removed_subject s JOIN change c ON c.id = s.change_id "
-            "WHERE s.key = :key AND c.kind <> 'merge'",
-            {"key": name_key(name)},
+            "WHERE s.key IN (?, ?) AND c.kind <> 'merge'",
+            subject_rows.keys(name),
         )
     }
+    if (enrolled := subject_rows.named(db, name)) is not None:
+        found.add(enrolled)
     if not found:
         if is_unfinished(db):
             return _Doomed(frozenset(), frozenset())
@@ -149,11 +150,13 @@ def _contents(db: sqlite3.Connection, doomed: _Doomed) -> Deleted:
         for name, stored_key, template in db.execute(
             "SELECT name, key, template FROM subject WHERE id = ?", (i,)
         ):
-            people.add(values.text(stored_key, "a subject's name"))
-            texts.add(values.text(name, "a subject's name"))
+            people.add(name_key(values.text(name, "a subject's name")))
+            texts |= {name, values.text(stored_key, "a subject's name")}
             vectors |= {values.data(template, "a template")} if template else set()
     for i in doomed.changes:
-        people |= {values.text(row[0], "a name") for row in db.execute(_REMOVED, (i,))}
+        keys = {values.text(row[0], "a name") for row in db.execute(_REMOVED, (i,))}
+        people |= set(map(name_key, keys))
+        texts |= keys
         for names in db.execute("SELECT name, other FROM change WHERE id = ?", (i,)):
             known = [values.text(name, "a name") for name in names if name]
             texts |= {text for name in known for text in (name, name_key(name))}

@@ -27,7 +27,14 @@ from facecli.storage.records import (
     Subjects,
 )
 from facecli.storage.search import candidates, ranker
-from facecli.storage.sqlite import audit_log, consistency, deletion, reference_rows, values
+from facecli.storage.sqlite import (
+    audit_log,
+    consistency,
+    deletion,
+    reference_rows,
+    subject_rows,
+    values,
+)
 from facecli.storage.sqlite.connection import DAMAGED, explained
 from facecli.storage.sqlite.guard import counting
 
@@ -96,9 +103,11 @@ class FileReader:
 
     def find(self, name: str) -> SubjectRow:
         """The subject called `name`. Raises GalleryError when nobody is."""
-        row = self._one(f"{_LISTED} WHERE s.key = ? GROUP BY s.id", name_key(name))
-        if row is None:
+        with explained(self.path):
+            subject_id = subject_rows.named(self._db, name)
+        if subject_id is None:
             raise GalleryError(f"nobody called {name!r} is enrolled: see `facecli gallery list`")
+        row = self._one(f"{_LISTED} WHERE s.id = ? GROUP BY s.id", subject_id)
         with explained(self.path):
             return _subject(row)
 
@@ -120,16 +129,19 @@ class FileReader:
 
     def enrolled_photos(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
         """By subject key and photo sha256, the paths of the photos of the subjects called so."""
+        keys = {key for name in names for key in subject_rows.keys(name)}
         with explained(self.path):
             found = self._db.execute(
                 "SELECT DISTINCT s.key, r.photo_sha256, r.path FROM subject s "
                 "JOIN reference r ON s.id = r.subject_id "
                 "WHERE s.key IN (SELECT value FROM json_each(?))",
-                (json.dumps(sorted({name_key(name) for name in names})),),
+                (json.dumps(sorted(keys)),),
             )
             # A name comes as often as its person has photos.
             rows = values.bounded(found, lambda: 16 * self.size())
-            return {(key, photo): values.text(path, "a path") for key, photo, path in rows}
+            return {
+                (name_key(key), photo): values.text(path, "a path") for key, photo, path in rows
+            }
 
     # templates -------------------------------------------------------------------------------
 

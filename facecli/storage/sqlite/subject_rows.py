@@ -5,16 +5,28 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from facecli.common.names import name_key
+from facecli.common.names import key_with_unseen, name_key
 from facecli.storage.records import mean_template
 from facecli.storage.sqlite import values
 
 COLUMNS = "id, name, key, created_at"  # and template and revision, see `refresh`
 
 
+def keys(name: str) -> tuple[str, str]:
+    """What a subject called so is kept under: in a gallery of before 0.3, or since.
+
+    There may be one of each, of two spellings that differ in a letter nobody sees. Then the first
+    is the one meant.
+    """
+    return key_with_unseen(name), name_key(name)
+
+
 def named(db: sqlite3.Connection, name: str) -> int | None:
     """The id of the subject called so; None where nobody is."""
-    row = db.execute("SELECT id FROM subject WHERE key = ?", (name_key(name),)).fetchone()
+    before, now = keys(name)
+    row = db.execute(
+        "SELECT id FROM subject WHERE key IN (?, ?) ORDER BY key = ? DESC", (before, now, before)
+    ).fetchone()
     return None if row is None else int(row[0])
 
 

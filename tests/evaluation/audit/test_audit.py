@@ -235,6 +235,38 @@ def test_of_two_references_both_are_in_doubt(people: People, table: ReferenceTab
     assert ids(finding) == pair
 
 
+def test_an_album_alone_is_told_though_it_has_nobody_to_be_unlike(table: ReferenceTable):
+    """Where all of a gallery's few scores are of strangers, none of them looks low."""
+    made = People(4)
+    for _ in range(4):
+        somebody = made.somebody()
+        made.enroll("Rome", made.photo(somebody))
+        made.enroll("Rome", made.photo(somebody))
+    made.enroll("Rome", made.somebody(), quality=0.2)  # too poor to show anything of it
+    found = audit(made.rows, table)
+    mixed, poor = found.findings
+    assert (mixed.kind, mixed.subjects) == (FindingKind.SEVERAL_PEOPLE, ("Rome",))
+    assert ids(mixed) == {1, 3, 5, 7} and poor.kind is FindingKind.LOW_QUALITY
+    assert "at least 4 people, by their faces: is it an album?" in audit_text(found, 60)
+    assert proposals(found, 1).splitlines()[1:] == [
+        "# look first, then perhaps:",
+        "# facecli gallery remove --yes Rome",
+    ]
+    assert "One of each person" in audit_page(found, 60)
+    made.enroll("Ada", made.photo(made.somebody()))
+    assert [f.kind for f in audit(made.rows, table).findings] == [f.kind for f in found.findings]
+
+
+def test_an_outlier_is_not_told_again_as_several_people(people: People, table: ReferenceTable):
+    ada = people.somebody()
+    for _ in range(3):
+        people.enroll("Ada", people.photo(ada))
+    people.enroll("Ada", people.somebody())
+    people.enroll("Ada", people.somebody())
+    found = audit(people.rows, table).findings
+    assert {f.kind for f in found} == {FindingKind.OUTLIER} and len(found) == 2
+
+
 def test_low_quality_comes_last_and_the_worst_of_it_first(people: People, table: ReferenceTable):
     ada = people.somebody()
     worse = {q: people.enroll("Ada", people.photo(ada), quality=q) for q in (0.54, 0.1, 0.56)}

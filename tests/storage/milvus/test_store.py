@@ -25,6 +25,7 @@ from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.metrics.gallery_fit import MOST_PROBES, Observed
 from facecli.storage import copying, opening
 from facecli.storage.interface import Called, Group, Storage
+from facecli.storage.milvus import layout
 from facecli.storage.milvus.layout import REFERENCES
 from facecli.storage.records import CalibrationRow
 
@@ -79,6 +80,22 @@ def test_every_command_answers_as_with_a_gallery_file(place: Callable[[], Path],
         answers.append([without_ids(json.loads(t)) if t[0] in "[{" else t for t in texts])
     for of_file, of_milvus in zip(*answers, strict=True):
         assert of_milvus == of_file
+
+
+def test_a_letter_that_nobody_sees_makes_no_second_person(
+    place: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+):
+    """Nor in a gallery of before 0.3, whose rows have it in their hashes."""
+    joined, unjoined = "گل\u200cمحمدی", "گلمحمدی"
+    with closing(create(place())) as storage:
+        with monkeypatch.context() as before:
+            before.setattr(layout, "name_hash", layout.name_hash_before)
+            storage.add([reference(joined, 1)])
+        assert storage.reader.find(joined).references == 1
+        assert storage.add([reference(joined, 1), reference(joined, 2)]) == 1
+        assert storage.add([reference(unjoined, 1), reference(unjoined, 3)]) == 1
+        assert [(s.name, s.references) for s in storage.reader.subjects()] == [(joined, 3)]
+        assert storage.reader.find(unjoined).name == joined
 
 
 def test_people_are_renamed_merged_and_removed(place: Callable[[], Path]):

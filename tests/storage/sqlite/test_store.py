@@ -22,10 +22,11 @@ from support.galleries import (
 from support.patience import LAST_RESORT
 
 from facecli.common.errors import EmbedderMismatchError, GalleryError
-from facecli.storage.interface import require_embedder
+from facecli.storage.interface import Called, require_embedder
 from facecli.storage.records import CalibrationRow, mean_template
 from facecli.storage.sqlite.store import GalleryFile
 
+JOINED, UNJOINED = "گل\u200cمحمدی", "گلمحمدی"
 NFC, NFD = (unicodedata.normalize(form, "Nguyễn Văn Đức") for form in ("NFC", "NFD"))
 
 
@@ -117,6 +118,42 @@ def test_a_name_that_is_taken_in_another_spelling_is_refused(store: GalleryFile)
     with pytest.raises(GalleryError, match="merge"):
         store.rename("Ada", NFD)
     assert {s.name for s in store.reader.subjects()} == {"Ada", NFC}
+
+
+def test_a_letter_that_nobody_sees_makes_no_second_person(store: GalleryFile):
+    """A name is shown as first given, and found without what another keyboard leaves out."""
+    assert store.add([reference(JOINED, 1), reference(UNJOINED, 2), reference("Mum ❤️", 3)]) == 3
+    assert store.add([reference(UNJOINED, 1), reference("Mum ❤", 4)]) == 1
+    listed = {row.name: row.references for row in store.reader.subjects()}
+    assert listed == {JOINED: 2, "Mum ❤️": 2}
+    assert store.reader.find(UNJOINED).name == JOINED
+    with pytest.raises(GalleryError, match="enrolled already"):
+        store.rename("Mum ❤", UNJOINED)
+    assert store.remove(UNJOINED) == 2
+    assert store.journal.undo().name == JOINED and store.reader.check() == []
+    store.rename(JOINED, UNJOINED)
+    assert store.reader.find(JOINED).name == UNJOINED
+
+
+def test_names_of_a_gallery_from_before_are_found_as_they_are_kept(store: GalleryFile):
+    """There a letter that nobody sees was part of the key, and could be all that differs."""
+    store.add([reference(JOINED, 1), reference("Mum ❤️", 3), reference("Other", 5)])
+    with sqlite3.connect(store.path) as db:
+        db.execute("UPDATE subject SET key = name")
+        db.execute("UPDATE subject SET name = ?, key = name WHERE name = 'Other'", (UNJOINED,))
+        db.execute("UPDATE subject SET key = name")
+    assert store.reader.check() == []
+    assert [store.reader.find(name).name for name in (JOINED, UNJOINED)] == [JOINED, UNJOINED]
+    assert store.add([reference("Mum ❤️", 3), reference("Mum ❤️", 4)]) == 1, "one is there"
+    photos = store.reader.enrolled_photos(["Mum ❤️"])
+    assert {key for key, _ in photos} == {"Mum ❤"} and len(photos) == 2
+    assert store.purge(Called(JOINED)).people == {UNJOINED}
+    assert [row.name for row in store.reader.subjects()] == ["Mum ❤️", UNJOINED]
+    store.remove("Mum ❤️")
+    gone = store.purge(Called("Mum ❤️"))
+    assert gone.people == {"Mum ❤"} and {"Mum ❤️", "Mum ❤"} <= gone.texts
+    store.rename(UNJOINED, JOINED)
+    assert [row.name for row in store.reader.subjects()] == [JOINED]
 
 
 def test_merge_moves_references_and_drops_doubles(store: GalleryFile):
