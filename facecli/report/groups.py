@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 MOST_SHOWN = 20  # groups that a text for people shows
 MOST_LINKS = 7  # of each kind
 MEANING = {
-    LinkKind.REFUSED: "look alike, but one photo shows both, or you put them apart: two people?",
+    LinkKind.REFUSED: "look alike, but the rest of their groups does not, or one photo shows both, "
+    "or you put them apart: two people?",
     LinkKind.NEAR: "look a little less alike than one person does: one person?",
     LinkKind.WEAK: "hold one group together, and just so: two people?",
 }
