@@ -213,7 +213,7 @@ def test_what_erasure_missed_would_be_seen(
 ) -> None:
     seen = faces_seen.photo(0, 1)
     store.add([NewReference("Ada", seen.faces[0], seen.sha256, 0, seen.path)])
-    monkeypatch.setattr("facecli.storage.sqlite.grouping_file.erase", lambda *_: None)
+    monkeypatch.setattr("facecli.storage.sqlite.grouping_life.erase", lambda *_: None)
     assert store.erase(Called("Ada")).verified.remains == (grouping.path,)
 
 
