@@ -74,7 +74,7 @@ app = make_group(
 )
 
 PhotosArgument = Annotated[
-    list[Path], typer.Argument(metavar="PHOTOS", help="Photos and folders."), Input.PHOTOS
+    list[Path], typer.Argument(metavar="PHOTOS", help="Photos, clips, folders."), Input.PHOTOS
 ]
 GroupArgument = Annotated[int, typer.Argument(metavar="GROUP", help="Its number.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV, a row a group or face.")]
@@ -103,7 +103,8 @@ def group(
 ) -> None:
     """Find every face in photos and group them by person. Run it again at any time, with more.
 
-    What you decide about a group stays. Exit code 3 when no photo could be used.
+    Of a clip every appearance of a person counts as a face. What you decide about a group stays.
+    Exit code 3 when no photo could be used.
     """
     from facecli.datasets.labels import photos as found_below
     from facecli.datasets.photo_files import left_out_lines
@@ -117,7 +118,7 @@ def group(
         # Here, so that a missing extra shows before the work is done.
         from facecli.report.groups_page import groups_page
         from facecli.report.html import save
-    below = found_below(photos)
+    below = found_below(photos, moving=True)
     paths = below.paths
     if not paths:
         raise InputError(

@@ -87,7 +87,8 @@ def group(
 ) -> Grouped:
     """Group n faces by person.
 
-    vectors: (n, d) float32 unit vectors. photos: (n,) numbers of the photos that they are in.
+    vectors: (n, d) float32 unit vectors. photos: (n,) numbers of the photos that they are in; or
+    (p, 2) rows of a face and a photo, where a face is in several, as a clip's track is.
     fixed: (n,) numbers of what a person put together, -1 for nothing: such faces stay together,
     whatever photos they are in, and apart from those of another number. workers: threads.
     """
@@ -95,6 +96,7 @@ def group(
     if n == 0:
         return Grouped(np.empty(0, np.int64), (), float("nan"))
     fixed = np.full(n, -1) if fixed is None else fixed
+    shown = photos if photos.ndim == 2 else np.stack([np.arange(n), photos], axis=1)
     labels = _numbered(np.where(fixed < 0, np.arange(n), n + fixed))
     doubts: list[Link] = []
     for turn in range(ROUNDS + 1):
@@ -102,7 +104,7 @@ def group(
         owners = np.arange(len(compared)) if turn else labels
         bars = _Bars.among(len(compared), threshold)
         pairs = strong_pairs(compared, bars.near if turn else bars.link, workers)
-        units = _Units.of(vectors, labels, photos, fixed)
+        units = _Units.of(vectors, labels, shown, fixed)
         joining = _Joining.of(units, compared, pairs, owners, bars)
         doubts = [link for link in doubts if link.kind is not LinkKind.NEAR]
         order = np.argsort(labels, kind="stable")
@@ -114,7 +116,7 @@ def group(
         labels = _numbered(joining.found[labels])
         if turn and not joining.tree.size:
             break
-    return Grouped(labels, _worth_a_look(doubts, labels, photos, fixed), threshold(RATE, n))
+    return Grouped(labels, _worth_a_look(doubts, labels, shown, fixed), threshold(RATE, n))
 
 
 def strong_pairs(vectors: Float32, bar: float, workers: int | None = None) -> Pairs:
@@ -174,12 +176,13 @@ class _Units:
     fixed: Rows
 
     @classmethod
-    def of(cls, vectors: Float32, labels: Rows, photos: Rows, fixed: Rows) -> _Units:
+    def of(cls, vectors: Float32, labels: Rows, shown: Rows, fixed: Rows) -> _Units:
         sums = _sums(vectors, labels)
-        shown = np.unique(np.stack([labels, photos]), axis=1)
+        faces, photos = shown.T
+        unit, photo = np.unique(np.stack([labels[faces], photos]), axis=1)
         by_unit = np.full(len(sums), -1)
         np.maximum.at(by_unit, labels, fixed)
-        return cls(sums, shown[0], shown[1], by_unit)
+        return cls(sums, unit, photo, by_unit)
 
     @property
     def count(self) -> int:
@@ -328,10 +331,11 @@ def _worth_a_look(
     ends = {link.first for link in doubts} | {link.second for link in doubts}
     concerned = {int(labels[face]) for face in ends}
     shown: dict[int, set[int]] = {label: set() for label in concerned}
-    for label, photo, decided in zip(labels.tolist(), photos.tolist(), fixed.tolist(), strict=True):
+    for face, photo in photos.tolist():
+        label = int(labels[face])
         if label in shown:
             shown[label].add(photo)
-            if decided >= 0:
+            if fixed[face] >= 0:
                 shown[label].add(-1)  # two of a person's making are apart as well
     seen: set[tuple[bool, int, int]] = set()
     left = []

@@ -5,7 +5,7 @@ Importing this raises UsageError without Jinja2.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +15,8 @@ from facecli.grouping.review import shown
 from facecli.report.formats import counted, printable
 from facecli.report.groups import MEANING, Groups, first_links, summary
 from facecli.report.html import data_uri, render
-from facecli.report.thumbnails import thumbnail
+from facecli.report.thumbnails import of_clip, thumbnail
+from facecli.report.tracks import into_clip
 from facecli.storage.records import FaceGroup, FaceLink, SeenFace
 
 MOST_GROUPS = 100
@@ -59,16 +60,34 @@ def _kinds(links: Sequence[FaceLink]) -> set[str]:
 
 def _pictures(faces: Sequence[SeenFace]) -> dict[int, str | None]:
     """Each face as the source of an <img>; None where its photo cannot be read any more."""
+    clips = defaultdict[str, list[SeenFace]](list)
+    for face in faces:
+        if face.seen:
+            clips[face.path].append(face)
+    alone = [[face] for face in faces if not face.seen]
+    together = [*alone, *clips.values()]
+    found: dict[int, str | None] = {}
+    for some, pictures in zip(together, ordered(_drawn, together), strict=True):
+        for face, picture in zip(some, pictures, strict=True):
+            found[face.id] = data_uri(picture) if picture else None
+    return found
 
-    def drawn(face: SeenFace) -> str | None:
-        picture = thumbnail(face.path, face.found.face.box)
-        return data_uri(picture) if picture else None
 
-    return dict(zip((face.id for face in faces), ordered(drawn, faces), strict=True))
+def _drawn(faces: Sequence[SeenFace]) -> list[bytes | None]:
+    """A photo's face, or all of a clip."""
+    path = faces[0].path
+    moments = [(face.seen.best, face.found.face.box) for face in faces if face.seen]
+    return of_clip(path, moments) if moments else [thumbnail(path, faces[0].found.face.box)]
 
 
 def _face(face: SeenFace, pictures: dict[int, str | None]) -> dict[str, Any]:
-    return {"id": face.id, "source": pictures[face.id], "path": printable(face.path)}
+    at = None if face.at is None else into_clip(face.at)
+    return {
+        "id": face.id,
+        "source": pictures[face.id],
+        "path": printable(face.path) + (f" {at}" if at else ""),
+        "at": at,
+    }
 
 
 def _link(link: FaceLink, found: Groups, pictures: dict[int, str | None]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class GroupingFile:
             db = connect(path, key)
             try:
                 grouping_life.recognise(path, db, embedder_id)
+                grouping_life.migrate(db)
             except BaseException:
                 db.close()
                 raise
@@ -108,15 +109,16 @@ class GroupingFile:
     def groups(self) -> tuple[FaceGroup, ...]:
         """All groups that have faces, the largest first."""
         with self._reading():
-            # SQLite takes a plain column from the row that has the maximum.
+            # SQLite takes plain columns from the row that has the maximum.
             rows = self._db.execute(
-                "SELECT p.id, p.state, p.name, count(*), o.path, max(f.quality) FROM person p "
-                "JOIN face f ON f.person_id = p.id JOIN photo o ON o.id = f.photo_id "
+                "SELECT p.id, p.state, p.name, count(*), o.path, t.best, max(f.quality) "
+                "FROM person p JOIN face f ON f.person_id = p.id JOIN photo o ON o.id = f.photo_id "
+                "LEFT JOIN track t ON t.photo_id = f.photo_id AND t.face = f.face "
                 "GROUP BY p.id ORDER BY count(*) DESC, p.id"
             ).fetchall()
             return tuple(
-                FaceGroup(number, GroupState(state), name, count, photo)
-                for number, state, name, count, photo, _ in rows
+                FaceGroup(number, GroupState(state), name, count, photo, at)
+                for number, state, name, count, photo, at, _ in rows
             )
 
     def group(self, group: int) -> FaceGroup:
@@ -369,6 +371,7 @@ def faults(gallery: Path, key: Key | None) -> list[str]:
             grouping_life.recognise(path, db)
             found = list(grouping_life.faults(db))
             if not found:
+                grouping_life.migrate(db)
                 file = GroupingFile(path, db)
                 (
                     file.faces(),

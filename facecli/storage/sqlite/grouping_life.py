@@ -17,10 +17,10 @@ from facecli.storage.sqlite.byte_search import Needles
 from facecli.storage.sqlite.connection import PAGE_SIZE, connect, explained
 from facecli.storage.sqlite.erasure_check import needle
 from facecli.storage.sqlite.files_beside import grouping_path
-from facecli.storage.sqlite.grouping_rows import TABLES
+from facecli.storage.sqlite.grouping_rows import TABLES, TRACKS
 
 APPLICATION_ID = 0x66616367  # "facg"
-VERSION = 1
+VERSION = 2
 
 
 def make(path: Path, key: Key | None, embedder_id: str, dimension: int) -> None:
@@ -28,7 +28,7 @@ def make(path: Path, key: Key | None, embedder_id: str, dimension: int) -> None:
     with atomic.draft(path) as made:
         with closing(connect(made, key)) as db:
             db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-            db.executescript(TABLES)
+            db.executescript(TABLES + TRACKS)
             db.execute("INSERT INTO grouping VALUES (1, ?, ?, ?)", (embedder_id, dimension, now()))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {VERSION}")
@@ -48,6 +48,15 @@ def recognise(path: Path, db: sqlite3.Connection, embedder_id: str | None = None
             f"{path} holds faces of the embedder {made_by}, and the gallery is of {embedder_id} "
             "now: move it away and group the photos again"
         )
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring an older one up to date."""
+    if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(TRACKS)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
 
 
 def faults(db: sqlite3.Connection) -> Iterator[str]:

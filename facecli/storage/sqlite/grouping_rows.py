@@ -11,7 +11,7 @@ import numpy as np
 from facecli.common.enums import GroupState
 from facecli.common.timestamp import now
 from facecli.common.types import Face, FaceTemplate, Template
-from facecli.storage.records import SeenFace, SeenPhoto
+from facecli.storage.records import OnScreen, SeenFace, SeenPhoto
 from facecli.storage.sqlite import values
 from facecli.storage.sqlite.reference_rows import LANDMARKS, utf8
 
@@ -66,10 +66,22 @@ CREATE TABLE enrolled_face (
     change_id INTEGER NOT NULL REFERENCES change(id) ON DELETE CASCADE,
     face_id INTEGER NOT NULL REFERENCES face(id) ON DELETE CASCADE);
 """
+# Of faces that are a clip's; since version 2 of the file.
+TRACKS = """
+CREATE TABLE IF NOT EXISTS track (
+    photo_id INTEGER NOT NULL,
+    face INTEGER NOT NULL,
+    first REAL NOT NULL,
+    last REAL NOT NULL,
+    best REAL NOT NULL,
+    PRIMARY KEY (photo_id, face),
+    FOREIGN KEY (photo_id, face) REFERENCES face(photo_id, face) ON DELETE CASCADE);
+"""
 FACES = (
     "SELECT f.id, f.photo_id, p.sha256, p.path, f.face, f.x1, f.y1, f.x2, f.y2, f.landmarks, "
-    "f.detection_score, f.quality, f.vector, f.person_id FROM face f JOIN photo p "
-    "ON p.id = f.photo_id"
+    "f.detection_score, f.quality, f.vector, f.person_id, t.first, t.last, t.best FROM face f "
+    "JOIN photo p ON p.id = f.photo_id "
+    "LEFT JOIN track t ON t.photo_id = f.photo_id AND t.face = f.face"
 )
 
 
@@ -84,6 +96,14 @@ def insert(db: sqlite3.Connection, photo: SeenPhoto) -> None:
             "INSERT INTO face (photo_id, face, x1, y1, x2, y2, landmarks, "
             "detection_score, quality, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (_values(row[0], i, found) for i, found in enumerate(photo.faces)),
+        )
+        db.executemany(
+            "INSERT INTO track (photo_id, face, first, last, best) VALUES (?, ?, ?, ?, ?)",
+            (
+                (row[0], i, found.track.start, found.track.end, found.track.best)
+                for i, found in enumerate(photo.faces)
+                if found.track is not None
+            ),
         )
 
 
@@ -102,8 +122,11 @@ def move(db: sqlite3.Connection, faces: Iterable[int], group: int) -> None:
 
 def read(row: Sequence[Any], embedder_id: str, dimension: int) -> SeenFace:
     """A row of FACES. Raises Unsound where a value is not of its kind."""
-    number, photo, sha256, path, index, *box, landmarks, score, quality, vector, group = row
+    number, photo, sha256, path, index, *box, landmarks, score, quality, vector, group = row[:-3]
     x1, y1, x2, y2 = (values.real(edge, "a face's box") for edge in box)
+    first, last, best = (values.real(at, "a track's time") if at is not None else None
+                         for at in row[-3:])  # fmt: skip
+    seen = None if first is None else OnScreen(first, last or 0.0, best or 0.0)
     points = np.frombuffer(values.data(landmarks, "landmarks", LANDMARKS), np.float32)
     face = Face(
         (x1, y1, x2, y2), points.reshape(5, 2), values.real(score, "a detection score"),
@@ -111,7 +134,7 @@ def read(row: Sequence[Any], embedder_id: str, dimension: int) -> SeenFace:
     )  # fmt: skip
     template = Template(values.unit_vector(vector, dimension), embedder_id)
     values.text(path, "a path")
-    return SeenFace(number, photo, sha256, path, index, FaceTemplate(face, template), group)
+    return SeenFace(number, photo, sha256, path, index, FaceTemplate(face, template), group, seen)
 
 
 def _values(photo: int, index: int, found: FaceTemplate) -> tuple[object, ...]:
