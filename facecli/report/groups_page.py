@@ -22,6 +22,7 @@ from facecli.storage.records import FaceGroup, FaceLink, SeenFace
 MOST_GROUPS = 100
 MOST_FACES = 8  # of a group
 MOST_LINKS = 12  # of each kind
+SIDE = 192  # px of a picture, shown at 128
 
 
 def groups_page(found: Groups, faces_of: Callable[[int], Sequence[SeenFace]]) -> str:
@@ -31,6 +32,7 @@ def groups_page(found: Groups, faces_of: Callable[[int], Sequence[SeenFace]]) ->
     """
     settled = (GroupState.NAMED, GroupState.IGNORED)
     waiting = [group for group in found.groups if group.state not in settled and group.faces > 1]
+    decided = [group for group in found.groups if group.state in settled]
     largest, rest = waiting[:MOST_GROUPS], waiting[MOST_GROUPS:]
     members = {group.id: shown(faces_of(group.id), MOST_FACES) for group in largest}
     links = first_links(found.links, MOST_LINKS)
@@ -47,9 +49,9 @@ def groups_page(found: Groups, faces_of: Callable[[int], Sequence[SeenFace]]) ->
         "more": counted(len(rest), "group"),
         "settled": [
             (str(group.state), printable(group.name or ""), counted(group.faces, "face"), group.id)
-            for group in found.groups
-            if group.state in settled
+            for group in decided[:MOST_GROUPS]
         ],
+        "more_settled": max(0, len(decided) - MOST_GROUPS),
     }
     return render("groups.html", context)
 
@@ -77,7 +79,11 @@ def _drawn(faces: Sequence[SeenFace]) -> list[bytes | None]:
     """A photo's face, or all of a clip."""
     path = faces[0].path
     moments = [(face.seen.best, face.found.face.box) for face in faces if face.seen]
-    return of_clip(path, moments) if moments else [thumbnail(path, faces[0].found.face.box)]
+    return (
+        of_clip(path, moments, SIDE)
+        if moments
+        else [thumbnail(path, faces[0].found.face.box, SIDE)]
+    )
 
 
 def _face(face: SeenFace, pictures: dict[int, str | None]) -> dict[str, Any]:
