@@ -20,6 +20,7 @@ from facecli.cli.options import (
     ModelOption,
     QualityOption,
     QuietOption,
+    ReportOption,
     WorkersOption,
     at_most_one,
     goes_with,
@@ -82,13 +83,7 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="CSV, a row a group or fa
 
 def group(
     photos: PhotosArgument,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Write an HTML page with the faces; - is stdout."
-        ),
-        Output(stdout=True),
-    ] = None,
+    page: ReportOption = None,
     min_quality: QualityOption = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
