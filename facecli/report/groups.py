@@ -101,7 +101,7 @@ def summary(found: Groups) -> str:
     parts = [
         f"{states[GroupState.NAMED]:,} named" if states[GroupState.NAMED] else "",
         f"{states[GroupState.OFFERED]:,} of people enrolled" if states[GroupState.OFFERED] else "",
-        f"{sum(g.faces for g in several):,} in {counted(len(several), 'group')}",
+        f"{sum(g.faces for g in several):,} in {counted(len(several), 'group')}" if several else "",
         f"{alone:,} alone" if alone else "",
         f"{found.apart:,} too poor to tell" if found.apart else "",
     ]
