@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from facecli.cli.options import (
     JsonOption,
     KeyOption,
     ModelOption,
+    ReportOption,
     at_most_one,
     goes_with,
     note,
@@ -20,7 +20,6 @@ from facecli.cli.options import (
     print_beside,
     terminal,
 )
-from facecli.cli.paths import Output
 from facecli.common.outputs import STDOUT
 
 
@@ -28,13 +27,7 @@ def audit(
     top: Annotated[
         int, typer.Option("--top", min=1, metavar="K", help="Show the K most certain.")
     ] = 60,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Write an HTML page with the faces; - is stdout."
-        ),
-        Output(stdout=True),
-    ] = None,
+    page: ReportOption = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Print commands that would mend it; runs none.")
     ] = False,

@@ -14,6 +14,7 @@ from facecli.cli.options import (
     JsonOption,
     ModelOption,
     QuietOption,
+    ReportOption,
     WorkersOption,
     at_most_one,
     goes_with,
@@ -46,13 +47,7 @@ def evaluate(
         typer.Option("--references", min=1, metavar="K", help="Photos a person to enrol, split."),
     ] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn by chance.")] = 0,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Write a self-contained HTML page; - is stdout."
-        ),
-        Output(stdout=True),
-    ] = None,
+    page: ReportOption = None,
     plots: Annotated[
         Path | None,
         typer.Option("--plots", metavar="DIR", help="Write each plot as PNG and SVG."),

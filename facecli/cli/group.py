@@ -20,6 +20,7 @@ from facecli.cli.options import (
     ModelOption,
     QualityOption,
     QuietOption,
+    ReportOption,
     WorkersOption,
     at_most_one,
     goes_with,
@@ -74,7 +75,7 @@ app = make_group(
 )
 
 PhotosArgument = Annotated[
-    list[Path], typer.Argument(metavar="PHOTOS", help="Photos and folders."), Input.PHOTOS
+    list[Path], typer.Argument(metavar="PHOTOS", help="Photos, clips, folders."), Input.PHOTOS
 ]
 GroupArgument = Annotated[int, typer.Argument(metavar="GROUP", help="Its number.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV, a row a group or face.")]
@@ -82,13 +83,7 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="CSV, a row a group or fa
 
 def group(
     photos: PhotosArgument,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Write an HTML page with the faces; - is stdout."
-        ),
-        Output(stdout=True),
-    ] = None,
+    page: ReportOption = None,
     min_quality: QualityOption = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
@@ -103,7 +98,8 @@ def group(
 ) -> None:
     """Find every face in photos and group them by person. Run it again at any time, with more.
 
-    What you decide about a group stays. Exit code 3 when no photo could be used.
+    Of a clip every appearance of a person counts as a face. What you decide about a group stays.
+    Exit code 3 when no photo could be used.
     """
     from facecli.datasets.labels import photos as found_below
     from facecli.datasets.photo_files import left_out_lines
@@ -117,7 +113,7 @@ def group(
         # Here, so that a missing extra shows before the work is done.
         from facecli.report.groups_page import groups_page
         from facecli.report.html import save
-    below = found_below(photos)
+    below = found_below(photos, moving=True)
     paths = below.paths
     if not paths:
         raise InputError(

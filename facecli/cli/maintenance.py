@@ -130,13 +130,17 @@ def backup(
         bool, typer.Option("--force", help="Replace an earlier backup of this gallery.")
     ] = False,
 ) -> None:
-    """Copy the gallery as it is now, checked, while others may use it. It is biometric data."""
+    """Copy the gallery as it is now, checked, while others may use it. It is biometric data.
+
+    Groups of unnamed faces are copied, too, to FILE.groups.
+    """
     from facecli.report.formats import printable
     from facecli.storage.maintenance.backup import backup as copy_whole
 
     with open_file("backups", gallery, key_file) as opened:
-        size = copy_whole(opened, file, replace=force)
-    typer.echo(printable(f"wrote {size / 1e6:.1f} MB to {file}, sound"))
+        written = copy_whole(opened, file, replace=force)
+    files = " and ".join(f"{one.stat().st_size / 1e6:.1f} MB to {one}" for one in written)
+    typer.echo(printable(f"wrote {files}, sound"))
 
 
 def check(
@@ -176,7 +180,7 @@ def check(
             raise typer.Exit(GalleryError.exit_code)
         return
     with open_storage(gallery, key_file) as storage:
-        if faults := storage.reader.faults():
+        if faults := opening.faults(storage):
             raise GalleryError("the gallery is damaged:" + "".join(f"\n  {f}" for f in faults))
         typer.echo("sound: " + people.people(*storage.reader.counts()))
         for left in opening.unfinished(storage):

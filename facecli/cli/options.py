@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facecli.cli.paths import Input
+from facecli.cli.paths import Input, Output
 from facecli.common.enums import DetectorName, Device
 from facecli.common.errors import UsageError
 
@@ -78,6 +78,11 @@ QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write a self-contained HTML page; - is stdout."),
+    Output(stdout=True),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, change nothing.")
 ]

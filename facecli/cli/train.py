@@ -18,6 +18,7 @@ from facecli.cli.options import (
     JsonOption,
     KeyOption,
     QuietOption,
+    ReportOption,
     WorkersOption,
     at_most_one,
     given_key,
@@ -122,13 +123,7 @@ def run(
         bool, typer.Option("--register", help="Make it a model to use, if it is better.")
     ] = False,
     anyway: Annotated[bool, typer.Option("--anyway", help="Register it in any case.")] = False,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Write a self-contained HTML page; - is stdout."
-        ),
-        Output(stdout=True),
-    ] = None,
+    page: ReportOption = None,
     gallery: GalleryOption = None,
     key_file: KeyOption = None,
     workers: WorkersOption = None,

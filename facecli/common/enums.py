@@ -182,9 +182,9 @@ class GroupState(StrEnum):
 class LinkKind(StrEnum):
     """Why a link between two faces is worth a look.
 
-    REFUSED: at or above the threshold, between groups that one photo shows side by side, or that a
-    person keeps apart. NEAR: between groups, little below. WEAK: in a group, little above, and
-    nothing stronger holds its two sides together.
+    REFUSED: at or above the threshold, between groups whose means are not, or that one photo shows
+    side by side, or that a person keeps apart. NEAR: between groups, little below. WEAK: in a
+    group, little above, and nothing stronger holds its two sides together.
     """
 
     REFUSED = "refused"

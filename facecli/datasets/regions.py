@@ -2,14 +2,16 @@
 
 XMP is RDF (ISO 16684-1), where one thing may be an attribute, an element, or either inside a
 `Description`. Two ways to tell where a face is are in use: the Metadata Working Group's regions
-(digiKam, Lightroom, Picasa, Immich) and Microsoft Photo's. Google's and Immich's JSON name people,
-Immich's with boxes. What is written is kept as it is: whose face it is, `matching` tells.
+(digiKam, Lightroom, Picasa) and Microsoft Photo's. Google's and Immich's JSON name people, Immich's
+with boxes. What is written is kept as it is: whose face it is, `matching` tells.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,15 +76,15 @@ def read_tags(photo: Path, data: bytes) -> Tags:
     """The tags of a photo. data: its bytes. Never raises: what cannot be read is a fault.
 
     A sidecar is newer than what is in the photo, so the first of these that names somebody counts:
-    `photo.jpg.xmp`, `photo.xmp`, the photo itself, `photo.jpg.json` and what Google Takeout's cut
-    names become. Faults of those before are kept.
+    `photo.jpg.xmp`, `photo.xmp`, the photo itself, `photo.jpg.json` and what Google Takeout makes
+    of the name. Faults of those before are kept.
     """
     faults: list[str] = []
     for source, found in _sources(photo, data):
         if isinstance(found, str):
             faults.append(f"{source.name}: {found}")
             continue
-        tags = _of_json(found) if source.suffix.casefold() == ".json" else of_xmp(found)
+        tags = _of_json(found, source, photo) if source.suffix == ".json" else of_xmp(found)
         of_source = [f"{source.name}: {fault}" for fault in tags.faults]
         if tags.regions or tags.names:
             return Tags(tags.regions, tags.names, tags.size, (*faults, *of_source), source.name)
@@ -118,13 +120,24 @@ def _sources(photo: Path, data: bytes) -> Iterator[tuple[Path, bytes | str]]:
 
 
 def _json_beside(photo: Path) -> Iterator[Path]:
-    """Takeout's names are cut to 46 letters before `.json`, wherever that falls."""
+    """Takeout's names: with what it adds, cut to 46 letters, wherever that falls; the number of a
+    second photo of a name comes last, so that `a(1).jpg` has `a.jpg.supplemental-metadata(1).json`.
+    """
+    bare, number = _numbered(photo.stem)
     seen = set[str]()
-    for name in (f"{photo.name}.supplemental-metadata", photo.name, photo.stem):
-        for cut in (f"{name}.json", f"{name[:46]}.json"):
-            if cut not in seen:
-                seen.add(cut)
-                yield photo.with_name(cut)
+    for stem, last in ((bare, number), (photo.stem, "")):
+        for text in (f"{stem}{photo.suffix}", stem):
+            for whole in (f"{text}.supplemental-metadata", text):
+                for name in (f"{whole}{last}.json", f"{whole[:46]}{last}.json"):
+                    if name not in seen:
+                        seen.add(name)
+                        yield photo.with_name(name)
+
+
+def _numbered(stem: str) -> tuple[str, str]:
+    """`a(1)` as `a` and `(1)`; the number is empty where there is none."""
+    found = re.fullmatch(r"(.+)(\(\d+\))", stem)
+    return (found[1], found[2]) if found else (stem, "")
 
 
 def _file(path: Path) -> bytes | str | None:
@@ -135,6 +148,8 @@ def _file(path: Path) -> bytes | str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None  # nothing can be called so
         return error.strerror or str(error)
 
 
@@ -274,41 +289,70 @@ def _items(holder: Element, name: str) -> Iterator[Element]:
 # JSON -----------------------------------------------------------------------------------------
 
 
-def _of_json(text: bytes) -> Tags:
-    """`people` of Google Takeout, each with a name, and of Immich, with faces in px as well."""
+def _of_json(text: bytes, source: Path, photo: Path) -> Tags:
+    """`people` of Google Takeout, each with a name, and of Immich, with faces in px as well; and
+    what Immich answers for a photo's faces: a list of them, each with its person.
+    """
     try:
-        people = json.loads(text)["people"]
-        listed = [person for person in people if isinstance(person, dict)]
+        held = json.loads(text)
+        listed = _of_faces(held) if isinstance(held, list) else held["people"]
+        people = [person for person in listed if isinstance(person, dict)]
     except (ValueError, KeyError, TypeError, RecursionError):
         return Tags()  # JSON of something else
+    if people and not _belongs(held, source, photo):
+        return Tags(faults=(f"it is of another photo, {held['title']!r}",))
     regions: list[Region] = []
     names: list[str] = []
     faults: list[str] = []
-    for person in listed:
+    size: tuple[int, int] | None = None
+    for person in people:
         name, faces = person.get("name"), person.get("faces")
         called = " ".join(name.split()) if isinstance(name, str) else ""
         if isinstance(faces, list):
             for face in faces:
-                _add(called, _immich_box(face), regions, faults)
+                box, drawn = _immich_box(face)
+                size = size or drawn
+                _add(called, box, regions, faults)
         elif called.casefold() in NOBODY or name_fault(called):
             faults.append(f"somebody who is called {called!r}: nobody's name")
         else:
             names.append(called)
-    return Tags(_once(regions), tuple(dict.fromkeys(names)), None, tuple(faults))
+    return Tags(_once(regions), tuple(dict.fromkeys(names)), size, tuple(faults))
 
 
-def _immich_box(face: Any) -> Box | None:
-    if not isinstance(face, Mapping):
-        return None
+def _of_faces(faces: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Immich's list of a photo's faces as people; a face of nobody has no person."""
+    for face in faces:
+        person = face.get("person") if isinstance(face, dict) else None
+        if isinstance(person, dict):
+            yield {"name": person.get("name"), "faces": [face]}
+
+
+def _belongs(held: Any, source: Path, photo: Path) -> bool:
+    """Two photos may share what is left of their names: then the title inside tells.
+
+    Of it Takeout makes the photo's name: cut, and with `_` for what file systems do not take.
+    """
+    stem, _ = _numbered(photo.stem)
+    title = held.get("title") if isinstance(held, dict) else None
+    if source.name.startswith(stem) or not isinstance(title, str):
+        return True
+    whole, start = (re.sub(r"\W", "_", text) for text in (title, stem))
+    return whole.startswith(start)
+
+
+def _immich_box(face: Any) -> tuple[Box | None, tuple[int, int] | None]:
+    """A face's place, and the size of what it was found in, the upright photo made smaller."""
     keys = ("boundingBoxX1", "boundingBoxY1", "boundingBoxX2", "boundingBoxY2",
             "imageWidth", "imageHeight")  # fmt: skip
-    values = [face.get(key) for key in keys]
+    values = [face.get(key) for key in keys] if isinstance(face, Mapping) else [None]
     if not all(isinstance(value, int | float) for value in values):
-        return None
+        return None, None
     x1, y1, x2, y2, width, height = (float(value) for value in values if value is not None)
-    if not (width >= 1 and height >= 1):
-        return None
-    return _box(x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height)
+    if not (1 <= width < 1e6 and 1 <= height < 1e6):
+        return None, None
+    box = _box(x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height)
+    return box, (round(width), round(height))
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ other once there is one. Names go to the regions of the Metadata Working Group, 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ class SidecarWriter:
         """Add a photo's names to its sidecar.
 
         Raises OutputError or UsageError, all as it was, where the sidecar cannot be read by
-        exiftool, is another photo's, or may not be written.
+        exiftool or would lose by it, is another photo's, or may not be written.
         """
         target = next((path for path in beside(shown.path) if os.path.lexists(path)), None)
         start = embedded(shown.data) if target is None else _read(target)
@@ -89,6 +90,11 @@ class SidecarWriter:
         if start:
             work.write_bytes(start)
         before = self._tags(work) if start else {}
+        if (lost := _unwritable(before)) is not None:
+            raise OutputError(
+                f"{target}: the region of {lost!r} has a place that is no number, which exiftool "
+                "would leave out; it is left as it is"
+            )
         turned = way(there, shown.faces, shown.upright_size, shown.orientation)
         if turned == 0:
             raise OutputError(
@@ -200,6 +206,22 @@ def _merged(
         after[tag] = [*listed, *new]
         added += [name for name in new if name not in added]
     return after, list(dict.fromkeys(added)), left
+
+
+def _unwritable(tags: dict[str, Any]) -> str | None:
+    """The name of a region that exiftool reads and would not write again; None where none is."""
+    for region in (tags.get(_REGIONS) or {}).get("RegionList") or []:
+        for side, value in (region.get("Area") or {}).items():
+            if side != "Unit" and not _finite(value):
+                return str(region.get("Name", ""))
+    return None
+
+
+def _finite(value: object) -> bool:
+    try:
+        return math.isfinite(float(str(value)))
+    except ValueError:
+        return False
 
 
 def _nobody(region: dict[str, Any]) -> bool:

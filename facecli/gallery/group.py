@@ -1,5 +1,6 @@
-"""People without names: photos into groups of faces, and groups into the gallery.
+"""People without names: photos and clips into groups of faces, and groups into the gallery.
 
+Of a clip every track counts as a face, with the mean template of its best ones.
 The faces, and what was decided about them, lie in a file beside the gallery (`grouping_file`), so
 that more photos can come later. Faces of people already enrolled are found by the ordinary search
 and offered; what is left is grouped by likeness (`grouping.regroup`).
@@ -19,7 +20,7 @@ from facecli.common.enums import GroupState, Reason
 from facecli.common.errors import CalibrationError, GalleryError
 from facecli.common.names import name_key, require_name
 from facecli.common.parallel import batches
-from facecli.common.types import FailureToAcquire, Photo
+from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
 from facecli.gallery.enroll import COMMIT_EVERY, EnrollItem, EnrollReport, EnrollStatus
 from facecli.gallery.gallery import Gallery
 from facecli.grouping.links import RATE
@@ -33,6 +34,9 @@ from facecli.storage.sqlite.grouping_file import GroupingFile, Undone
 from facecli.storage.sqlite.store import GalleryFile
 from facecli.threshold import operating_point
 from facecli.threshold.operating_point import ThresholdInputs
+from facecli.video import frames
+from facecli.video.frames import Sampling
+from facecli.video.templates import Tracking, tracks
 
 WHAT = "a grouping of photos"
 
@@ -77,7 +81,7 @@ def group(
     workers: int | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> GroupReport:
-    """Look at photos and group every face there is by person; run it again with more.
+    """Look at photos and clips and group every face there is by person; run it again with more.
 
     A photo that was seen costs a hash. Committed in small groups: an interrupted run goes on where
     it was. min_quality: faces below it stand apart. Raises CalibrationError where the embedder has
@@ -94,7 +98,9 @@ def group(
             "`facecli threshold --calibrate pairs.csv`"
         )
     with grouping_of(file, create=True) as grouping:
-        looked_at, already, failures = _look(gallery, grouping, photos, workers, progress)
+        looked_at, already, failures = _look(
+            gallery, grouping, photos, min_quality, workers, progress
+        )
         names = [subject.name for subject in file.reader.subjects()]
         faces = free(grouping, names)
         known = _known(file, inputs, faces, min_quality) if names else {}
@@ -204,6 +210,7 @@ def _look(
     gallery: Gallery,
     grouping: GroupingFile,
     photos: Sequence[Path],
+    bar: float,
     workers: int | None,
     progress: Callable[[], object],
 ) -> tuple[int, int, list[FailureToAcquire]]:
@@ -215,7 +222,7 @@ def _look(
     looked_at = already = 0
     known = frozenset(seen)
     with gallery.models.run(None, workers) as run:
-        for looked in run(partial(_faces, known), batches(photos, lambda path: path)):
+        for looked in run(partial(_faces, known, bar), batches(photos, lambda path: path)):
             photo = looked.photo
             if isinstance(photo, FailureToAcquire):
                 failures.append(photo)
@@ -237,8 +244,10 @@ def _look(
     return looked_at, already, failures
 
 
-def _faces(known: Set[str], extractor: Extractor, paths: Sequence[Path]) -> Iterator[_Looked]:
-    made = extractor.extract(_open(path, known) for path in paths)
+def _faces(
+    known: Set[str], bar: float, extractor: Extractor, paths: Sequence[Path]
+) -> Iterator[_Looked]:
+    made = extractor.extract(_open(path, known, bar, extractor) for path in paths)
     for path in paths:
         photo = next(made)
         if isinstance(photo, _Looked):
@@ -247,7 +256,10 @@ def _faces(known: Set[str], extractor: Extractor, paths: Sequence[Path]) -> Iter
             yield _Looked(str(path), photo.sha256 if isinstance(photo, Photo) else "", photo)
 
 
-def _open(path: Path, known: Set[str]) -> OpenedPhoto | _Looked:
+def _open(path: Path, known: Set[str], bar: float, extractor: Extractor) -> OpenedPhoto | _Looked:
+    """A photo that waits for its faces; a clip is done at once."""
+    if Sampling().takes(path):
+        return _clip(path, known, bar, extractor)
     data = images.read_photo(path)
     if isinstance(data, FailureToAcquire):
         return _Looked(str(path), "", data)
@@ -258,16 +270,40 @@ def _open(path: Path, known: Set[str]) -> OpenedPhoto | _Looked:
     return _Looked(str(path), sha256, opened) if isinstance(opened, FailureToAcquire) else opened
 
 
+def _clip(path: Path, known: Set[str], bar: float, extractor: Extractor) -> _Looked:
+    """A clip's tracks as the faces of a photo. bar: of the faces that a track's mean is made of."""
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        fault = error.strerror or str(error)
+        return _Looked(str(path), "", FailureToAcquire(str(path), Reason.UNREADABLE, fault))
+    if sha256 in known:
+        return _Looked(str(path), sha256, None)
+    seen: list[FaceTemplate] = []
+    failures: list[FailureToAcquire] = []
+    for found in tracks(extractor, frames.read(path, Sampling()), Tracking(bar=bar, workers=1)):
+        if isinstance(found, FailureToAcquire):
+            failures.append(found)
+        else:
+            seen.append(found)
+    if failures and not seen:
+        return _Looked(str(path), "", failures[0])
+    return _Looked(str(path), sha256, Photo(str(path), sha256, tuple(seen), tuple(failures)))
+
+
 # faces to people who are enrolled -------------------------------------------------------------
 
 
 def _known(
     gallery: GalleryFile, inputs: ThresholdInputs, faces: Sequence[SeenFace], bar: float
 ) -> dict[int, Known]:
-    """Who of the enrolled each face is found to be; of one photo one face at most is anybody."""
+    """Who of the enrolled each face is found to be; of one photo one face at most is anybody, but
+    of a clip the same person may be several tracks.
+    """
     point = operating_point.in_force(inputs)
     ranker = gallery.reader.ranker(False, point.threshold)
-    best: dict[tuple[int, str], tuple[float, int]] = {}
+    best: dict[tuple[int, float, str], tuple[float, int]] = {}
     for face in faces:
         if face.found.face.quality < bar:
             continue
@@ -275,12 +311,12 @@ def _known(
         if ranked and accepts(
             ranked[0].score, own_threshold(point, [candidate.score for candidate in ranked])
         ):
-            who = face.photo, ranked[0].subject
+            who = face.photo, face.seen.start if face.seen else 0.0, ranked[0].subject
             best[who] = max(best.get(who, (-2.0, 0)), (ranked[0].score, face.id))
-    subjects = {subject for _, subject in best}
+    subjects = {subject for _, _, subject in best}
     there = gallery.reader.enrolled_photos(subjects)
     photos = {face.id: face.photo_sha256 for face in faces}
     return {
         number: Known(subject, (name_key(subject), photos[number]) in there)
-        for (_, subject), (_, number) in best.items()
+        for (_, _, subject), (_, number) in best.items()
     }

@@ -1,12 +1,13 @@
 """Which faces are one person's: links at facecli's own threshold, and what they hold together.
 
-    n faces: pairs at or above the threshold for FPIR 1 % among n are linked
-    -> connected components -> the mean template of each is a subject
-    -> m subjects: pairs at or above the threshold among m are joined; again, up to ROUNDS times
+    n faces: pairs at or above the threshold for FPIR 1 % among n are links, the strongest first:
+    each joins what its two faces belong to by now, if the mean templates of these reach it, too
+    -> m groups, each with its mean template: the same among m; again, up to ROUNDS times
 
-No number of its own: the thresholds are the embedder's table's, as everywhere. Two faces of one
-photo are never one person's (siblings, twins, couples who are in every photo): of the links that
-would make them so the strongest are taken, the others refused, and told.
+No number of its own: the thresholds are the embedder's table's, as everywhere. Two faces may be
+alike by chance where their people's others are not, and one link would make all of them one
+person's: so what is joined is judged by its means, as subjects are. Two faces of one photo are
+never one person's (siblings, twins, couples who are in every photo). A refused link is told.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from facecli.common.decision import accepts
 from facecli.common.enums import LinkKind
@@ -86,7 +87,8 @@ def group(
 ) -> Grouped:
     """Group n faces by person.
 
-    vectors: (n, d) float32 unit vectors. photos: (n,) numbers of the photos that they are in.
+    vectors: (n, d) float32 unit vectors. photos: (n,) numbers of the photos that they are in; or
+    (p, 2) rows of a face and a photo, where a face is in several, as a clip's track is.
     fixed: (n,) numbers of what a person put together, -1 for nothing: such faces stay together,
     whatever photos they are in, and apart from those of another number. workers: threads.
     """
@@ -94,6 +96,7 @@ def group(
     if n == 0:
         return Grouped(np.empty(0, np.int64), (), float("nan"))
     fixed = np.full(n, -1) if fixed is None else fixed
+    shown = photos if photos.ndim == 2 else np.stack([np.arange(n), photos], axis=1)
     labels = _numbered(np.where(fixed < 0, np.arange(n), n + fixed))
     doubts: list[Link] = []
     for turn in range(ROUNDS + 1):
@@ -101,8 +104,8 @@ def group(
         owners = np.arange(len(compared)) if turn else labels
         bars = _Bars.among(len(compared), threshold)
         pairs = strong_pairs(compared, bars.near if turn else bars.link, workers)
-        units = _Units.of(labels, photos, fixed)
-        joining = _Joining.of(units, pairs, owners, bars)
+        units = _Units.of(vectors, labels, shown, fixed)
+        joining = _Joining.of(units, compared, pairs, owners, bars)
         doubts = [link for link in doubts if link.kind is not LinkKind.NEAR]
         order = np.argsort(labels, kind="stable")
         starts = np.append(np.flatnonzero(np.diff(labels[order], prepend=-1)), n)
@@ -113,7 +116,7 @@ def group(
         labels = _numbered(joining.found[labels])
         if turn and not joining.tree.size:
             break
-    return Grouped(labels, _worth_a_look(doubts, labels, photos, fixed), threshold(RATE, n))
+    return Grouped(labels, _worth_a_look(doubts, labels, shown, fixed), threshold(RATE, n))
 
 
 def strong_pairs(vectors: Float32, bar: float, workers: int | None = None) -> Pairs:
@@ -138,9 +141,7 @@ def strong_pairs(vectors: Float32, bar: float, workers: int | None = None) -> Pa
 
 def unit_means(vectors: Float32, labels: Rows) -> Float32:
     """(m, d): the mean template of each label in [0, m), of unit norm."""
-    order = np.argsort(labels, kind="stable")
-    starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-    sums = np.add.reduceat(vectors[order], starts, axis=0, dtype=np.float32)
+    sums = _sums(vectors, labels)
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
     means: Float32 = (sums / np.maximum(norms, 1e-9)).astype(np.float32)
     return means
@@ -164,66 +165,62 @@ class _Bars:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Units:
-    """What is joined: faces, or groups of them. unit, photo: (p,) each photo of each unit, once.
-    fixed: (count,) the number of what a person put together, -1 for nothing.
+    """What is joined: faces, or groups of them. sums: (count, d) of their vectors. unit, photo:
+    (p,) each photo of each unit, once. fixed: (count,) the number of what a person put together,
+    -1 for nothing.
     """
 
-    count: int
+    sums: Float32
     unit: Rows
     photo: Rows
     fixed: Rows
 
     @classmethod
-    def of(cls, labels: Rows, photos: Rows, fixed: Rows) -> _Units:
-        count = int(labels.max()) + 1
-        shown = np.unique(np.stack([labels, photos]), axis=1)
-        by_unit = np.full(count, -1)
+    def of(cls, vectors: Float32, labels: Rows, shown: Rows, fixed: Rows) -> _Units:
+        sums = _sums(vectors, labels)
+        faces, photos = shown.T
+        unit, photo = np.unique(np.stack([labels[faces], photos]), axis=1)
+        by_unit = np.full(len(sums), -1)
         np.maximum.at(by_unit, labels, fixed)
-        return cls(count, shown[0], shown[1], by_unit)
+        return cls(sums, unit, photo, by_unit)
 
-    def joined(self, pairs: Pairs) -> tuple[Rows, Mask]:
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.sums)
+
+    def joined(self, vectors: Float32, owners: Rows, pairs: Pairs, bar: float) -> tuple[Rows, Mask]:
         """(count,) each unit's new number, and (k,) which of the pairs were refused.
 
-        Where a component would hold a photo twice, or what a person keeps apart, its links are
-        taken one by one, the strongest first, and those refused that would bring that about.
+        vectors, owners: of the rows that the pairs are of, with the unit that each belongs to.
         """
-        ones = np.ones(len(pairs.scores), np.int8)
-        graph = coo_array((ones, (pairs.first, pairs.second)), shape=(self.count, self.count))
-        _, found = connected_components(graph, directed=False)
-        found = found.astype(np.int64)
-        clash = self._clashing(found)
+        clusters = _Clusters(self, vectors, owners.tolist(), bar)
         refused = np.zeros(len(pairs.scores), bool)
-        inside = np.flatnonzero(clash[found[pairs.first]])
-        if inside.size:
-            apart = _Apart(self, clash[found])
-            for edge in inside[np.argsort(-pairs.scores[inside], kind="stable")]:
-                refused[edge] = not apart.join(int(pairs.first[edge]), int(pairs.second[edge]))
-            again = np.flatnonzero(clash[found])
-            found[again] = self.count + np.array([apart.root(int(unit)) for unit in again])
-        return _numbered(found), refused
-
-    def _clashing(self, found: Rows) -> Mask:
-        """(components,) where one photo, or one unit of a person's making, meets another."""
-        clash = np.zeros(self.count, bool)
-        shown = np.stack([found[self.unit], self.photo])
-        pairs, counts = np.unique(shown, axis=1, return_counts=True)
-        clash[pairs[0][counts > 1]] = True
-        of_people = np.bincount(found[self.fixed >= 0], minlength=self.count)
-        return clash | (of_people[: self.count] > 1)
+        links = list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+        for edge in np.argsort(-pairs.scores, kind="stable").tolist():
+            refused[edge] = not clusters.join(*links[edge])
+        return _numbered(np.array([clusters.root(unit) for unit in range(self.count)])), refused
 
 
-class _Apart:
-    """Units joined one link at a time, never two that must stay apart (union by size)."""
+class _Clusters:
+    """Units joined one link at a time (union by size): never two that must stay apart, nor two
+    whose mean templates are less alike than `bar`.
 
-    def __init__(self, units: _Units, concerned: Mask) -> None:
-        """concerned: (count,) the units that will be asked about."""
+    What a person put together may be of several looks, which have no mean: there the linked face
+    stands for all.
+    """
+
+    def __init__(self, units: _Units, vectors: Float32, owners: list[int], bar: float) -> None:
+        self._vectors = vectors
+        self._owners = owners
+        self._bar = bar
         self._parent = list(range(units.count))
-        self._photos: dict[int, set[int]] = {int(u): set() for u in np.flatnonzero(concerned)}
+        self._sums = units.sums.copy()
+        self._photos: list[set[int]] = [set() for _ in self._parent]
         for unit, photo in zip(units.unit.tolist(), units.photo.tolist(), strict=True):
-            if unit in self._photos:
-                self._photos[unit].add(photo)
-        self._fixed = {u: int(units.fixed[u]) for u in self._photos}
-        self._known: set[tuple[int, int]] = set()  # roots that cannot be joined, nor what grows
+            self._photos[unit].add(photo)
+        self._fixed = units.fixed.tolist()
+        self._alone = [True] * units.count
 
     def root(self, unit: int) -> int:
         """What it belongs to by now."""
@@ -233,22 +230,34 @@ class _Apart:
         return unit
 
     def join(self, first: int, second: int) -> bool:
-        """Join what they belong to; False where that may not be."""
-        a, b = self.root(first), self.root(second)
+        """Join what two linked rows belong to; False where that may not be."""
+        a, b = self.root(self._owners[first]), self.root(self._owners[second])
         if a == b:
             return True
-        if (a, b) in self._known or (b, a) in self._known:
+        both_fixed = self._fixed[a] >= 0 and self._fixed[b] >= 0
+        if both_fixed or not self._photos[a].isdisjoint(self._photos[b]):
+            return False
+        if not ((self._alone[a] and self._alone[b]) or self._alike(a, first, b, second)):
             return False
         if len(self._photos[a]) < len(self._photos[b]):
             a, b = b, a
-        both_fixed = self._fixed[a] >= 0 and self._fixed[b] >= 0
-        if both_fixed or not self._photos[a].isdisjoint(self._photos[b]):
-            self._known.add((a, b))
-            return False
         self._parent[b] = a
-        self._photos[a] |= self._photos.pop(b)
-        self._fixed[a] = max(self._fixed[a], self._fixed.pop(b))
+        self._alone[a] = False
+        self._sums[a] += self._sums[b]
+        self._photos[a] |= self._photos[b]
+        self._photos[b] = set()
+        self._fixed[a] = max(self._fixed[a], self._fixed[b])
         return True
+
+    def _alike(self, a: int, first: int, b: int, second: int) -> bool:
+        one, other = self._looks(a, first), self._looks(b, second)
+        norms = float(np.sqrt((one @ one) * (other @ other)))
+        return accepts(float(one @ other) / max(norms, 1e-9), self._bar)
+
+    def _looks(self, root: int, row: int) -> Float32:
+        """What stands for it: a vector of any length."""
+        found: Float32 = self._vectors[row] if self._fixed[root] >= 0 else self._sums[root]
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,11 +277,13 @@ class _Joining:
     tree: Rows
 
     @classmethod
-    def of(cls, units: _Units, pairs: Pairs, owners: Rows, bars: _Bars) -> _Joining:
+    def of(
+        cls, units: _Units, vectors: Float32, pairs: Pairs, owners: Rows, bars: _Bars
+    ) -> _Joining:
         between = Pairs(owners[pairs.first], owners[pairs.second], pairs.scores)
         above = accepts(pairs.scores, bars.link)
         linked = np.flatnonzero(above & (between.first != between.second))
-        found, refused = units.joined(between.at(linked))
+        found, refused = units.joined(vectors, owners, pairs.at(linked), bars.link)
         taken = linked[~refused]
         tree = taken[_forest(units.count, between.at(taken))]
         first, second = found[between.first], found[between.second]
@@ -320,10 +331,11 @@ def _worth_a_look(
     ends = {link.first for link in doubts} | {link.second for link in doubts}
     concerned = {int(labels[face]) for face in ends}
     shown: dict[int, set[int]] = {label: set() for label in concerned}
-    for label, photo, decided in zip(labels.tolist(), photos.tolist(), fixed.tolist(), strict=True):
+    for face, photo in photos.tolist():
+        label = int(labels[face])
         if label in shown:
             shown[label].add(photo)
-            if decided >= 0:
+            if fixed[face] >= 0:
                 shown[label].add(-1)  # two of a person's making are apart as well
     seen: set[tuple[bool, int, int]] = set()
     left = []
@@ -355,6 +367,14 @@ def _block(vectors: Float32, i: int, j: int, bar: float) -> Pairs:
         above = first < second
         hits, first, second = hits[above], first[above], second[above]
     return Pairs(first + i, second + j, scores.ravel()[hits])
+
+
+def _sums(vectors: Float32, labels: Rows) -> Float32:
+    """(m, d): the sum of the vectors of each label in [0, m)."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+    sums: Float32 = np.add.reduceat(vectors[order], starts, axis=0, dtype=np.float32)
+    return sums
 
 
 def _together(parts: Sequence[Pairs]) -> Pairs:

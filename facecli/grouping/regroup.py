@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facecli.common.enums import GroupState
-from facecli.grouping.links import Grouped, Threshold, group
+from facecli.grouping.links import Grouped, Rows, Threshold, group
 from facecli.storage.records import FaceGroup, FaceLink, SeenFace
 from facecli.storage.sqlite.grouping_file import Assignment, GroupingFile
 
@@ -81,10 +81,29 @@ def _holds(found: FaceGroup, enrolled: Sequence[str]) -> bool:
 def _group(
     faces: Sequence[SeenFace], held: set[int], threshold: Threshold, workers: int | None
 ) -> Grouped:
-    photos = np.array([face.photo for face in faces], np.int64)
     fixed = np.array([face.group if face.group in held else -1 for face in faces], np.int64)
     vectors = np.stack([f.found.template.vector for f in faces]) if faces else np.empty((0, 1))
-    return group(vectors.astype(np.float32), photos, threshold, fixed, workers)
+    return group(vectors.astype(np.float32), _moments(faces), threshold, fixed, workers)
+
+
+def _moments(faces: Sequence[SeenFace]) -> Rows:
+    """(p, 2): each face with the moments at which it is seen; two of one moment are two people.
+
+    Of a photo there is one. Of a clip it is enough to ask when tracks begin: of two that are seen
+    at once, the later begins while the other is there.
+    """
+    starts = defaultdict[int, set[float]](set)
+    for face in faces:
+        if face.seen:
+            starts[face.photo].add(face.seen.start)
+    numbers: dict[tuple[int, float], int] = {}
+    rows = []
+    for row, face in enumerate(faces):
+        seen = face.seen
+        here = (s for s in starts[face.photo] if seen and seen.start <= s <= seen.end)
+        for moment in here if seen else (0.0,):
+            rows.append((row, numbers.setdefault((face.photo, moment), len(numbers))))
+    return np.array(rows, np.int64).reshape(-1, 2)
 
 
 def _kept(faces: Sequence[SeenFace], groups: Mapping[int, FaceGroup]) -> Iterator[Assignment]:

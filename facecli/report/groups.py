@@ -18,6 +18,7 @@ from facecli.report.formats import (
     printable,
     rounded,
 )
+from facecli.report.tracks import into_clip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 MOST_SHOWN = 20  # groups that a text for people shows
 MOST_LINKS = 7  # of each kind
 MEANING = {
-    LinkKind.REFUSED: "look alike, but one photo shows both, or you put them apart: two people?",
+    LinkKind.REFUSED: "look alike, but the rest of their groups does not, or one photo shows both, "
+    "or you put them apart: two people?",
     LinkKind.NEAR: "look a little less alike than one person does: one person?",
     LinkKind.WEAK: "hold one group together, and just so: two people?",
 }
@@ -99,8 +101,8 @@ def summary(found: Groups) -> str:
     parts = [
         f"{states[GroupState.NAMED]:,} named" if states[GroupState.NAMED] else "",
         f"{states[GroupState.OFFERED]:,} of people enrolled" if states[GroupState.OFFERED] else "",
-        f"{sum(g.faces for g in several):,} in {counted(len(several), 'group')}",
-        f"{alone:,} alone",
+        f"{sum(g.faces for g in several):,} in {counted(len(several), 'group')}" if several else "",
+        f"{alone:,} alone" if alone else "",
         f"{found.apart:,} too poor to tell" if found.apart else "",
     ]
     faces = sum(states.values()) + found.apart
@@ -115,7 +117,7 @@ def groups_text(found: Groups, *, everything: bool) -> str:
     parts = []
     if shown:
         cells = [
-            [str(g.id), f"{g.faces:,}", str(g.state), g.name or "", short_path(g.photo, 40)]
+            [str(g.id), f"{g.faces:,}", str(g.state), g.name or "", _place(g.photo, g.at, 40)]
             for g in shown
         ]
         parts.append(table(cells, ["group", "faces", "state", "name", "best photo"]))
@@ -155,7 +157,13 @@ def _groups(link: FaceLink) -> str:
 
 
 def _face(link: FaceLink, end: int, faces: Mapping[int, SeenFace]) -> str:
-    return f"{link.faces[end]} {short_path(faces[link.faces[end]].path, 24)}"
+    face = faces[link.faces[end]]
+    return f"{face.id} {_place(face.path, face.at, 24)}"
+
+
+def _place(path: str, at: float | None, width: int = 60) -> str:
+    """Where a face is: a photo, or a clip with the time."""
+    return short_path(path, width) + ("" if at is None else f" {into_clip(at)}")
 
 
 def group_row(group: FaceGroup) -> dict[str, Any]:
@@ -166,6 +174,7 @@ def group_row(group: FaceGroup) -> dict[str, Any]:
         "state": str(group.state),
         "name": group.name,
         "photo": group.photo,
+        "best_at": rounded(group.at),
     }
 
 
@@ -183,10 +192,15 @@ def link_row(link: FaceLink, faces: Mapping[int, SeenFace]) -> dict[str, Any]:
 
 def seen_row(face: SeenFace) -> dict[str, Any]:
     """A face of a group, without its template."""
+    seen = face.seen
+    start, end, best = (seen.start, seen.end, seen.best) if seen else (None, None, None)
     return {
         "face": face.id,
         "path": face.path,
         **face_row(face.found.face),
+        "start": rounded(start),
+        "end": rounded(end),
+        "best_at": rounded(best),
         "photo_sha256": face.photo_sha256,
     }
 
@@ -194,7 +208,12 @@ def seen_row(face: SeenFace) -> dict[str, Any]:
 def faces_table(faces: Sequence[SeenFace]) -> str:
     """A group's faces, for people."""
     cells = [
-        [str(f.id), short_path(f.path), f.found.face.position, f"{f.found.face.quality:.2f}"]
+        [
+            str(f.id),
+            _place(f.path, f.at),
+            f.found.face.position,
+            f"{f.found.face.quality:.2f}",
+        ]
         for f in faces
     ]
     return table(cells, ["face", "photo", "at, px", "quality"])

@@ -31,6 +31,11 @@ def clock_time(track: Track, seconds: float) -> str:
     if track.since:
         at = datetime.fromisoformat(track.since) + timedelta(seconds=seconds)
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return into_clip(seconds)
+
+
+def into_clip(seconds: float) -> str:
+    """`HH:MM:SS.mmm` since a clip's first frame."""
     milliseconds = round(1000 * seconds)
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)

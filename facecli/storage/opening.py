@@ -8,7 +8,7 @@ from facecli.common.errors import GalleryError, UsageError
 from facecli.storage.interface import NOT_A_FILE, Storage
 from facecli.storage.keys import Key
 from facecli.storage.milvus.address import is_address
-from facecli.storage.sqlite import connection
+from facecli.storage.sqlite import connection, grouping_file
 from facecli.storage.sqlite.connection import FileKind
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -66,6 +66,14 @@ def file_path(path: Path, what: str) -> Path:
     if is_address(path):
         raise GalleryError(NOT_A_FILE.format(what=what))
     return path
+
+
+def faults(storage: Storage) -> list[str]:
+    """What is wrong with a gallery, and with the grouping beside a file, a line each."""
+    beside = (
+        grouping_file.faults(storage.path, storage.key) if isinstance(storage, GalleryFile) else []
+    )
+    return [*storage.reader.faults(), *beside]
 
 
 def unfinished(storage: Storage) -> tuple[str, ...]:

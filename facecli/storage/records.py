@@ -172,9 +172,20 @@ class GalleryInfo:
     encrypted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class OnScreen:
+    """When a track of a clip is seen, seconds since the clip's first frame. best: its best face."""
+
+    start: float
+    end: float
+    best: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenPhoto:
-    """A photo that was looked at for faces nobody named. faces: all of it that gave a template."""
+    """A photo that was looked at for faces nobody named. faces: all of it that gave a template; of
+    a clip its tracks.
+    """
 
     sha256: str
     path: str
@@ -185,7 +196,8 @@ class SeenPhoto:
 class SeenFace:
     """A face of such a photo. group: its number; None where it stands apart, too poor to tell.
 
-    photo: a number for each photo. face_index: as of a reference.
+    photo: a number for each photo. face_index: as of a reference. seen: of a clip's track, None of
+    a photo's face.
     """
 
     id: int
@@ -195,13 +207,19 @@ class SeenFace:
     face_index: int
     found: FaceTemplate
     group: int | None
+    seen: OnScreen | None = None
+
+    @property
+    def at(self) -> float | None:
+        """The second of a clip that it is shown by."""
+        return self.seen.best if self.seen else None
 
 
 @dataclass(frozen=True, slots=True)
 class FaceGroup:
     """Faces that are one person's. name: of somebody enrolled, None for nobody yet.
 
-    faces: how many. photo: where the one of the best quality is.
+    faces: how many. photo: where the one of the best quality is; at: of a clip the second.
     """
 
     id: int
@@ -209,6 +227,7 @@ class FaceGroup:
     name: str | None
     faces: int
     photo: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import clips
 from support.galleries import Command, collins, environment, hopper, two_faces, write_variants
 from support.patience import LAST_RESORT
 from support.sandbox import Facecli, Sandbox
+
+from facecli.report import thumbnails
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +132,25 @@ def test_a_folder_for_each_group(facecli: Facecli, place: Path) -> None:
     assert (place / "taken" / "group 2" / "004_2.jpg").exists()
     facecli.refused(2, "group", "export", "photos", "--copy", "-g", "g", cwd=place)
     facecli.refused(2, "group", "export", "out", "-g", "g", cwd=place)
+
+
+def test_a_clip_s_faces_are_shown_with_their_time(facecli: Facecli, tmp_path: Path) -> None:
+    scenes = [*clips.walk(clips.grace(), 8, 0.3, 0.4), *clips.walk(clips.eileen(), 8, 0.6, 0.7, 2)]
+    clips.write(tmp_path / "box.mp4", scenes)
+    done = facecli("group", "box.mp4", "-g", "g", "--report", "page.html", cwd=tmp_path)
+    assert done.code == 0 and "looked at 1 photo" in done.out, done.err
+    (face,) = data(facecli, tmp_path, "show", "2")["faces"]
+    assert 1.6 <= face["start"] <= face["best_at"] <= face["end"] <= 3.2
+    text = facecli("group", "list", "--all", "-g", "g", cwd=tmp_path).out
+    assert "box.mp4 00:00:0" in text
+    box = (face["x1"], face["y1"], face["x2"], face["y2"])
+    moments = [(face["best_at"], box), (99.0, box), (face["best_at"], box)]
+    pictures = thumbnails.of_clip(str(tmp_path / "box.mp4"), moments)
+    assert [picture is None for picture in pictures] == [False, True, False]
+    assert facecli("group", "merge", "2", "1", "-g", "g", cwd=tmp_path).code == 0
+    done = facecli("group", "box.mp4", "-g", "g", "--report", "two.html", "-q", cwd=tmp_path)
+    page = (tmp_path / "two.html").read_text()
+    assert page.count("data:image/jpeg") == 2 and "00:00:0" in page and "not there" not in page
 
 
 @pytest.mark.slow

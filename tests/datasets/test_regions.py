@@ -164,3 +164,85 @@ def test_takeout_and_immich_name_people_in_json(tmp_path: Path) -> None:
     for other in ("[]", "{}", '{"people": 3}', "no json", "[" * 100_000):
         (tmp_path / "c.json").write_text(other)
         assert not read_tags(tmp_path / "c.jpg", PHOTO)
+
+
+@pytest.mark.parametrize(
+    ("photo", "sidecar"),
+    [
+        ("IMG_3397.JPG", "IMG_3397.JPG.supplemental-metadata.json"),
+        ("IMG_3397.JPG", "IMG_3397.JPG.json"),  # until 2024
+        ("Peanut Butter Balls.jpg", "Peanut Butter Balls.supplemental-metadata.json"),
+        ("photo(1).jpg", "photo.jpg.supplemental-metadata(1).json"),
+        ("Negative0-36(1)(1).jpg", "Negative0-36(1).jpg.supplemental-metadata(1).json"),
+        ("DSC_0101(1).JPG", "DSC_0101.JPG(1).json"),
+        ("skytree (2).jpg", "skytree (2).jpg.supplemental-metadata.json"),
+        (
+            "PXL_20240506_142610305.LONG_EXPOSURE-01.COVER.jpg",
+            "PXL_20240506_142610305.LONG_EXPOSURE-01.COVER..json",
+        ),
+        (
+            "PXL_20211120_223243932.MOTION-02.ORIGINAL.jpg",
+            "PXL_20211120_223243932.MOTION-02.ORIGINAL.jpg..json",
+        ),
+        (
+            "PXL_20230809_203449253.LONG_EXPOSURE-02.ORIGINA.jpg",
+            "PXL_20230809_203449253.LONG_EXPOSURE-02.ORIGIN.json",
+        ),
+        (
+            "13039_327707840323_537645323_9470255_27214_n(1).jpg",
+            "13039_327707840323_537645323_9470255_27214_n.j(1).json",
+        ),
+        (
+            "Backyard_ceremony_wedding_photography_xxxxxxx_m(494).jpg",
+            "Backyard_ceremony_wedding_photography_xxxxxxx_(494).json",
+        ),
+    ],
+)
+def test_takeouts_names_as_people_met_them(photo: str, sidecar: str, tmp_path: Path) -> None:
+    """From the reports of immich-go, Ente and GooglePhotosTakeoutHelper."""
+    (tmp_path / sidecar).write_text(json.dumps({"people": [{"name": "Ada"}]}))
+    assert read_tags(tmp_path / photo, PHOTO).names == ("Ada",)
+
+
+@pytest.mark.parametrize(
+    ("photo", "sidecar"),
+    [
+        ("DSC_0102(1).JPG", "DSC_0102.JPG(2).json"),
+        ("DSC_0103.JPG", "DSC_0103.JPG(1).json"),
+        ("DSC_0104(1).JPG", "DSC_0104.JPG.json"),
+        ("PXL_20211013_220651983.jpg", "PXL_20211013_220651958.jpg.json"),
+    ],
+)
+def test_a_twins_sidecar_is_not_taken(photo: str, sidecar: str, tmp_path: Path) -> None:
+    (tmp_path / sidecar).write_text(json.dumps({"people": [{"name": "Ada"}]}))
+    assert not read_tags(tmp_path / photo, PHOTO)
+
+
+def test_of_photos_that_share_a_cut_name_the_title_tells(tmp_path: Path) -> None:
+    shared = "original_1d4caa6f-16c6-4c3d-901b-9387de10e528_"
+    takeout = {"title": f"{shared}P & co.jpg", "people": [{"name": "Ada"}]}
+    (tmp_path / f"{shared}.json").write_text(json.dumps(takeout))
+    assert read_tags(tmp_path / f"{shared}P _ co.jpg", PHOTO).names == ("Ada",)
+    other = read_tags(tmp_path / f"{shared}Q.jpg", PHOTO)
+    assert not other.names and "another photo" in other.faults[0]
+
+
+def test_immich_answers_in_two_ways(tmp_path: Path) -> None:
+    """`GET /api/assets/ID`, as published by its users, and `GET /api/faces?id=ID`."""
+    box = {"boundingBoxX1": 250, "boundingBoxX2": 580, "boundingBoxY1": 364, "boundingBoxY2": 785}
+    face = {"id": "8c24", "imageHeight": 1920, "imageWidth": 1440, **box,
+            "sourceType": "machine-learning"}  # fmt: skip
+    who = {"id": "60e5", "name": "Ada", "birthDate": None, "isHidden": False}
+    asset = {"originalFileName": "a.jpg", "people": [{**who, "faces": [face]}],
+             "unassignedFaces": [face]}  # fmt: skip
+    faces = [{**face, "person": who}, {**face, "person": None}]
+    wanted = (250 / 1440, 364 / 1920, 580 / 1440, 785 / 1920)
+    for answer in (asset, faces):
+        (tmp_path / "a.jpg.json").write_text(json.dumps(answer))
+        found = read_tags(tmp_path / "a.jpg", PHOTO)
+        assert [(r.name, r.box) for r in found.regions] == [("Ada", pytest.approx(wanted))]
+        assert (found.size, found.faults) == ((1440, 1920), ())
+
+
+def test_a_name_that_leaves_no_room_for_an_ending_has_no_sidecar(tmp_path: Path) -> None:
+    assert not read_tags(tmp_path / ("x" * 250 + ".jpg"), PHOTO)

@@ -140,8 +140,9 @@ def test_a_new_sidecar_begins_with_what_is_in_the_photo(
     ("text", "said"),
     [(b"<!DOCTYPE x [<!ENTITY a 'b'>]><x:xmpmeta xmlns:x='adobe:ns:meta/'/>", "no XMP"),
      (b"not XML", "no XMP"), (b"\0\1\2", "no text"), (b" " * (5 << 20), "MiB"),
-     (written.xmp("digikam", [("Bob", (0.1, 0.1, 0.2, 0.2))], (300, 400)), "another shape")],
-    ids=["entities", "no XML", "binary", "large", "another photo's"],
+     (written.xmp("digikam", [("Bob", (0.1, 0.1, 0.2, 0.2))], (300, 400)), "another shape"),
+     (written.xmp("digikam", [("Bob", (float("nan"), 0.1, 0.2, 0.2))]), "'Bob'.*no number")],
+    ids=["entities", "no XML", "binary", "large", "another photo's", "no numbers"],
 )  # fmt: skip
 def test_a_sidecar_that_is_not_understood_is_left_as_it_is(
     writer: SidecarWriter, tmp_path: Path, text: bytes, said: str

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import clips
 from support.galleries import blank, collins, hopper, two_faces, variant
 
 from facecli.common.enums import GroupState, LinkKind, Reason
@@ -171,3 +172,37 @@ def test_a_photo_that_was_moved_is_followed(
     moved = photos[0].rename(tmp_path / "moved.jpg")
     group(gallery, [moved])
     assert [face.path for face in grouping.faces()] == [str(moved)]
+
+
+# clips -----------------------------------------------------------------------------------------
+
+
+def test_of_a_clip_every_appearance_is_a_face(
+    gallery: Gallery, grouping: GroupingFile, tmp_path: Path
+) -> None:
+    """Grace, then Eileen, who stays when Grace comes again; and a photo of Grace."""
+    grace, eileen = clips.grace(), clips.eileen()
+    both = clips.frame(clips.Actor(grace, 0.3), clips.Actor(eileen, 0.75), scenery=3)
+    scenes = [
+        *clips.walk(grace, 10, 0.3, 0.4, scenery=1),
+        *clips.walk(eileen, 10, 0.6, 0.7, scenery=2),
+        *[both] * 10,
+    ]
+    clip = clips.write(tmp_path / "clip.mp4", scenes)
+    (tmp_path / "photo.jpg").write_bytes(hopper().read_bytes())
+    (tmp_path / "torn.mp4").write_bytes(clip.read_bytes()[:200])
+    paths = [clip, tmp_path / "photo.jpg", tmp_path / "torn.mp4"]
+    report = group(gallery, paths)
+    assert (report.looked_at, report.already, len(report.failures)) == (2, 0, 1)
+    assert members(grouping) == {1: ["clip", "clip", "photo"], 2: ["clip"]}
+    times = {g.id: sorted(f.seen.start for f in grouping.faces(g.id) if f.seen)
+             for g in grouping.groups()}  # fmt: skip
+    assert times == {
+        1: [pytest.approx(0, abs=0.3), pytest.approx(4, abs=0.3)],
+        2: [pytest.approx(2, abs=0.3)],
+    }
+    assert group(gallery, paths).already == 2, "a clip that was seen costs a hash"
+    assert name(gallery, grouping, 1, "Grace").count(EnrollStatus.ENROLLED) == 3
+    assert [d.subject for d in gallery.identify([clip])].count("Grace") == 2
+    undo(file_of(gallery), grouping)
+    assert gallery.storage.reader.counts() == (0, 0)

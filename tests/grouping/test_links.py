@@ -129,6 +129,21 @@ def test_groups_are_joined_by_their_means() -> None:
     assert found.labels.max() + 1 < first
 
 
+def test_one_link_of_chance_does_not_make_two_people_one() -> None:
+    """Three faces of each, and of one pair a score by chance that strangers seldom reach."""
+    vectors = at_angles(0, 10, 20, 79, 90, 100)  # 20 to 79 degrees: 0.515
+    found = group(vectors, np.arange(6), threshold)
+    assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert kinds(found) == [(LinkKind.REFUSED, 2, 3)]
+    assert group(vectors[[2, 3]], np.arange(2), threshold).labels.tolist() == [0, 0]
+
+
+def test_what_a_person_put_together_takes_what_is_like_one_of_its_faces() -> None:
+    looks = at_angles(0, 100, 130)  # of two looks, merged by a person; a new face is like one
+    found = group(looks, np.arange(3), threshold, np.array([5, 5, -1]))
+    assert found.labels.tolist() == [0, 0, 0]
+
+
 def test_doubtful_links_are_told_and_no_others() -> None:
     near = group(at_angles(0, 2, 64, 66), np.arange(4), threshold)  # means: cosine 0.44
     assert near.labels.tolist() == [0, 0, 1, 1]

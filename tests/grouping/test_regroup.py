@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.faces_seen import photo, threshold
+from support.faces_seen import photo, threshold, track
 from support.galleries import DIMENSION, EMBEDDER
 
 from facecli.common.enums import GroupState, LinkKind
@@ -110,3 +110,16 @@ def test_a_face_that_does_not_belong_is_among_those_shown(grouping: GroupingFile
     assert seen[0] == faces[0] and len(seen) == 4
     assert 20 in {int(face.photo_sha256, 16) for face in seen}
     assert shown(faces[:1], 4) == faces[:1]
+
+
+def test_tracks_that_are_seen_at_once_are_two_people(grouping: GroupingFile) -> None:
+    """Each as alike as one person's: 0 to 3 s and 2 to 5 s never, 0 to 3 s and 4 to 5 s may be."""
+    for number, spans, groups in (
+        (0, ((0, 3), (2, 5)), 2), (10, ((0, 3), (4, 5)), 1), (20, ((0, 9), (2, 3), (5, 6)), 2),
+    ):  # fmt: skip
+        tracks = tuple(track(number, number + i, *span) for i, span in enumerate(spans))
+        again(grouping, SeenPhoto(f"{number:064x}", "clip.mp4", tracks))
+        found = [g for g in grouping.groups() if number in members(grouping)[g.id]]
+        assert len(found) == groups, spans
+    face = grouping.faces(grouping.groups()[0].id)[0]
+    assert face.seen is not None and face.seen.start <= face.seen.best <= face.seen.end

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from support.galleries import EMBEDDER, unit_vector
 
-from facecli.common.types import Face, FaceTemplate, Template
+from facecli.common.types import Face, FaceTemplate, Template, Track
 from facecli.storage.records import SeenPhoto
 
 SPREAD = 0.03  # of each dimension: two faces of a person have a cosine of about 0.86
@@ -25,6 +27,12 @@ def photo(number: int, *people: int, quality: float = 0.9) -> SeenPhoto:
     """A photo that shows these people."""
     faces = tuple(face(person, number, quality) for person in people)
     return SeenPhoto(f"{number:064x}", f"photos/{number}.jpg", faces)
+
+
+def track(person: int, photo: int, start: float, end: float) -> FaceTemplate:
+    """The same in a clip, from one second to another."""
+    found, crop = face(person, photo), np.zeros((112, 112, 3), np.uint8)
+    return replace(found, track=Track(photo, start, end, 9, (start + end) / 2, 3, crop))
 
 
 def threshold(rate: float, n: int) -> float:

@@ -3,7 +3,8 @@
 ```console blocks hold `$ command` lines, each followed by its output (both streams); ```python
 blocks hold a program with its output in `# -> ` lines. `...` stands for anything. The blocks of a
 page run in order, in one folder that holds the demo's photos. A block after
-`<!-- not run here: REASON -->` is left alone.
+`<!-- not run here: REASON -->` is left alone, one after `<!-- needs PROGRAM -->` where there is no
+such program.
 
 To write what the commands print today into the pages:
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,35 +28,43 @@ from facecli.cli.demo import prepare
 
 ROOT = Path(__file__).parents[2]  # not support.places: this file is a program, too
 FENCE = re.compile(
-    r"(?:<!-- not run here: (?P<excuse>[^>]+) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
+    r"(?:<!-- (?:not run here: (?P<excuse>[^>]+)|needs (?P<needs>\S+)) -->\n)?"
+    r"^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+(?:e[-+]?\d+)?|e[-+]?\d+)(?![\w]|\.\d)")
 PIECE = re.compile(rf"(?P<number>{NUMBER.pattern})|(?P<any>\.\.\.)|(?P<rule>-{{3,}})|(?P<gap>\s+)")
+PATH = os.defpath  # where programs are found
 START = "import sys; sys.argv[0] = 'facecli'; from facecli.cli import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. line: of its fence, from 1. excuse: why it is not run, None where it is."""
+    """A fenced block. line: of its fence, from 1. excuse: why it is not run, None where it is.
+    needs: the program without which it cannot be.
+    """
 
     page: Path
     line: int
     kind: str
     body: str
     excuse: str | None
+    needs: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something a page tells its reader to run. argv: for a process; output: what it promises."""
+    """Something a page tells its reader to run. argv: for a process; output: what it promises.
+    needs: a program that is not there.
+    """
 
     page: Path
     line: int
     shown: str
     argv: tuple[str, ...]
     output: str
+    needs: str | None = None
 
 
 def pages() -> list[Path]:
@@ -67,7 +77,7 @@ def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
         line = text.count("\n", 0, found.start("kind")) + 1
-        yield Block(page, line, found["kind"], found["body"], found["excuse"])
+        yield Block(page, line, found["kind"], found["body"], found["excuse"], found["needs"])
 
 
 def steps(page: Path) -> Iterator[Step]:
@@ -75,19 +85,20 @@ def steps(page: Path) -> Iterator[Step]:
     for block in blocks(page):
         if block.excuse is not None:
             continue
+        needs = block.needs if block.needs and not shutil.which(block.needs, path=PATH) else None
         if block.kind == "console":
             for found in COMMAND.finditer(block.body):
                 line = block.line + 1 + block.body.count("\n", 0, found.start())
                 argv = ("bash", "-c", found["command"])
-                yield Step(page, line, found["command"], argv, found["output"])
+                yield Step(page, line, found["command"], argv, found["output"], needs)
         elif block.kind == "python":
             promised = "".join(re.findall(r"^# -> (.*\n)", block.body, re.MULTILINE))
             argv = (sys.executable, "-c", block.body)
-            yield Step(page, block.line, block.body, argv, promised)
+            yield Step(page, block.line, block.body, argv, promised, needs)
 
 
 # The README's first command installs facecli[demo]; a page that needs more says so, and is here.
-WITH_MORE = {"encryption.md": {"sqlcipher3", "keyring"}, "grouping.md": {"jinja2"}}
+WITH_MORE = {"encryption.md": {"sqlcipher3", "keyring"}, "grouping.md": {"jinja2", "exiftool"}}
 NOT_IN_DEMO = {
     "jinja2", "pillow_heif", "sqlcipher3", "keyring", "distributed", "dask", "pymilvus", "tflite",
     "ai_edge_litert", "exiftool", "torch", "torchvision", "onnx2torch",
@@ -122,7 +133,7 @@ def run(step: Step, folder: Path) -> tuple[int, str]:
         step.argv,
         cwd=folder,
         env={
-            "PATH": os.pathsep.join([str(folder / ".bin"), os.defpath]),
+            "PATH": os.pathsep.join([str(folder / ".bin"), PATH]),
             "HOME": str(folder),
             "FACECLI_HOME": str(folder / ".home"),
             "PYTHONPATH": os.pathsep.join([str(folder / ".without"), str(ROOT)]),
@@ -173,6 +184,8 @@ def refresh(page: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch(Path(folder), page.name)
         for step in steps(page):
+            if step.needs:
+                sys.exit(f"{page}:{step.line}: needs {step.needs}")
             code, printed = run(step, Path(folder))
             if code:
                 sys.exit(f"{page}:{step.line}: exit code {code}\n{step.shown}\n{printed}")

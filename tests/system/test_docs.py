@@ -35,11 +35,16 @@ RUN_BY_CI = "`.ci/run` runs it"
 )
 def test_every_command_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     folder = scratch(tmp_path, page.name)
+    missing = {step.needs for step in steps(page) if step.needs}
     for step in steps(page):
+        if step.needs:
+            continue
         code, printed = run(step, folder)
         where = f"{page.name}:{step.line}: {step.shown}"
         assert code == 0, f"{where}\nended with code {code}:\n{printed}"
         assert agrees(step.output, printed), f"{where}\nprints now:\n{printed}"
+    if missing:
+        pytest.skip(f"NOT CHECKED: what {page.name} shows of {', '.join(sorted(missing))}, missing")
 
 
 def test_the_pages_run_where_only_the_demo_s_extra_is(tmp_path: Path) -> None:

@@ -1,15 +1,21 @@
-"""A copy of a gallery while it is in use: one moment of it, whole, checked, for its owner only."""
+"""A copy of a gallery while it is in use: one moment of it, whole, checked, for its owner only.
+
+The grouping beside it is copied, too, and lies beside the copy: who puts the copy in the gallery's
+place puts that in its grouping's.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from facecli.common import outputs
 from facecli.common.errors import GalleryError, UsageError
 from facecli.storage.keys import Key
 from facecli.storage.records import Seal
+from facecli.storage.sqlite import grouping_life
 from facecli.storage.sqlite.connection import (
     connect,
     connect_to_still,
@@ -17,28 +23,52 @@ from facecli.storage.sqlite.connection import (
     require_no_log,
     sql_errors,
 )
+from facecli.storage.sqlite.files_beside import grouping_path
 from facecli.storage.sqlite.store import GalleryFile
 
 
-def backup(gallery: GalleryFile, path: Path, *, replace: bool = False) -> int:
-    """Copy the gallery as it is now to `path`, 0600; returns the copy's size in bytes.
+def backup(gallery: GalleryFile, path: Path, *, replace: bool = False) -> tuple[Path, ...]:
+    """Copy the gallery as it is now to `path`, 0600; returns the files written.
 
-    Others may read and write meanwhile. The copy is written beside `path`, its integrity checked,
-    and moved there whole; what can be undone is in it, too. replace: an earlier backup of this
-    gallery, or text. Raises UsageError when something else is there, OutputError or GalleryError
-    where the copy cannot be written or is damaged.
+    These are `path` and, where photos were grouped for the gallery, the grouping's copy beside it.
+    Others may read and write meanwhile. Each copy is written beside its place, its integrity
+    checked, and moved there whole; what can be undone is in it, too. replace: an earlier backup of
+    this gallery, or text. Raises UsageError when something else is there, OutputError or
+    GalleryError where a copy cannot be written or is damaged; then neither is there.
     """
     if path.exists() and path.samefile(gallery.path):
         raise UsageError(f"{path} is the gallery itself: name another file for the backup")
     require_no_log(path)
-
-    def kept(there: Path) -> str:
-        return _kept(gallery, there)
-
-    with outputs.draft(path, force=replace, kept=kept) as draft, explained(path):
+    judged = partial(_kept, gallery)
+    with outputs.draft(path, force=replace, kept=judged) as draft, explained(path):
         gallery.copy_to(draft)
         _check(draft, gallery.key, path)
-        return draft.stat().st_size
+        grouping = grouping_path(gallery.path)
+        return (path, *(_backup_grouping(grouping, gallery.key, grouping_path(path), replace)
+                        if grouping.exists() else ()))  # fmt: skip
+
+
+def _backup_grouping(own: Path, key: Key | None, path: Path, replace: bool) -> tuple[Path, ...]:
+    require_no_log(path)
+    judged = partial(_kept_grouping, own, key)
+    with outputs.draft(path, force=replace, kept=judged) as draft, explained(path):
+        grouping_life.copy(own, key, draft)
+        _check(draft, key, path)
+    return (path,)
+
+
+def _kept_grouping(own: Path, key: Key | None, path: Path) -> str:
+    """What is at `path`, unless it is text or the grouping `own` as it was once."""
+    if not outputs.unless_text(path):
+        return ""
+    unknown: tuple[type[Exception], ...] = (GalleryError, TypeError, *sql_errors())
+    try:
+        with closing(connect_to_still(path, key)) as there, closing(connect(own, key)) as db:
+            grouping_life.recognise(path, there)
+            ours = grouping_life.was_once(db, there)
+    except unknown:
+        return "no backup of this gallery's groups"
+    return "" if ours else "groups that were changed there, or with people who were purged since"
 
 
 def _kept(gallery: GalleryFile, path: Path) -> str:

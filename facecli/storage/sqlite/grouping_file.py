@@ -9,87 +9,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-
-from facecli.common import atomic
 from facecli.common.enums import GroupState, LinkKind
 from facecli.common.errors import GalleryError
-from facecli.common.names import name_key
 from facecli.common.timestamp import now
-from facecli.common.types import Face, FaceTemplate, Template
-from facecli.storage.interface import Deleted
 from facecli.storage.keys import Key
 from facecli.storage.records import FaceGroup, FaceLink, GroupChange, SeenFace, SeenPhoto
-from facecli.storage.sqlite import values
-from facecli.storage.sqlite.byte_search import Needles
-from facecli.storage.sqlite.connection import PAGE_SIZE, connect, explained
-from facecli.storage.sqlite.erasure_check import needle
+from facecli.storage.sqlite import grouping_life, grouping_rows, values
+from facecli.storage.sqlite.connection import connect, explained
 from facecli.storage.sqlite.files_beside import grouping_path
-from facecli.storage.sqlite.reference_rows import LANDMARKS, utf8
-
-APPLICATION_ID = 0x66616367  # "facg"
-VERSION = 1
-# "person": a group of faces; GROUP is a word of SQL's.
-_TABLES = """
-CREATE TABLE grouping (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    embedder_id TEXT NOT NULL,
-    dimension INTEGER NOT NULL,
-    created_at TEXT NOT NULL);
-CREATE TABLE photo (
-    id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL UNIQUE,
-    path TEXT NOT NULL,
-    seen_at TEXT NOT NULL);
-CREATE TABLE person (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    state TEXT NOT NULL,
-    name TEXT);
-CREATE TABLE face (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    photo_id INTEGER NOT NULL REFERENCES photo(id) ON DELETE CASCADE,
-    face INTEGER NOT NULL,
-    x1 REAL NOT NULL, y1 REAL NOT NULL, x2 REAL NOT NULL, y2 REAL NOT NULL,
-    landmarks BLOB NOT NULL,
-    detection_score REAL NOT NULL,
-    quality REAL NOT NULL,
-    vector BLOB NOT NULL,
-    person_id INTEGER REFERENCES person(id) ON DELETE SET NULL,
-    UNIQUE (photo_id, face));
-CREATE INDEX face_person ON face(person_id);
-CREATE TABLE link (
-    kind TEXT NOT NULL,
-    first INTEGER NOT NULL REFERENCES face(id) ON DELETE CASCADE,
-    second INTEGER NOT NULL REFERENCES face(id) ON DELETE CASCADE,
-    score REAL NOT NULL,
-    threshold REAL NOT NULL);
-CREATE TABLE change (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    text TEXT NOT NULL,
-    at TEXT NOT NULL);
-CREATE TABLE changed_person (
-    change_id INTEGER NOT NULL REFERENCES change(id) ON DELETE CASCADE,
-    person_id INTEGER NOT NULL,
-    state TEXT,
-    name TEXT);
-CREATE TABLE changed_face (
-    change_id INTEGER NOT NULL REFERENCES change(id) ON DELETE CASCADE,
-    face_id INTEGER NOT NULL REFERENCES face(id) ON DELETE CASCADE,
-    person_id INTEGER);
-CREATE TABLE enrolled_face (
-    change_id INTEGER NOT NULL REFERENCES change(id) ON DELETE CASCADE,
-    face_id INTEGER NOT NULL REFERENCES face(id) ON DELETE CASCADE);
-"""
-_FACE = (
-    "SELECT f.id, f.photo_id, p.sha256, p.path, f.face, f.x1, f.y1, f.x2, f.y2, f.landmarks, "
-    "f.detection_score, f.quality, f.vector, f.person_id FROM face f JOIN photo p "
-    "ON p.id = f.photo_id"
-)
+from facecli.storage.sqlite.reference_rows import utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +71,11 @@ class GroupingFile:
                     raise GalleryError(
                         f"no photos were grouped for {gallery} yet: `facecli group PHOTOS` does it"
                     )
-                _make(path, key, embedder_id, dimension)
+                grouping_life.make(path, key, embedder_id, dimension)
             db = connect(path, key)
             try:
-                _recognise(path, db, embedder_id)
+                grouping_life.recognise(path, db, embedder_id)
+                grouping_life.migrate(db)
             except BaseException:
                 db.close()
                 raise
@@ -175,15 +109,16 @@ class GroupingFile:
     def groups(self) -> tuple[FaceGroup, ...]:
         """All groups that have faces, the largest first."""
         with self._reading():
-            # SQLite takes a plain column from the row that has the maximum.
+            # SQLite takes plain columns from the row that has the maximum.
             rows = self._db.execute(
-                "SELECT p.id, p.state, p.name, count(*), o.path, max(f.quality) FROM person p "
-                "JOIN face f ON f.person_id = p.id JOIN photo o ON o.id = f.photo_id "
+                "SELECT p.id, p.state, p.name, count(*), o.path, t.best, max(f.quality) "
+                "FROM person p JOIN face f ON f.person_id = p.id JOIN photo o ON o.id = f.photo_id "
+                "LEFT JOIN track t ON t.photo_id = f.photo_id AND t.face = f.face "
                 "GROUP BY p.id ORDER BY count(*) DESC, p.id"
             ).fetchall()
             return tuple(
-                FaceGroup(number, GroupState(state), name, count, photo)
-                for number, state, name, count, photo, _ in rows
+                FaceGroup(number, GroupState(state), name, count, photo, at)
+                for number, state, name, count, photo, at, _ in rows
             )
 
     def group(self, group: int) -> FaceGroup:
@@ -231,17 +166,7 @@ class GroupingFile:
         """Keep photos with their faces, all or none; those that are there stay as they are."""
         with self._transaction() as db:
             for photo in photos:
-                row = db.execute(
-                    "INSERT OR IGNORE INTO photo (sha256, path, seen_at) VALUES (?, ?, ?) "
-                    "RETURNING id",
-                    (photo.sha256, utf8(photo.path), now()),
-                ).fetchone()
-                if row is not None:
-                    db.executemany(
-                        "INSERT INTO face (photo_id, face, x1, y1, x2, y2, landmarks, "
-                        "detection_score, quality, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (_values(row[0], i, found) for i, found in enumerate(photo.faces)),
-                    )
+                grouping_rows.insert(db, photo)
 
     def moved(self, paths: Mapping[str, str]) -> None:
         """Note where photos lie now, by sha256."""
@@ -258,13 +183,13 @@ class GroupingFile:
             for group in groups:
                 number = group.id
                 if number is None:
-                    number = _new_person(db, group.state, group.name)
+                    number = grouping_rows.new_person(db, group.state, group.name)
                 else:
                     db.execute(
                         "UPDATE person SET state = ?, name = ? WHERE id = ?",
                         (group.state, group.name, number),
                     )
-                _move(db, group.faces, number)
+                grouping_rows.move(db, group.faces, number)
             db.execute(
                 "DELETE FROM person WHERE id NOT IN "
                 "(SELECT person_id FROM face WHERE person_id IS NOT NULL)"
@@ -290,7 +215,7 @@ class GroupingFile:
                 )
         moved = [face.id for face in self.faces(group)]
         with self._changing(f"merge {group} into {into}", (group, into), moved) as (db, _):
-            _move(db, moved, into)
+            grouping_rows.move(db, moved, into)
             db.execute("DELETE FROM person WHERE id = ?", (group,))
             db.execute("UPDATE person SET state = ? WHERE id = ?", (GroupState.KEPT, into))
         return first.faces + second.faces
@@ -312,9 +237,9 @@ class GroupingFile:
             raise GalleryError(f"these are all faces of group {group}: leave one there")
         text = f"split {len(set(faces))} of {found.faces} faces off {group}"
         with self._changing(text, (group,), faces) as (db, change):
-            new = _new_person(db, GroupState.KEPT, None)
+            new = grouping_rows.new_person(db, GroupState.KEPT, None)
             db.execute("INSERT INTO changed_person VALUES (?, ?, NULL, NULL)", (change, new))
-            _move(db, faces, new)
+            grouping_rows.move(db, faces, new)
             if found.state is GroupState.FOUND:
                 db.execute("UPDATE person SET state = ? WHERE id = ?", (GroupState.KEPT, group))
         return new
@@ -430,97 +355,34 @@ class GroupingFile:
     def _faces(self, rest: str, given: tuple[int, ...]) -> tuple[SeenFace, ...]:
         with self._reading():
             made = self._db.execute("SELECT embedder_id, dimension FROM grouping").fetchone()
-            return tuple(_face(row, *made) for row in self._db.execute(_FACE + rest, given))
+            return tuple(
+                grouping_rows.read(row, *made)
+                for row in self._db.execute(grouping_rows.FACES + rest, given)
+            )
 
 
-def erase(gallery: Path, key: Key | None, deleted: Deleted, everybody: bool) -> None:
-    """Erase from the grouping beside a gallery what was deleted there, rows and bytes.
-
-    Every photo goes that shows one of them, by template, group or path, with all its faces: a
-    photo that names them may not stay. What could be undone goes, too. Raises GalleryError.
-    """
+def faults(gallery: Path, key: Key | None) -> list[str]:
+    """What is wrong with the grouping beside a gallery, a line each; none where there is none."""
     path = grouping_path(gallery)
     if not path.exists():
-        return
-    with explained(path), closing(connect(path, key)) as db:
-        texts = Needles(map(needle, deleted.texts))
-        photos = {
-            photo
-            for photo, file in db.execute("SELECT id, path FROM photo").fetchall()
-            if everybody or texts.within(file.encode("utf-8", "surrogatepass"))
-        }
-        for photo, name, vector in db.execute(
-            "SELECT f.photo_id, p.name, f.vector FROM face f LEFT JOIN person p "
-            "ON p.id = f.person_id"
-        ):
-            known = name is not None and name_key(name) in deleted.people
-            if known or vector in deleted.vectors:
-                photos.add(photo)
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany("DELETE FROM photo WHERE id = ?", ((photo,) for photo in photos))
-        db.execute("DELETE FROM change")
-        db.execute(
-            "DELETE FROM person WHERE id NOT IN "
-            "(SELECT person_id FROM face WHERE person_id IS NOT NULL)"
-        )
-        db.execute("COMMIT")
-        db.execute("VACUUM")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-
-
-def _make(path: Path, key: Key | None, embedder_id: str, dimension: int) -> None:
-    with atomic.draft(path) as made:
-        with closing(connect(made, key)) as db:
-            db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-            db.executescript(_TABLES)
-            db.execute("INSERT INTO grouping VALUES (1, ?, ?, ?)", (embedder_id, dimension, now()))
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
-        with suppress(FileExistsError):
-            atomic.place(made, path)
-
-
-def _recognise(path: Path, db: sqlite3.Connection, embedder_id: str) -> None:
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise GalleryError(f"{path} is not what facecli keeps there: move it away")
-    if db.execute("PRAGMA user_version").fetchone()[0] > VERSION:
-        raise GalleryError(f"{path} was made by a newer facecli: upgrade facecli")
-    (made_by,) = db.execute("SELECT embedder_id FROM grouping").fetchone()
-    if made_by != embedder_id:
-        raise GalleryError(
-            f"{path} holds faces of the embedder {made_by}, and the gallery is of {embedder_id} "
-            "now: move it away and group the photos again"
-        )
-
-
-def _new_person(db: sqlite3.Connection, state: GroupState, name: str | None) -> int:
-    row = db.execute(
-        "INSERT INTO person (state, name) VALUES (?, ?) RETURNING id", (state, name)
-    ).fetchone()
-    return int(row[0])
-
-
-def _move(db: sqlite3.Connection, faces: Iterable[int], group: int) -> None:
-    db.executemany("UPDATE face SET person_id = ? WHERE id = ?", ((group, face) for face in faces))
-
-
-def _values(photo: int, index: int, found: FaceTemplate) -> tuple[object, ...]:
-    face = found.face
-    return (
-        photo, index, *map(float, face.box), face.landmarks.astype(np.float32).tobytes(),
-        float(face.detection_score), float(face.quality),
-        found.template.vector.astype(np.float32).tobytes(),
-    )  # fmt: skip
-
-
-def _face(row: Sequence[Any], embedder_id: str, dimension: int) -> SeenFace:
-    number, photo, sha256, path, index, *box, landmarks, score, quality, vector, group = row
-    x1, y1, x2, y2 = (values.real(edge, "a face's box") for edge in box)
-    points = np.frombuffer(values.data(landmarks, "landmarks", LANDMARKS), np.float32)
-    face = Face(
-        (x1, y1, x2, y2), points.reshape(5, 2), values.real(score, "a detection score"),
-        values.real(quality, "a quality"),
-    )  # fmt: skip
-    template = Template(values.unit_vector(vector, dimension), embedder_id)
-    values.text(path, "a path")
-    return SeenFace(number, photo, sha256, path, index, FaceTemplate(face, template), group)
+        return []
+    try:
+        with explained(path), closing(connect(path, key)) as db:
+            grouping_life.recognise(path, db)
+            found = list(grouping_life.faults(db))
+            if not found:
+                grouping_life.migrate(db)
+                file = GroupingFile(path, db)
+                (
+                    file.faces(),
+                    file.groups(),
+                    file.links(),
+                    file.changes(),
+                )  # each looks at its values
+    except GalleryError as error:
+        found = [str(error.__cause__ or error)]
+    return [
+        f"{path.name}, groups of unnamed faces: {fault}; move it away and group the photos again, "
+        "or put a backup's in its place"
+        for fault in found
+    ]

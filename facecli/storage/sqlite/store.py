@@ -29,7 +29,7 @@ from facecli.storage.sqlite import (
     deletion,
     erasure_check,
     files_beside,
-    grouping_file,
+    grouping_life,
     reference_rows,
     subject_rows,
     undo,
@@ -323,7 +323,7 @@ class GalleryFile:
         try:
             files_beside.discard_derived(self.path, self.key)
             busy = not self.compact()
-            grouping_file.erase(self.path, self.key, deleted, whom is Group.EVERYBODY)
+            grouping_life.erase(self.path, self.key, deleted, whom is Group.EVERYBODY)
         except GalleryError as error:
             raise GalleryError(
                 f"the people are deleted, but their bytes are not overwritten yet: {error}; then "

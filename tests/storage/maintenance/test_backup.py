@@ -7,13 +7,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.galleries import Command, environment, new_store, reference
+from support import faces_seen
+from support.galleries import DIMENSION, EMBEDDER, Command, environment, new_store, reference
 
+from facecli.common.enums import GroupState
 from facecli.common.errors import GalleryError, OutputError, UsageError
+from facecli.storage import keys
 from facecli.storage.maintenance.backup import backup
+from facecli.storage.opening import faults
+from facecli.storage.sqlite.files_beside import grouping_path
+from facecli.storage.sqlite.grouping_file import Assignment, GroupingFile
 from facecli.storage.sqlite.store import GalleryFile
 
 
@@ -37,11 +44,11 @@ def test_a_backup_is_whole_private_and_can_be_undone_in(store: GalleryFile, tmp_
     store.remove("Bob")
     before = os.umask(0)
     try:
-        size = backup(store, tmp_path / "b" if (tmp_path / "b").mkdir() else tmp_path / "b" / "c")
+        files = backup(store, tmp_path / "b" if (tmp_path / "b").mkdir() else tmp_path / "b" / "c")
     finally:
         os.umask(before)
     copy = tmp_path / "b" / "c"
-    assert size == copy.stat().st_size and stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert files == (copy,) and stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert [p.name for p in copy.parent.iterdir()] == ["c"], "no draft, no log beside it"
     assert names(copy) == ["Ada"]
     opened = GalleryFile.open(copy)
@@ -119,3 +126,113 @@ def test_the_command(store: GalleryFile, tmp_path: Path):
     again = command("gallery", "backup", tmp_path / "b", "-g", store.path)
     assert (again.returncode, again.stdout) == (2, "") and "--force" in again.stderr
     assert command("gallery", "backup", tmp_path / "b", "-g", store.path, "--force").returncode == 0
+
+
+# the groups beside it ------------------------------------------------------------------------
+
+
+def grouped(store: GalleryFile) -> GroupingFile:
+    """Two people in two photos each, in groups 1 and 2."""
+    file = groups(store.path, store.key, create=True)
+    file.add([faces_seen.photo(n, person) for n, person in enumerate((1, 1, 2, 2))])
+    file.regroup([Assignment(None, GroupState.FOUND, None, pair) for pair in ((1, 2), (3, 4))], ())
+    return file
+
+
+def groups(gallery: Path, key: keys.Key | None = None, *, create: bool = False) -> GroupingFile:
+    return GroupingFile.open(gallery, key, EMBEDDER, DIMENSION, create=create)
+
+
+def test_what_was_decided_about_groups_is_in_a_backup(store: GalleryFile, tmp_path: Path) -> None:
+    (folder := tmp_path / "b").mkdir()
+    with closing(grouped(store)) as file:
+        file.merge(2, 1)
+        before = os.umask(0)
+        try:
+            written = backup(store, folder / "c")
+        finally:
+            os.umask(before)
+        assert written == (folder / "c", folder / "c.groups")
+        assert {p.name: stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir()} == {
+            "c": 0o600, "c.groups": 0o600
+        }  # fmt: skip
+        file.undo()
+        assert len(file.groups()) == 2
+    for end in ("", ".groups"):  # restored by its name
+        (folder / f"c{end}").replace(f"{store.path}{end}")
+    with closing(groups(store.path)) as file:
+        assert [(g.id, g.state, g.faces) for g in file.groups()] == [(1, GroupState.KEPT, 4)]
+        file.undo()
+        assert len(file.groups()) == 2
+
+
+def test_a_backup_s_groups_are_replaced_only_where_they_are_our_past(
+    store: GalleryFile, tmp_path: Path
+) -> None:
+    copy = tmp_path / "c"
+    with closing(grouped(store)) as file:
+        backup(store, copy)
+        file.merge(2, 1)
+        file.undo()
+        file.merge(1, 2)
+        with pytest.raises(UsageError, match="is there already"):
+            backup(store, copy)
+        backup(store, copy, replace=True)
+        with closing(groups(copy)) as there:
+            assert [g.id for g in there.groups()] == [2]
+            there.undo()
+            there.ignore(1)
+        before = {path: path.read_bytes() for path in (copy, grouping_path(copy))}
+        with pytest.raises(UsageError, match="changed there"):
+            backup(store, copy, replace=True)
+        grouping_path(tmp_path / "d").write_bytes(copy.read_bytes())
+        with pytest.raises(UsageError, match="no backup of this gallery's groups"):
+            backup(store, tmp_path / "d", replace=True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "d").exists()
+
+
+def test_damaged_groups_give_no_backup_and_are_told(store: GalleryFile, tmp_path: Path) -> None:
+    with closing(grouped(store)):
+        assert faults(store) == []
+    with grouping_path(store.path).open("r+b") as damaged:
+        damaged.seek(2 * 16384)
+        damaged.write(b"\xff" * 16384)
+    with pytest.raises(GalleryError):
+        backup(store, tmp_path / "c")
+    assert not (tmp_path / "c").exists() and not (tmp_path / "c.groups").exists()
+    (fault,) = faults(store)[:1]
+    assert fault.startswith("g.facecli.groups, groups of unnamed faces: ") and "move it" in fault
+    grouping_path(store.path).write_text("mine")
+    assert "not a database" in faults(store)[0]
+
+
+def test_an_encrypted_gallery_s_groups_are_encrypted_in_its_backup(tmp_path: Path) -> None:
+    pytest.importorskip("sqlcipher3", reason="NOT CHECKED: encrypted galleries")
+    key = keys.Key("7" * 64)
+    with closing(GalleryFile.create(tmp_path / "g", EMBEDDER, DIMENSION, key)) as store:
+        store.add([reference("Ada", 1)])
+        with closing(grouped(store)) as file:
+            file.ignore(1)
+        assert backup(store, tmp_path / "c") == (tmp_path / "c", tmp_path / "c.groups")
+        assert backup(store, tmp_path / "c", replace=True)
+        assert faults(store) == []
+    assert b"photos/0.jpg" not in grouping_path(tmp_path / "c").read_bytes()
+    with closing(groups(tmp_path / "c", key)) as file:
+        assert GroupState.IGNORED in {g.state for g in file.groups()}
+
+
+def test_the_commands_say_so(tmp_path: Path) -> None:
+    command = Command(tmp_path / "home")
+    with closing(new_store(tmp_path / "g")) as store:
+        store.add([reference("Ada", 1)])
+        grouped(store).close()
+    done = command("gallery", "backup", tmp_path / "c", "-g", tmp_path / "g")
+    assert done.returncode == 0
+    assert f"MB to {tmp_path / 'c'} and 0.2 MB to {tmp_path / 'c.groups'}, sound" in done.stdout
+    assert command("gallery", "check", "-g", tmp_path / "g").stdout.startswith("sound: ")
+    with closing(sqlite3.connect(tmp_path / "g.groups")) as db:
+        db.execute("UPDATE person SET state = 'odd'")
+        db.commit()
+    found = command("gallery", "check", "-g", tmp_path / "g")
+    assert found.returncode == 4 and "g.groups, groups of unnamed faces: " in found.stderr

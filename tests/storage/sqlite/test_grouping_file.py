@@ -15,10 +15,10 @@ from support.galleries import DIMENSION, EMBEDDER, new_store, reference
 from facecli.common.enums import GroupState, LinkKind
 from facecli.common.errors import GalleryError
 from facecli.storage.interface import Called, Group
-from facecli.storage.records import FaceLink, NewReference
+from facecli.storage.records import FaceLink, NewReference, OnScreen, SeenPhoto
 from facecli.storage.sqlite.byte_search import Needles, pieces
 from facecli.storage.sqlite.files_beside import grouping_path
-from facecli.storage.sqlite.grouping_file import Assignment, GroupingFile
+from facecli.storage.sqlite.grouping_file import Assignment, GroupingFile, faults
 from facecli.storage.sqlite.store import GalleryFile
 
 Snapshot = tuple[object, ...]
@@ -164,6 +164,25 @@ def test_a_value_of_a_wrong_kind_is_a_line(grouping: GroupingFile, damage: str) 
         assert [grouping.groups(), grouping.faces(), grouping.links()] == []
 
 
+def test_one_of_the_first_version_is_brought_up_to_date(
+    grouping: GroupingFile, gallery: Path
+) -> None:
+    before = state(grouping)
+    with closing(sqlite3.connect(grouping.path)) as db:
+        db.execute("DROP TABLE track")
+        db.execute("PRAGMA user_version = 1")
+    assert faults(gallery, None) == []
+    with closing(opened(gallery)) as file:
+        assert state(file) == before
+        clip = SeenPhoto("c" * 64, "clip.mp4", (faces_seen.track(1, 50, 2.0, 4.0),))
+        file.add([clip])
+        assert file.faces()[-1].seen == OnScreen(2.0, 4.0, 3.0)
+    with closing(sqlite3.connect(grouping.path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(GalleryError, match="newer"):
+        opened(gallery)
+
+
 # with the gallery ----------------------------------------------------------------------------
 
 
@@ -213,7 +232,7 @@ def test_what_erasure_missed_would_be_seen(
 ) -> None:
     seen = faces_seen.photo(0, 1)
     store.add([NewReference("Ada", seen.faces[0], seen.sha256, 0, seen.path)])
-    monkeypatch.setattr("facecli.storage.sqlite.grouping_file.erase", lambda *_: None)
+    monkeypatch.setattr("facecli.storage.sqlite.grouping_life.erase", lambda *_: None)
     assert store.erase(Called("Ada")).verified.remains == (grouping.path,)
 
 
