@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
+from statistics import stdev
 
 import numpy as np
 import pytest
@@ -232,6 +234,51 @@ def test_photos_unlike_the_reference_set_are_no_suspects(table: ReferenceTable) 
     high = (*alike.searches, StrangerSearch("x", "x.jpg", "Ada", 0.9))
     assert [s.person for s in likely_enrolled(high, table, N)] == ["x"]
     assert likely_enrolled(high, None, N) == ()
+
+
+@pytest.mark.parametrize(("chance", "surprising"), [(0.04, True), (0.06, False)])
+def test_a_stranger_surprises_where_none_of_all_would_score_so_high(
+    table: ReferenceTable, chance: float, surprising: bool
+) -> None:
+    """chance: of such a score in any of the searches; 5 % is where it begins to surprise."""
+    usual = searched(table, 150).searches
+    score = table.threshold(chance / 151, N)
+    found = likely_enrolled((*usual, StrangerSearch("x", "x.jpg", "Ada", score)), table, N)
+    assert [s.person for s in found] == ["x"] * surprising
+    # What resembling many people brings is taken off before, of hers and of everybody's.
+    crowded = [StrangerSearch(s.person, s.path, "Ada", s.score + 0.2, 0.2) for s in usual]
+    also = StrangerSearch("x", "x.jpg", "Ada", score + 0.3, 0.3)
+    assert [s.person for s in likely_enrolled((*crowded, also), table, N)] == ["x"] * surprising
+
+
+def test_suspects_are_told_by_their_scores_less_the_crowd_s_share_highest_first(
+    table: ReferenceTable,
+) -> None:
+    high = [
+        StrangerSearch("second", "", "Ada", 0.95, 0.1), StrangerSearch("first", "", "Ada", 0.9),
+        StrangerSearch("third", "", "Ada", 0.8), StrangerSearch("like many", "", "Ada", 0.9, 0.6),
+    ]  # fmt: skip
+    found = likely_enrolled((*high, *searched(table, 40).searches), table, N)
+    assert [s.person for s in found] == ["first", "second", "third"]
+
+
+def test_strangers_less_alike_than_the_reference_set_make_nobody_suspect(
+    table: ReferenceTable,
+) -> None:
+    """The table is moved up to them, never down: one with a usual score surprises nobody."""
+    unlike = searched(table, 40, shift=-0.3).searches
+    usual = StrangerSearch("x", "x.jpg", "Ada", table.threshold(0.05, N))
+    assert likely_enrolled((*unlike, usual), table, N) == ()
+
+
+def test_the_estimate_says_how_sure_it_is(table: ReferenceTable) -> None:
+    """Of twenty, the fewest there may be; a median of normal values errs sqrt(pi / 2) as much."""
+    few = searched(table, FEWEST_PEOPLE, shift=0.02)
+    moved, basis, (remark,) = _table(few, table, N, 0.01, None)
+    error = math.sqrt(math.pi / 2) * stdev(map(float, few.best.values)) / math.sqrt(20)
+    assert basis is Basis.SHIFTED_BY_STRANGERS and f"(standard error {error:.3f})" in remark
+    assert f"{error:.3f}" != f"{error * math.sqrt(19 / 20):.3f}", "so that the test can tell"
+    assert moved.median(N) == pytest.approx(float(np.median(few.best.values)), abs=1e-6)
 
 
 def test_a_threshold_beyond_1_names_who_to_take_out() -> None:
