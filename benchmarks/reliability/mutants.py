@@ -1,6 +1,6 @@
 """Do the tests notice? Small faults put into the deciding code one by one, by mutmut.
 
-    python -m benchmarks.reliability.mutants [ROOM/FILE ...] [--each 20] [--seed 0]
+    python -m benchmarks.reliability.mutants [ROOM/FILE ...] [--each 12] [--seed 0]
 
 Works on a copy. Of each module's faults it draws as many as `--each` says, by the seed, and for
 each runs those of the tests named below that come by the function, until one fails. Prints how
@@ -34,6 +34,7 @@ DECIDES = {  # what decides, and the tests that should notice
     "metrics/gallery_fit": ("metrics/test_gallery_fit.py", "threshold"),
     "metrics/identification": ("metrics",),
     "metrics/intervals": ("metrics",),
+    "metrics/paired": ("metrics",),
     "metrics/rates": ("metrics",),
     "metrics/reference_table": ("metrics",),
     "metrics/verification": ("metrics",),
@@ -46,6 +47,12 @@ DECIDES = {  # what decides, and the tests that should notice
     "storage/search/ranker": ("storage/search", "gallery/test_gallery.py"),
     "storage/sqlite/deletion": ("storage/sqlite/test_erasure_check.py",),
     "storage/sqlite/subject_rows": ("storage/sqlite/test_store.py", "storage/sqlite/test_undo.py"),
+    "gallery/identify": ("gallery/test_gallery.py",),
+    "grouping/links": ("grouping/test_links.py",),
+    "recognition/pipeline": (
+        "recognition/test_pipeline.py",
+        "recognition/test_pipeline_large_photos.py",
+    ),
     "recognition/detector": ("recognition/test_detector.py", "recognition/test_pipeline.py"),
     "recognition/quality": ("recognition/test_quality.py",),
     "recognition/orientation": ("recognition/test_orientation.py",),
@@ -119,7 +126,7 @@ def main() -> None:
     """Print the table and the survivors."""
     parser = argparse.ArgumentParser()
     parser.add_argument("modules", nargs="*", default=list(DECIDES), choices=DECIDES)
-    parser.add_argument("--each", type=int, default=20)
+    parser.add_argument("--each", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rows, changes = survey(given.modules, given.each, given.seed)

@@ -100,7 +100,17 @@ def test_of_equal_ones_the_first_is_found_where_the_scan_can_just_hide_her(
 def test_the_last_of_all_can_be_the_best(store: GalleryFile) -> None:
     store.add([person(f"S{i}", i / 10, i) for i in range(5)])
     assert found_by(store, [0.4, 0.4, 0.4, 0.4, 0.3], 0.4, 4, 1) == ["S4"]
+    assert len(found_by(store, [0.4, 0.4, 0.4, 0.4, 0.3], None, 1, 3)) == 3, "as many as asked for"
     assert found_by(store, [0.4, 0.4, 0.4, 0.4, 0.3], 0.4, 1, 9) == ["S4", "S3", "S2", "S1", "S0"]
+
+
+def test_whoever_comes_after_those_who_were_removed_is_found(store: GalleryFile) -> None:
+    """The scan still has two who are gone, before the two whom it was asked for."""
+    store.add([person(f"S{i}", (9 - i) / 10, i) for i in range(5)])
+    store.remove("S1")
+    store.remove("S2")
+    scores = [0.9, 0.8, 0.7, 0.6, 0.5]
+    assert found_by(store, scores, 0.01, 2, 2) == ["S0", "S3"]
 
 
 @pytest.mark.parametrize("nearest", [0, 1, 2])
