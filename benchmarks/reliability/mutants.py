@@ -1,138 +1,217 @@
-"""Do the tests notice? Small faults put into the deciding code one by one, by mutmut.
+"""Do the tests notice? Small faults put into the deciding code one by one.
 
     python -m benchmarks.reliability.mutants [ROOM/FILE ...] [--each 12] [--seed 0]
 
-Works on a copy. Of each module's faults it draws as many as `--each` says, by the seed, and for
-each runs those of the tests named below that come by the function, until one fails. Prints how
-many of the faults some test saw, a row a module, and names the rest. Faults within texts alone
-(messages, docstrings) are not made, and none outside of functions. On one core all modules take
-half an hour; `--each 0` makes all faults, and takes some hours. Needs: pip install 'mutmut>=3.6,<4'
+A fault is one of: a comparison that is strict or not, turned round, or taken back; + for -, * for
+/, and for or, min for max, any for all; a number that is another; `not`, a sign, or a branch left
+out; a call whose result nobody uses left out. Of each module as many are drawn as `--each` says, by
+the seed (0: makes all of them). With each one the tests named below are run, on a copy, until one
+fails. Prints how many of the faults some test saw, a row a module, and then the others. Messages
+and what stands in SQL are left as they are.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import ast
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tabulate import tabulate
 
-from facecli.common.parallel import processors
-
 ROOT = Path(__file__).parents[2]
-KILLED = {1, 3, 36, 37}  # pytest's exit codes for a failed test and an error; mutmut's for a hang
-NO_TEST = 33
-DECIDES = {  # what decides, and the tests that should notice
-    "common/decision": ("common/test_decision.py",),
-    "metrics/by_subject": ("metrics",),
-    "metrics/crowd": ("metrics/test_crowd.py", "gallery/test_gallery.py"),
-    "metrics/gallery_fit": ("metrics/test_gallery_fit.py", "threshold"),
-    "metrics/identification": ("metrics",),
-    "metrics/intervals": ("metrics",),
-    "metrics/paired": ("metrics",),
-    "metrics/rates": ("metrics",),
-    "metrics/reference_table": ("metrics",),
-    "metrics/verification": ("metrics",),
-    "threshold/from_pairs": ("threshold",),
-    "threshold/from_strangers": ("threshold",),
-    "threshold/operating_point": ("threshold",),
-    "storage/search/candidates": ("storage/search",),
-    "storage/search/flat": ("storage/search",),
-    "storage/search/quantised": ("storage/search",),
-    "storage/search/ranker": ("storage/search", "gallery/test_gallery.py"),
-    "storage/sqlite/deletion": ("storage/sqlite/test_erasure_check.py",),
-    "storage/sqlite/subject_rows": ("storage/sqlite/test_store.py", "storage/sqlite/test_undo.py"),
-    "gallery/identify": ("gallery/test_gallery.py",),
-    "grouping/links": ("grouping/test_links.py",),
-    "recognition/pipeline": (
-        "recognition/test_pipeline.py",
-        "recognition/test_pipeline_large_photos.py",
-    ),
-    "recognition/detector": ("recognition/test_detector.py", "recognition/test_pipeline.py"),
-    "recognition/quality": ("recognition/test_quality.py",),
-    "recognition/orientation": ("recognition/test_orientation.py",),
-    "recognition/naturalness": ("recognition/test_naturalness.py",),
+DECIDES = {  # what decides, and the tests that should notice, the nearest first
+    "common/decision": "common/test_decision",
+    "metrics/by_subject": "metrics/test_intervals metrics/test_verification",
+    "metrics/crowd": "metrics/test_crowd",
+    "metrics/gallery_fit": "metrics/test_gallery_fit threshold/test_operating_point",
+    "metrics/identification": "metrics/test_identification",
+    "metrics/intervals": "metrics/test_intervals",
+    "metrics/paired": "metrics/test_paired",
+    "metrics/rates": "metrics/test_verification metrics/test_identification",
+    "metrics/reference_table": "metrics/test_reference_table metrics/test_crowd",
+    "metrics/verification": "metrics/test_verification",
+    "threshold/from_pairs": "threshold/test_from_pairs threshold/test_from_strangers",
+    "threshold/from_strangers": "threshold/test_from_strangers",
+    "threshold/operating_point": "threshold/test_operating_point threshold/test_from_strangers",
+    "storage/search/candidates": "storage/search/test_candidates storage/search/test_sidecar",
+    "storage/search/flat": "storage/search/test_flat",
+    "storage/search/quantised": "storage/search/test_sidecar",
+    "storage/search/ranker": "storage/search/test_ranker storage/search/test_sidecar",
+    "storage/sqlite/deletion": "storage/sqlite/test_erasure_check",
+    "storage/sqlite/subject_rows": "storage/sqlite/test_store storage/sqlite/test_undo",
+    "storage/sqlite/undo": "storage/sqlite/test_undo storage/sqlite/test_store",
+    "gallery/identify": "gallery/test_gallery",
+    "grouping/links": "grouping/test_links",
+    "recognition/pipeline": "recognition/test_pipeline recognition/test_pipeline_large_photos",
+    "recognition/detector": "recognition/test_detector recognition/test_pipeline",
+    "recognition/quality": "recognition/test_quality",
+    "recognition/orientation": "recognition/test_orientation",
+    "recognition/naturalness": "recognition/test_naturalness",
 }
-TEXT_ALONE = r'^\s*[fr]?".*"[,)]*$'
-SETTINGS = {  # mutmut's: lists, and a hang is what takes six times as long as the tests do, and 12 s
-    "source_paths": ["facecli"],
-    "pytest_add_cli_args": ["-n0", "--hypothesis-profile=quick"],
-    "also_copy": ["models", "tests", "pyproject.toml", "README.md", "docs", "examples"],
-    "do_not_mutate_patterns": [TEXT_ALONE],
-    "timeout_multiplier": ["6"],
-    "timeout_constant": ["2"],
-}
+OTHER = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+    ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div,
+    ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Mult, ast.Pow: ast.Mult,
+    ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
+}  # fmt: skip
+TURNED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
+NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "argmax": "argmin",
+         "minimum": "maximum", "maximum": "minimum"}  # fmt: skip
+PATIENCE = 10  # as many times as long as without a fault, and a minute: then it hangs
+# What is for readers and type checkers alone.
+LEFT = (ast.JoinedStr, ast.Import, ast.ImportFrom, ast.arg)
+LEFT_FIELDS = {"annotation", "returns", "decorator_list", "bases"}
 
 
-def survey(modules: list[str], each: int, seed: int) -> tuple[list[list[object]], list[str]]:
-    """A row a module: how many were killed, made, and there are; and the changes that survived."""
+class Spoilt(ast.NodeTransformer):
+    """A module's text with its n-th fault, from 0.
+
+    change: the line, before and after; None where it has no more than `count` faults.
+    """
+
+    def __init__(self, text: str, n: int) -> None:
+        self._left = n
+        self.change: str | None = None
+        tree = self.visit(ast.parse(text))
+        self.count = n - self._left
+        self.text = ast.unparse(ast.fix_missing_locations(tree))
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if self.change is not None or _is_left(node):
+            return node
+        for other in _others(node):
+            if not self._left:
+                self.change = f"{node.lineno}: {_shown(node)}  ->  {_shown(other)}"
+                return other
+            self._left -= 1
+        hidden = {name: getattr(node, name) for name in LEFT_FIELDS if hasattr(node, name)}
+        for name, value in hidden.items():
+            setattr(node, name, [] if isinstance(value, list) else None)
+        self.generic_visit(node)
+        for name, value in hidden.items():
+            setattr(node, name, value)
+        return node
+
+
+def _is_left(node: ast.AST) -> bool:
+    return (
+        isinstance(node, LEFT)
+        or (isinstance(node, ast.keyword) and node.arg == "strict")
+        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    )
+
+
+def _others(node: ast.AST) -> Iterator[ast.AST]:
+    """What may stand in its place by mistake."""
+    match node:
+        case ast.Compare(ops=ops):
+            for i, op in enumerate(ops):
+                for kind in (OTHER.get(type(op)), TURNED.get(type(op))):
+                    if kind:
+                        yield _with(node, ops=[*ops[:i], kind(), *ops[i + 1 :]])
+        case ast.BinOp(op=op) | ast.BoolOp(op=op) | ast.AugAssign(op=op) if type(op) in OTHER:
+            yield _with(node, op=OTHER[type(op)]())
+        case ast.UnaryOp(op=ast.Not() | ast.USub()):
+            yield node.operand
+        case ast.Constant(value=bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(value=int(value)):
+            yield ast.Constant(value + 1)
+        case ast.Constant(value=float(value)):
+            yield ast.Constant(2 * value or 1.0)
+        case ast.Name(id=name) if name in NAMES:
+            yield _with(node, id=NAMES[name])
+        case ast.Attribute(attr=name) if name in NAMES:
+            yield _with(node, attr=NAMES[name])
+        case ast.IfExp():
+            yield from (node.body, node.orelse)
+        case ast.If(test=ast.Name() | ast.Attribute() | ast.Call()):
+            yield _with(node, test=ast.UnaryOp(ast.Not(), node.test))
+        case ast.Expr(value=ast.Call()):
+            yield ast.Pass()
+
+
+def _with(node: ast.AST, **fields: object) -> ast.AST:
+    """The same but for these fields."""
+    return type(node)(**(dict(ast.iter_fields(node)) | fields))
+
+
+def _shown(node: ast.AST) -> str:
+    return ast.unparse(ast.fix_missing_locations(node)).splitlines()[0]
+
+
+def survey(module: str, each: int, seed: int) -> tuple[int, int, int, list[str]]:
+    """How many faults were seen, how many made, how many there are; and those that were not."""
     with tempfile.TemporaryDirectory() as name:
-        copy = Path(name) / "project"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "mutants"))
-        tests = sorted({f"tests/{test}" for module in modules for test in DECIDES[module]})
-        lists = SETTINGS | {
-            "only_mutate": [f"facecli/{module}.py" for module in modules],
-            "pytest_add_cli_args_test_selection": tests,
-        }
-        lines = [f"{key}=" + "\n    ".join(["", *values]) for key, values in lists.items()]
-        (copy / "setup.cfg").write_text("\n".join(["[mutmut]", *lines, ""]))
-        # With one fault first: which there are is known once all are made.
-        _mutmut(copy, "run", f"facecli.{modules[0].replace('/', '.')}.*__mutmut_1")
-        there = {module: sorted(_fates(copy, module)) for module in modules}
-        draw = random.Random(seed)
-        made = {
-            module: draw.sample(names, min(each, len(names))) if each else names
-            for module, names in there.items()
-        }
-        _mutmut(copy, "run", *(name for names in made.values() for name in names))
-        rows: list[list[object]] = []
-        changes: list[str] = []
-        for module, names in made.items():
-            fates = _fates(copy, module)
-            missed = [mutant for mutant in names if fates[mutant] not in KILLED]
-            rows.append([module, len(names) - len(missed), len(names), len(there[module])])
-            changes += [_change(copy, mutant, fates[mutant] == NO_TEST) for mutant in missed]
-    return rows, changes
+        copy = Path(name)
+        for part in ("facecli", "tests"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        (copy / "models").symlink_to(ROOT / "models")
+        file = copy / f"facecli/{module}.py"
+        text = file.read_text()
+        there = Spoilt(text, sys.maxsize).count
+        drawn = range(there)
+        if each:
+            drawn = sorted(random.Random(seed).sample(drawn, min(each, there)))
+        tests = [f"tests/{test}.py" for test in DECIDES[module].split()]
+        began = time.monotonic()
+        if _fails(copy, tests, None):
+            raise SystemExit(f"the tests of {module} fail without any fault")
+        patience = 60 + PATIENCE * (time.monotonic() - began)
+        missed = []
+        for n in drawn:
+            spoilt = Spoilt(text, n)
+            file.write_text(spoilt.text)
+            if not _fails(copy, tests, patience):
+                missed.append(f"{module}:{spoilt.change}")
+    return len(drawn) - len(missed), len(drawn), there, missed
 
 
-def _mutmut(copy: Path, *words: str) -> str:
-    if words[0] == "run":
-        words = (*words, "--max-children", str(processors()))
-    done = subprocess.run([sys.executable, "-m", "mutmut", *words], cwd=copy,
-                          capture_output=True, text=True)  # fmt: skip
-    if done.returncode:
-        raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
-    return done.stdout
-
-
-def _fates(copy: Path, module: str) -> dict[str, int | None]:
-    """The exit code by fault, None where it was not run."""
-    found = json.loads((copy / f"mutants/facecli/{module}.py.meta").read_text())
-    return dict(found["exit_code_by_key"])
-
-
-def _change(copy: Path, mutant: str, no_test: bool) -> str:
-    lines = [line for line in _mutmut(copy, "show", mutant).splitlines()
-             if line.startswith(("+", "-")) and not line.startswith(("+++", "---"))]  # fmt: skip
-    return f"{mutant}{': no test comes by' if no_test else ''}\n    " + "\n    ".join(lines)
+def _fails(copy: Path, tests: list[str], patience: float | None) -> bool:
+    """Whether a test fails, or they take longer than that, in seconds."""
+    words = ["-m", "pytest", "-n0", "-x", "-q", "-p", "no:cacheprovider",
+             "--hypothesis-profile=quick", "--hypothesis-seed=0", *tests]  # fmt: skip
+    run = subprocess.Popen(
+        [sys.executable, *words], cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        return run.wait(patience) != 0
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        return True
 
 
 def main() -> None:
-    """Print the table and the survivors."""
+    """Print the table and what nobody noticed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("modules", nargs="*", default=list(DECIDES), choices=DECIDES)
+    parser.add_argument("modules", nargs="*", default=list(DECIDES))
     parser.add_argument("--each", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    rows, changes = survey(given.modules, given.each, given.seed)
+    if unknown := set(given.modules) - set(DECIDES):
+        parser.error(f"no such module here: {', '.join(sorted(unknown))}")
+    rows, changes = [], []
+    for module in given.modules:
+        noticed, made, there, missed = survey(module, given.each, given.seed)
+        rows.append([module, noticed, made, there])
+        changes += missed
+        print(*rows[-1], *missed, sep="\n    ", file=sys.stderr, flush=True)
     rows.append(["all", *(sum(row[i] for row in rows) for i in (1, 2, 3))])
     rows = [[*row, f"{100 * row[1] / max(1, row[2]):.1f} %"] for row in rows]
-    print(tabulate(rows, ["module", "killed", "made", "of", "share"]))
+    print(tabulate(rows, ["module", "noticed", "made", "of", "share"]))
     print("\n".join(["", "not noticed:", *changes]))
 
 

@@ -95,6 +95,18 @@ def test_rabitq_s_error_shrinks_towards_a_cosine_of_1(score: float, error: float
     assert candidates.rabitq_error(score, 1) == pytest.approx(3 * error), "no division by 0"
 
 
+def test_a_sidecar_proposes_whom_four_errors_may_lift_to_the_threshold_or_all_in_its_bound(
+    store: GalleryFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "SIDECAR_FROM", 1)
+    rabitq, _ = candidates.sidecar_scan(store.reader, ScanKind.RABITQ, 0.4)
+    assert rabitq.floor == 0.4 - 4 * candidates.rabitq_error(0.4, DIMENSION)
+    assert (rabitq.slack, rabitq.first) == (None, 1000)
+    eight, revision = candidates.sidecar_scan(store.reader, ScanKind.EIGHT, 0.4)
+    assert (eight.floor, eight.first, revision) == (-np.inf, 64, store.reader.seal().revision)
+    assert eight.slack is not None
+
+
 # when a sidecar is made ----------------------------------------------------------------------
 
 
