@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,6 +146,33 @@ def test_a_fiftieth_and_a_thousand_may_change_before_it_is_made_anew(
     assert candidates.index_info(store.reader).kind is IndexKind.MISSING
     candidates.keep_in_step(store.reader)
     assert candidates.index_info(store.reader).tail == 0
+
+
+def test_what_is_read_for_it_is_of_the_moment_that_its_seal_names(
+    store: GalleryFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody is enrolled once the seal is read: not in it, but in its tail."""
+    other, probes = GalleryFile.open(store.path), candidates._probes
+
+    def enrol_and_draw(reader: candidates.Templates) -> Float32:
+        other.add([reference("new", 99)])
+        return probes(reader)
+
+    monkeypatch.setattr(candidates, "SIDECAR_FROM", 1)
+    monkeypatch.setattr(candidates, "_probes", enrol_and_draw)
+    candidates.keep_in_step(store.reader)
+    other.close()
+    header = sidecar.peek(store.path, ScanKind.RABITQ)
+    assert header is not None and header.count == 40
+    assert candidates.index_info(store.reader).tail == 1
+
+
+def test_one_of_templates_of_another_length_does_not_serve(store: GalleryFile) -> None:
+    made = candidates._make(store.reader, ScanKind.RABITQ)
+    header = sidecar.peek(store.path, ScanKind.RABITQ)
+    assert header is not None and made.dimension == header.dimension == DIMENSION
+    assert candidates._serves(store.reader, header)
+    assert not candidates._serves(store.reader, replace(header, dimension=DIMENSION // 2))
 
 
 @pytest.mark.parametrize("kind", list(ScanKind))
