@@ -18,13 +18,15 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
 from tabulate import tabulate
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +69,9 @@ OTHER = {
 TURNED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "argmax": "argmin",
          "minimum": "maximum", "maximum": "minimum"}  # fmt: skip
+# Each run of the tests is a fork of this process, which has the large packages in memory already.
+FORKED = get_context("fork")
+LARGE = ("cv2", "faiss", "hypothesis", "onnxruntime", "PIL.Image", "scipy.special", "sqlite_utils")
 PATIENCE = 10  # as many times as long as without a fault, and a minute: then it hangs
 # What is for readers and type checkers alone.
 LEFT = (ast.JoinedStr, ast.Import, ast.ImportFrom, ast.arg)
@@ -180,18 +185,25 @@ def survey(module: str, each: int, seed: int) -> tuple[int, int, int, list[str]]
 
 def _fails(copy: Path, tests: list[str], patience: float | None) -> bool:
     """Whether a test fails, or they take longer than that, in seconds."""
-    words = ["-m", "pytest", "-n0", "-x", "-q", "-p", "no:cacheprovider",
-             "--hypothesis-profile=quick", "--hypothesis-seed=0", *tests]  # fmt: skip
-    run = subprocess.Popen(
-        [sys.executable, *words], cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        return run.wait(patience) != 0
-    except subprocess.TimeoutExpired:
+    run = FORKED.Process(target=_tested, args=(copy, tests))
+    run.start()
+    run.join(patience)
+    if run.is_alive():
         os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        return True
+        run.join()
+    return run.exitcode != 0
+
+
+def _tested(copy: Path, tests: list[str]) -> None:
+    os.setsid()  # what the tests start ends with them, should they hang
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy)
+    sys.path.insert(0, str(copy))
+    words = ["-n0", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=quick",
+             "--hypothesis-seed=0"]  # fmt: skip
+    os._exit(pytest.main([*words, *tests]))
 
 
 def main() -> None:
@@ -203,6 +215,8 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.modules) - set(DECIDES):
         parser.error(f"no such module here: {', '.join(sorted(unknown))}")
+    for package in LARGE:
+        import_module(package)
     rows, changes = [], []
     for module in given.modules:
         noticed, made, there, missed = survey(module, given.each, given.seed)
