@@ -55,7 +55,7 @@ def test_a_face_s_threshold_is_raised_by_the_crowd_it_resembles() -> None:
 
 
 def test_without_effects_nothing_is_moved_or_stretched() -> None:
-    assert NO_EFFECT == CrowdEffect(1, 0.0, 0.0, 0.0, 1.0, 1.0)
+    assert CrowdEffect(1, 0.0, 0.0, 0.0, 1.0, 1.0) == NO_EFFECT
     assert replace(TABLE, effects=()).effect(50) == NO_EFFECT
 
 
