@@ -43,7 +43,7 @@ DECIDES = {  # what decides, and the tests that should notice, the nearest first
     "metrics/rates": "metrics/test_verification metrics/test_identification",
     "metrics/reference_table": "metrics/test_reference_table metrics/test_crowd",
     "metrics/verification": "metrics/test_verification",
-    "threshold/from_pairs": "threshold/test_from_pairs threshold/test_from_strangers",
+    "threshold/from_pairs": "threshold/test_from_pairs",
     "threshold/from_strangers": "threshold/test_from_strangers",
     "threshold/operating_point": "threshold/test_operating_point threshold/test_from_strangers",
     "storage/search/candidates": "storage/search/test_candidates storage/search/test_sidecar",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.galleries import blank, collins, hopper, write_variants
+from support.galleries import blank, collins, hopper, unit_vector, write_variants
 
 from facecli import Gallery, read_pairs
 from facecli.common.enums import Basis, Target
@@ -20,6 +20,7 @@ from facecli.datasets.pairs import Pair, Pairs
 from facecli.metrics.by_subject import dyadic_design_effect
 from facecli.metrics.intervals import clopper_pearson, trials_for_rule_of_30
 from facecli.metrics.rates import Scores
+from facecli.metrics.reference_table import ReferenceTable
 from facecli.metrics.verification import VerificationRates
 from facecli.report.threshold import calibration_row, calibration_text
 from facecli.storage.opening import file_of
@@ -31,7 +32,9 @@ from facecli.threshold.from_pairs import (
     _few,
     _independent,
     _right_way_round,
+    _table,
     calibrate,
+    enrolled_among,
 )
 from facecli.threshold.operating_point import ThresholdInputs
 
@@ -54,6 +57,13 @@ def gallery(tmp_path: Path, extractor):
     opened.enroll([LabelledPhoto(hopper(), "Grace Hopper")])
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def table(gallery: Gallery) -> ReferenceTable:
+    built_in = gallery.models.reference_table
+    assert built_in is not None
+    return built_in
 
 
 def test_few_pairs_shift_the_table_and_say_what_they_show(gallery: Gallery, people: Path):
@@ -355,6 +365,47 @@ def test_a_threshold_above_the_pairs_own_is_explained(gallery: Gallery) -> None:
     met = rates((10, 1000), (0, 100)).fmr
     for edge in (met.low, met.high):  # an interval that ends at the target holds it
         assert _doubtful(rates((10, 1000), (0, 100)), edge, point) == ()
+
+
+class TestPairsCountPeople:
+    """The rule of 30 in `calibrate`: pairs that share people count for less."""
+
+    def decided(self, table: ReferenceTable, people: int, photos: int, named: bool) -> Basis:
+        # Photos of a person share most of what makes the person look like others.
+        rng = np.random.default_rng(0)
+        faces = np.stack([unit_vector(i) for i in range(people)])[:, None]
+        vectors = faces + 0.01 * rng.normal(size=(people, photos, faces.shape[-1]))
+        vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).reshape(
+            people * photos, -1
+        )
+        who = np.repeat(np.arange(people), photos)
+        i, j = np.triu_indices(len(who), 1)
+        other = who[i] != who[j]
+        values = (vectors @ vectors.T)[i, j][other].astype(np.float32)
+        ids = (who[i][other], who[j][other]) if named else (None, None)
+        scores = TrialScores(Scores(np.empty(0, "f4")), Scores(values, 0, *ids), (), len(who))
+        return _table(scores, table, 0.01)[1]
+
+    def test_many_pairs_of_few_people_do_not_stand_alone(self, table: ReferenceTable) -> None:
+        assert self.decided(table, 20, 6, named=True) is Basis.SHIFTED_TABLE  # 6,840 pairs
+        assert self.decided(table, 20, 6, named=False) is Basis.PAIRS
+        assert self.decided(table, 120, 1, named=True) is Basis.PAIRS  # 7,140 pairs
+
+    def test_they_say_how_much_they_count(self, gallery: Gallery, tmp_path: Path) -> None:
+        write_variants(tmp_path / "Ada", hopper(), 8, width=200)
+        write_variants(tmp_path / "Eve", collins(), 8, width=200)
+        inputs = gallery._threshold_inputs()
+        result = calibrate(
+            gallery.models.extractor, read_pairs(tmp_path), inputs, Target.FMR, rate=0.5
+        )
+        assert result.point.basis is Basis.SHIFTED_TABLE
+        assert "those of 2 people count as 1" in result.remarks[0]
+
+
+def test_people_of_the_pairs_who_are_enrolled_are_found(tmp_path: Path) -> None:
+    write_variants(tmp_path / "Ada", hopper(), 2)
+    write_variants(tmp_path / "Eve", collins(), 2)
+    assert enrolled_among(read_pairs(tmp_path), ["Eve", "Bob", " Ada"]) == (" Ada", "Eve")
 
 
 @pytest.mark.lfw

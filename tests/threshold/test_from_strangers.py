@@ -13,17 +13,15 @@ import pytest
 from support.galleries import Command, blank, collins, hopper, unit_vector, variant, write_variants
 from support.observations import observed
 
-from facecli import Gallery, read_pairs
+from facecli import Gallery
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, InputError, UsageError
 from facecli.common.types import Crowd
 from facecli.datasets.labels import LabelledPhoto
 from facecli.metrics.identification import conformal_threshold
-from facecli.metrics.rates import Scores
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import CalibrationRow, Subjects
-from facecli.threshold.from_pairs import calibrate, enrolled_among
 from facecli.threshold.from_strangers import (
     FEWEST_PEOPLE,
     Stranger,
@@ -314,50 +312,6 @@ def test_an_empty_gallery_has_no_fpir(tmp_path: Path, extractor: Extractor, shot
     empty.models.extractor = extractor
     with empty, pytest.raises(CalibrationError, match="gallery is empty"):
         empty.calibrate_strangers(read_people(shots).people)
-
-
-class TestPairsCountPeople:
-    """The rule of 30 in `calibrate`: pairs that share people count for less."""
-
-    def decided(self, table: ReferenceTable, people: int, photos: int, named: bool) -> Basis:
-        from facecli.threshold.from_pairs import TrialScores
-        from facecli.threshold.from_pairs import _table as pairs_table
-
-        # Photos of a person share most of what makes the person look like others.
-        rng = np.random.default_rng(0)
-        faces = np.stack([unit_vector(i) for i in range(people)])[:, None]
-        vectors = faces + 0.01 * rng.normal(size=(people, photos, faces.shape[-1]))
-        vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).reshape(
-            people * photos, -1
-        )
-        who = np.repeat(np.arange(people), photos)
-        i, j = np.triu_indices(len(who), 1)
-        other = who[i] != who[j]
-        values = (vectors @ vectors.T)[i, j][other].astype(np.float32)
-        ids = (who[i][other], who[j][other]) if named else (None, None)
-        scores = TrialScores(Scores(np.empty(0, "f4")), Scores(values, 0, *ids), (), len(who))
-        return pairs_table(scores, table, 0.01)[1]
-
-    def test_many_pairs_of_few_people_do_not_stand_alone(self, table: ReferenceTable) -> None:
-        assert self.decided(table, 20, 6, named=True) is Basis.SHIFTED_TABLE  # 6,840 pairs
-        assert self.decided(table, 20, 6, named=False) is Basis.PAIRS
-        assert self.decided(table, 120, 1, named=True) is Basis.PAIRS  # 7,140 pairs
-
-    def test_they_say_how_much_they_count(self, gallery: Gallery, tmp_path: Path) -> None:
-        write_variants(tmp_path / "Ada", hopper(), 8, width=200)
-        write_variants(tmp_path / "Eve", collins(), 8, width=200)
-        inputs = gallery._threshold_inputs()
-        result = calibrate(
-            gallery.models.extractor, read_pairs(tmp_path), inputs, Target.FMR, rate=0.5
-        )
-        assert result.point.basis is Basis.SHIFTED_TABLE
-        assert "those of 2 people count as 1" in result.remarks[0]
-
-
-def test_people_of_the_pairs_who_are_enrolled_are_found(tmp_path: Path) -> None:
-    write_variants(tmp_path / "Ada", hopper(), 2)
-    write_variants(tmp_path / "Eve", collins(), 2)
-    assert enrolled_among(read_pairs(tmp_path), ["Eve", "Bob", " Ada"]) == (" Ada", "Eve")
 
 
 @pytest.mark.slow
