@@ -45,7 +45,7 @@ DECIDES = {  # what decides, and the tests that should notice, the nearest first
     "metrics/verification": "metrics/test_verification",
     "threshold/from_pairs": "threshold/test_from_pairs",
     "threshold/from_strangers": "threshold/test_from_strangers",
-    "threshold/operating_point": "threshold/test_operating_point threshold/test_from_strangers",
+    "threshold/operating_point": "threshold/test_operating_point",
     "storage/search/candidates": "storage/search/test_candidates storage/search/test_sidecar",
     "storage/search/flat": "storage/search/test_flat",
     "storage/search/quantised": "storage/search/test_sidecar",

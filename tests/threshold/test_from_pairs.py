@@ -81,6 +81,7 @@ def test_few_pairs_shift_the_table_and_say_what_they_show(gallery: Gallery, peop
     assert result.point.threshold == pytest.approx(expected, abs=1e-6)
     (remark,) = result.remarks
     assert "64 non-mated pairs can show an FMR of 0.047 at best" in remark  # 3 / 64
+    assert "share people" not in remark, "which would not be enough if they did not"
     assert "2,9" in remark or "3,0" in remark  # 30 / 0.01 pairs would be needed
     assert gallery.operating_point().threshold == pytest.approx(expected, abs=1e-4)
     assert gallery.operating_point().made_at == result.point.made_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -221,6 +222,22 @@ def test_who_looks_like_somebody_else_is_told_where_none_of_all_would(
     assert any(note.startswith("1 of the people") for note in point.notes) is said
 
 
+@pytest.mark.parametrize(
+    ("count", "changed", "holds"),
+    [(100_000, 3000, True), (100_000, 3001, False), (99_999, 0, False), (103_001, 0, False)],
+)
+def test_what_was_observed_of_very_many_holds_until_some_hundredths_changed(
+    count: int, changed: int, holds: bool
+) -> None:
+    kept = Observed(100_000, b"")
+    reader = SimpleNamespace(
+        last_observed=lambda: (3, kept), subject_count=lambda: count,
+        changed=lambda revision: changed if revision == 3 else 10**6,
+    )  # fmt: skip
+    last = operating_point._last_if_still_true(reader)  # type: ignore[arg-type]
+    assert last is (kept if holds else None)
+
+
 def test_by_hand_is_kept_and_judged_by_the_table() -> None:
     point = operating_point.by_hand(gallery(100), 0.4, "now")
     assert (point.threshold, point.basis, point.target) == (0.4, Basis.BY_HAND, Target.NONE)
@@ -311,7 +328,7 @@ def test_a_stored_fmr_does_not_move_with_the_gallery() -> None:
         gallery(10, choice=choice, own_scores=observed(TABLE, 10, 0.4))
     )
     assert point.threshold == pytest.approx(TABLE.score(1e-4) + 0.03)
-    assert point.target is Target.FMR
+    assert (point.target, point.fit, point.crowd) == (Target.FMR, None, None)
 
 
 def test_another_target_for_the_same_scores() -> None:
@@ -343,6 +360,8 @@ def test_a_threshold_set_by_hand_stays() -> None:
         {"basis": "a feeling"},
         {"target_rate": None},
         {"target_rate": 7.0},
+        {"target_rate": 1.0},
+        {"target_rate": 0.0},
     ],
 )
 def test_a_damaged_calibration_is_said_to_be_one(damage: dict[str, object]) -> None:
