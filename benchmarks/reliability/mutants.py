@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -74,7 +76,6 @@ NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "argmax": "argm
 # Each run of the tests is a fork of this process, which has the large packages in memory already.
 FORKED = get_context("fork")
 LARGE = ("cv2", "faiss", "hypothesis", "onnxruntime", "PIL.Image", "scipy.special", "sqlite_utils")
-PATIENCE = 10  # as many times as long as without a fault, and a minute: then it hangs
 # What is for readers and type checkers alone.
 LEFT = (ast.JoinedStr, ast.Import, ast.ImportFrom, ast.arg)
 LEFT_FIELDS = {"annotation", "returns", "decorator_list", "bases"}
@@ -188,17 +189,20 @@ def survey(module: str, each: int = EACH, seed: int = 0) -> Survey:
         tests = [f"tests/{test}.py" for test in DECIDES[module].split()]
         for package in LARGE:
             import_module(package)
-        began = time.monotonic()
-        if _fails(copy, tests, None):
+        began, before = time.monotonic(), _processor_time()
+        if _fails(copy, tests):
             raise SystemExit(f"the tests of {module} fail without any fault")
-        patience = 60 + PATIENCE * (time.monotonic() - began)
+        # A fault's tests hang where they take far longer: of processor time, which another
+        # program's work does not lengthen, and of time, should they sleep.
+        processor = 5 + 5 * (_processor_time() - before)
+        patience = 60 + 20 * (time.monotonic() - began)
         missed = []
         for n in drawn:
             spoilt = Spoilt(text, n)
             file.write_text(spoilt.text)
             for stale in file.parent.glob(f"__pycache__/{file.stem}.*"):
                 stale.unlink()  # Python goes by seconds and sizes, which may be the same
-            if not _fails(copy, tests, patience):
+            if not _fails(copy, tests, processor, patience):
                 missed.append(f"{module}:{spoilt.change}")
     return Survey(module, there, len(drawn), tuple(missed))
 
@@ -212,9 +216,17 @@ def rows() -> list[tuple[str, str]]:
     return [("small faults in the deciding code that tests noticed / made", figure)]
 
 
-def _fails(copy: Path, tests: list[str], patience: float | None) -> bool:
+def _processor_time() -> float:
+    """Seconds, of all runs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _fails(
+    copy: Path, tests: list[str], processor: float = math.inf, patience: float | None = None
+) -> bool:
     """Whether a test fails, or they take longer than that, in seconds."""
-    run = FORKED.Process(target=_tested, args=(copy, tests))
+    run = FORKED.Process(target=_tested, args=(copy, tests, processor))
     run.start()
     run.join(patience)
     if run.is_alive():
@@ -223,8 +235,10 @@ def _fails(copy: Path, tests: list[str], patience: float | None) -> bool:
     return run.exitcode != 0
 
 
-def _tested(copy: Path, tests: list[str]) -> None:
+def _tested(copy: Path, tests: list[str], processor: float) -> None:
     os.setsid()  # what the tests start ends with them, should they hang
+    if processor < math.inf:
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(processor),) * 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     os.chdir(copy)
