@@ -13,6 +13,7 @@ from benchmarks.reliability import (
     hostile_galleries,
     kills,
     linked,
+    mutants,
     power_cuts,
     purged,
     together,
@@ -20,6 +21,7 @@ from benchmarks.reliability import (
 
 PROMISES = (
     kills, power_cuts, linked, together, purged, bad_input, hostile_galleries, encryption,
+    mutants,
 )  # fmt: skip
 
 

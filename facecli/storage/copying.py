@@ -2,7 +2,7 @@
 
 References go over as they are, with ids, times and paths; then the threshold choices and what was
 observed. At the end both are read whole and compared, so that only a copy that is the same is
-called done. Until then a file says of itself that it is a copy, and is not opened as a gallery:
+called done. Until then it says of itself that it is a copy, and is not opened as a gallery:
 half a copy looks like a whole one. Not part of it: what could be undone, and the audit log.
 """
 

@@ -188,7 +188,7 @@ class Storage(Protocol):
     def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
         """Take references over from another gallery; returns how many were new.
 
-        A file that took some is a copy, which nothing else opens, until `copied`.
+        One that took some is a copy, which nothing else opens, until `copied`.
         """
 
     def copied(self) -> None:

@@ -42,7 +42,7 @@ def create_storage(
 ) -> Storage:
     """Open the gallery, made first if it is not there; a new file is encrypted with `key`.
 
-    to_copy: for `copying.copy`, which goes on with a file that it had begun. Raises
+    to_copy: for `copying.copy`, which goes on with what it had begun. Raises
     EmbedderMismatchError when it is there and another embedder's.
     """
     if not is_address(path):
@@ -51,7 +51,7 @@ def create_storage(
     from facecli.storage.milvus.store import MilvusStore
 
     _refuse(key)
-    return MilvusStore.create(path, embedder_id, dimension)
+    return MilvusStore.create(path, embedder_id, dimension, to_copy)
 
 
 def file_of(storage: Storage, what: str) -> GalleryFile:

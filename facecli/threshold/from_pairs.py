@@ -192,8 +192,8 @@ def _too_few(
     are = "is" if count == 1 else "are"
     pairs = f"{count:,} {'pair' if count == 1 else 'pairs'} of different people"
     if built_in is not None:
-        fewest = min(alone, FEWEST_NONMATED)
-        return "" if count >= fewest else f"{pairs} {are} too few: give at least {fewest}"
+        enough = count >= FEWEST_NONMATED  # to stand alone always takes more
+        return "" if enough else f"{pairs} {are} too few: give at least {FEWEST_NONMATED}"
     worth = count if independent is None else independent
     shared = "" if worth == count else f", which share people and count as {worth:,.0f},"
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facecli.common.enums import Basis, Target
 from facecli.common.errors import ModelError
+from facecli.common.types import Crowd, OperatingPoint
 from facecli.metrics import reference_table
-from facecli.metrics.crowd import FIRST, LAST, NO_EFFECT, CrowdEffect, crowd
+from facecli.metrics.crowd import FIRST, LAST, NO_EFFECT, CrowdEffect, crowd, own_threshold
 from facecli.metrics.reference_table import ReferenceTable, from_json
 from facecli.recognition.model_zoo import registry
 
@@ -31,6 +34,29 @@ def test_the_crowd_is_the_mean_of_its_ranks(n: int, seed: int) -> None:
             assert value == pytest.approx(sum(ranks) / len(ranks), abs=1e-6)
         else:
             assert np.isnan(value)
+
+
+def test_the_crowd_is_from_the_third_to_the_tenth_or_those_there_are() -> None:
+    scores = np.float32([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0, -0.9]])
+    assert [crowd(scores[:, :n])[0] for n in (3, 4, 10, 11)] == pytest.approx(
+        [0.7, 0.65, 0.35, 0.35]
+    )
+    assert np.isnan(crowd(scores[:, :2])).all()
+
+
+def test_a_face_s_threshold_is_raised_by_the_crowd_it_resembles() -> None:
+    by_hand = OperatingPoint(0.4, Basis.BY_HAND, Target.NONE, *[math.nan] * 4, 20, "e", "")
+    point = replace(by_hand, crowd=Crowd(0.5, 0.1))
+    ranked = [0.9, 0.8, *[0.3] * 8, -0.9]
+    assert own_threshold(point, ranked) == pytest.approx(0.4 + 0.5 * 0.2)
+    assert own_threshold(point, ranked[:3]) == pytest.approx(0.4 + 0.5 * 0.2)
+    assert own_threshold(point, ranked[:2]) == 0.4, "two candidates are no crowd"
+    assert own_threshold(by_hand, ranked) == 0.4
+
+
+def test_without_effects_nothing_is_moved_or_stretched() -> None:
+    assert CrowdEffect(1, 0.0, 0.0, 0.0, 1.0, 1.0) == NO_EFFECT
+    assert replace(TABLE, effects=()).effect(50) == NO_EFFECT
 
 
 def test_the_best_two_scores_are_not_the_crowd() -> None:

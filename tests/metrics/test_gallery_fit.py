@@ -291,3 +291,44 @@ def test_a_threshold_by_hand_or_by_fmr_is_not_fitted(gallery: Gallery) -> None:
     assert point.fit is None
     assert point.threshold == pytest.approx(shipped().score(1e-3))
     assert gallery.set_threshold(0.5).threshold == 0.5
+
+
+@pytest.mark.parametrize(("n", "most"), [
+    (1, 4000), (25_000, 4000), (25_001, 3999), (50_000, 2000), (100_000, 1000), (10**9, 1000),
+])  # fmt: skip
+def test_about_as_many_comparisons_are_made_in_a_gallery_of_any_size(n: int, most: int) -> None:
+    assert gallery_fit.sample_size(n) == most
+
+
+@pytest.mark.parametrize(("shift", "ratio"), [(-0.2, 0.7), (0.1, 1.3)])
+def test_an_estimate_is_another_shape_at_the_place_and_of_the_width_that_was_seen(
+    shift: float, ratio: float
+) -> None:
+    """What the people seen find is less the crowd's share; a stranger's tail is as the shape's."""
+    table, n = shipped(), 61
+    seen = observed(table, n, shift, ratio)
+    made, effect = gallery_fit.estimate(table, seen), table.effect(n - 1)
+    middle = table.median(n - 1) + effect.centre
+    assert min(abs(effect.centre), abs(effect.spread - 1), abs(effect.stretch - 1)) > 0.005
+    for rate in (0.5, 0.1, 0.01):
+        away = table.threshold(rate, n - 1) - middle
+        wanted = middle + shift + away * ratio * effect.stretch
+        assert made.threshold(rate, n - 1) == pytest.approx(wanted, abs=0.001)
+    assert made.effect(n - 1).likeness == pytest.approx(effect.likeness, abs=0.001)
+    assert (made.subjects, made.comparisons) == (61, 61 * 60)
+    assert made.made_from == "61 people of this gallery"
+
+
+def test_a_shift_is_whole_upwards_but_of_few_and_a_part_downwards() -> None:
+    shift = gallery_fit.shift
+    assert [shift(0.3, n) for n in (5, 10, 20)] == pytest.approx([0.05, 0.2, 0.3])
+    assert [shift(0.0, 5), shift(-0.01, 30), shift(-0.01, 90)] == pytest.approx(
+        [0, -0.005, -0.0075]
+    )
+    assert [shift(-0.5, 30), shift(-0.04, 30)] == pytest.approx([-0.02, -0.02])
+
+
+def test_a_stretch_is_shrunk_towards_one_and_bounded() -> None:
+    scale = gallery_fit.scale
+    assert [scale(1.4, 150), scale(1.4, 450), scale(0.9, 150)] == pytest.approx([1.2, 1.3, 0.95])
+    assert [scale(9.0, 150), scale(3.0, 150), scale(0.1, 150)] == pytest.approx([2.0, 2.0, 0.9])

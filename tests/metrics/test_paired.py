@@ -56,3 +56,36 @@ def test_failed_searches_count_as_missed() -> None:
 def test_two_that_searched_for_others_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match="same faces"):
         dir_difference(searches(0), searches(0, people=61))
+
+
+def test_only_the_right_subject_first_counts_and_both_kinds_of_search_are_needed() -> None:
+    whole = searches(0)
+    wrong = Searches(whole.mated, np.full(180, 2), whole.nonmated, 60)
+    assert dir_difference(whole, wrong, resamples=2).after == 0
+    nobody, no_stranger = Scores(np.empty(0)), Scores(np.empty(0))
+    for one in (Searches(nobody, np.empty(0, int), whole.nonmated, 60),
+                Searches(whole.mated, whole.ranks, no_stranger, 60)):  # fmt: skip
+        with pytest.raises(ValueError, match="without mated and non-mated"):
+            dir_difference(one, one)
+
+
+def test_without_names_every_search_is_somebody_else_s() -> None:
+    """Drawn by search the interval is narrower than drawn by person, whose searches are alike."""
+    named, other = searches(0), searches(0.08)
+    alone, also = (
+        Searches(Scores(s.mated.values), s.ranks, s.nonmated, 60) for s in (named, other)
+    )
+    by_search, by_person = dir_difference(alone, also), dir_difference(named, other)
+    assert by_search.difference == by_person.difference
+    assert 0 < by_search.high - by_search.low < by_person.high - by_person.low
+
+
+def test_the_target_is_one_percent_unless_said_and_each_has_its_own_threshold() -> None:
+    """Of 400 strangers four may be accepted: what the fifth scores is the last to be rejected."""
+    one = searches(0)
+    fifth = np.sort(one.nonmated.values)[-5]
+    share = np.mean(one.mated.values > fifth)
+    louder = Searches(one.mated, one.ranks, Scores(one.nonmated.values + 0.1), 60)
+    found = dir_difference(one, louder, resamples=2)
+    assert (found.fpir, found.before) == (0.01, share)
+    assert found.after == np.mean(one.mated.values > fifth + 0.1) < share

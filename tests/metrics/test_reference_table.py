@@ -239,8 +239,17 @@ HOSTILE = {
     "words": spoilt(scores=["high"] * len(SCORES)),
     "objects": spoilt(tails=[{}] * len(TAILS)),
     "null subjects": spoilt(subjects=None),
+    "tails that rise once": spoilt(tails=[*TAILS[:5], TAILS[6], TAILS[5], *TAILS[7:]]),
+    "a tail twice": spoilt(tails=[*TAILS[:5], TAILS[6], *TAILS[6:]]),
+    "scores that fall once": spoilt(scores=[*SCORES[:5], SCORES[6], SCORES[5], *SCORES[7:]]),
     "nothing in the last decade": spoilt(tails=[*TAILS[:-1], 1e-9]),
 }
+
+
+def test_what_just_is_a_table_is_taken() -> None:
+    """Ten entries, scores that tie, and two decades between the last two tails."""
+    few = {"tails": [*TAILS[:9], TAILS[8] / 100], "scores": [*SCORES[:8], SCORES[7], SCORES[7]]}
+    assert from_json(spoilt(**few)).scores == tuple(few["scores"])
 
 
 @pytest.mark.parametrize("case", HOSTILE)

@@ -34,11 +34,18 @@ def test_naturalness_falls_between_the_two_cosines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "facts", [{"direction": [1.0]}, {"direction": [0, 0]}, {"natural": 0.5}, {"odd": "x"},
-              {"direction": [0, float("nan")]}, {"direction": None}],
+              {"direction": [0, float("nan")]}, {"direction": [0, float("inf")]},
+              {"direction": None}, {"natural": 0.4}, {"natural": -1.01}, {"odd": 1.01}],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, facts: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="odd faces"):
         naturalness.from_file(written(tmp_path / "odd.json", **facts), 2)
+
+
+def test_the_two_cosines_may_be_the_ends(tmp_path: Path) -> None:
+    odd = naturalness.from_file(written(tmp_path / "odd.json", natural=-1, odd=1), 2)
+    assert odd.naturalness(np.float32([[0, 1], [1, 0], [0, -1]])) == pytest.approx([0, 0.5, 1])
+    assert odd.direction.tolist() == [0, 1], "of unit norm"
 
 
 def test_every_shipped_embedder_that_has_a_table_knows_odd_faces() -> None:

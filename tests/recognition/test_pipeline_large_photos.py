@@ -115,6 +115,23 @@ def test_a_face_with_few_pixels_gets_all_there_are(hopper: Image, extractor: Ext
         assert seen[0].scale == scale
 
 
+def test_a_small_face_beside_a_large_one_gets_all_the_pixels_there_are(
+    hopper: Image, collins: Image, extractor: Extractor
+) -> None:
+    """The smallest of a photo's faces decides how much of it is decoded; the largest is first."""
+    image = wall(hopper, 4.0, 0, 0)
+    small = cv2.resize(collins, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    image[100 : 100 + small.shape[0], 3000 : 3000 + small.shape[1]] = small
+    data = jpeg(image)
+    seen = extractor.detect(data, "a")
+    assert not isinstance(seen, FailureToAcquire)
+    assert (seen[0].scale, len(seen[1])) == (1, 2)
+    large, little = photo(extractor, data).faces
+    for found, picture in ((large, hopper), (little, collins)):
+        (own,) = extractor.image(picture, "").faces
+        assert found.template.vector @ own.template.vector > 0.9
+
+
 @pytest.mark.parametrize(
     "strip",
     [

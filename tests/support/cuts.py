@@ -394,6 +394,8 @@ def _conversion(old: str, new: str) -> tuple[Callable[[Place], list[str | Path]]
         assert place.people(here) == PEOPLE
         flag = ["--key-file", place.more / here] if here else []
         assert place.check(*flag).code == 0 and place.drafts() == []
+        if not here:
+            assert place.gallery.read_bytes()[18:20] == b"\2\2", "without its log again"
         if here == new and new:
             assert place.holds(*secrets) == [], "in the clear beside an encrypted gallery"
             assert place.sidecars() == []

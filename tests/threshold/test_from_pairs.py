@@ -9,18 +9,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.galleries import blank, collins, hopper, write_variants
+from support.galleries import blank, collins, hopper, unit_vector, write_variants
 
 from facecli import Gallery, read_pairs
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, UsageError
+from facecli.common.types import GalleryFit
 from facecli.datasets.labels import LabelledPhoto
-from facecli.datasets.pairs import Pairs
-from facecli.metrics.intervals import clopper_pearson
+from facecli.datasets.pairs import Pair, Pairs
+from facecli.metrics.by_subject import dyadic_design_effect
+from facecli.metrics.intervals import clopper_pearson, trials_for_rule_of_30
+from facecli.metrics.rates import Scores
+from facecli.metrics.reference_table import ReferenceTable
 from facecli.metrics.verification import VerificationRates
 from facecli.report.threshold import calibration_row, calibration_text
 from facecli.storage.opening import file_of
-from facecli.threshold.from_pairs import _doubtful, calibrate
+from facecli.threshold import from_pairs
+from facecli.threshold.from_pairs import (
+    Calibration,
+    TrialScores,
+    _doubtful,
+    _few,
+    _independent,
+    _right_way_round,
+    _table,
+    calibrate,
+    enrolled_among,
+)
+from facecli.threshold.operating_point import ThresholdInputs
 
 N = 8  # variants a person: 2 * 28 mated pairs and 64 non-mated ones
 
@@ -43,6 +59,13 @@ def gallery(tmp_path: Path, extractor):
     opened.close()
 
 
+@pytest.fixture
+def table(gallery: Gallery) -> ReferenceTable:
+    built_in = gallery.models.reference_table
+    assert built_in is not None
+    return built_in
+
+
 def test_few_pairs_shift_the_table_and_say_what_they_show(gallery: Gallery, people: Path):
     result = gallery.calibrate(read_pairs(people))
     assert (result.scores.mated.trials, result.scores.nonmated.trials) == (56, 64)
@@ -58,6 +81,7 @@ def test_few_pairs_shift_the_table_and_say_what_they_show(gallery: Gallery, peop
     assert result.point.threshold == pytest.approx(expected, abs=1e-6)
     (remark,) = result.remarks
     assert "64 non-mated pairs can show an FMR of 0.047 at best" in remark  # 3 / 64
+    assert "share people" not in remark, "which would not be enough if they did not"
     assert "2,9" in remark or "3,0" in remark  # 30 / 0.01 pairs would be needed
     assert gallery.operating_point().threshold == pytest.approx(expected, abs=1e-4)
     assert gallery.operating_point().made_at == result.point.made_at
@@ -247,6 +271,142 @@ def test_a_damaged_calibration_is_one_clear_error(gallery: Gallery, people: Path
         gallery.operating_point()
     assert gallery.info().operating_point is None
     assert gallery.calibrate(read_pairs(people)).point.basis is Basis.SHIFTED_TABLE
+
+
+def one_like_everybody(people: int, value: float) -> Scores:
+    """Every pair of so many people once; person 0 scores `value` with each, all others less."""
+    first, second = np.triu_indices(people, 1)
+    usual = np.random.default_rng(0).uniform(0, 0.3, len(first))
+    return Scores(np.where(first == 0, value, usual), 0, first, second)
+
+
+def test_pairs_that_share_people_count_for_less_where_the_threshold_lies() -> None:
+    """At a rate of 2 % only somebody who is like everybody is accepted: these are one person's."""
+    scores = one_like_everybody(60, 0.5)
+    hers = dyadic_design_effect(scores.values >= 0.5, scores.subjects, scores.others)
+    assert _independent(scores, 0.02) == 1770 / hers < 31
+    assert _independent(scores, 0.3) > 200
+    mates = replace(scores, others=None)
+    assert (_independent(mates, 0.02), _independent(scores, 0.001)) == (1770, 1770), "not known"
+
+
+def with_scores(
+    monkeypatch: pytest.MonkeyPatch, inputs: ThresholdInputs, count: int, rate: float = 0.01
+) -> Calibration:
+    """The threshold for an FPIR of `rate` by so many pairs of unnamed people."""
+    values = np.random.default_rng(0).normal(0.1, 0.1, count)
+    scores = TrialScores(Scores(values[:5] + 0.9), Scores(values), (), 2)
+    monkeypatch.setattr(from_pairs, "measure", lambda *_: scores)
+    pairs = Pairs((Pair(Path("a"), Path("b"), False, None),) * count, ())
+    return calibrate(None, pairs, inputs, Target.FPIR, rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("n", "needed"), [(1, 0.01), (2, 0.0050126), (10, 0.0010045)])
+def test_an_fpir_among_more_subjects_needs_a_lower_fmr_and_more_pairs(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, n: int, needed: float
+) -> None:
+    """1 - (1 - 0.01)^(1/n): what each of n comparisons may err by."""
+    inputs = replace(gallery._threshold_inputs(), n=n)
+    enough = trials_for_rule_of_30(1 - 0.99 ** (1 / n))
+    assert enough == pytest.approx(30 / needed, rel=0.001)
+    alone = with_scores(monkeypatch, inputs, enough)
+    assert (alone.point.basis, alone.point.n, alone.remarks) == (Basis.PAIRS, n, ())
+    assert alone.rates.fmr.errors == pytest.approx(30, abs=1)
+    fewer = with_scores(monkeypatch, inputs, enough - 1)
+    assert fewer.point.basis is Basis.SHIFTED_TABLE
+    assert f"this target needs {needed:.2g} and {enough:,} pairs" in fewer.remarks[0]
+
+
+def test_so_many_pairs_shift_a_table_or_stand_alone_where_there_is_none(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = gallery._threshold_inputs()
+    assert with_scores(monkeypatch, inputs, 30).point.basis is Basis.SHIFTED_TABLE
+    with pytest.raises(CalibrationError, match=r"29 pairs .* too few: give at least 30$"):
+        with_scores(monkeypatch, inputs, 29)
+    with pytest.raises(CalibrationError, match=r"give at least 60$"):  # fewer than 30 never do
+        with_scores(monkeypatch, replace(inputs, built_in=None), 59, 0.5)
+    bare = replace(inputs, built_in=None)
+    assert with_scores(monkeypatch, bare, 60, 0.5).point.basis is Basis.PAIRS
+
+
+def test_few_people_are_said_to_be_few() -> None:
+    assert (_few(0), _few(30)) == ((), ()), "not known, and enough"
+    for people in (1, 29):
+        (remark,) = _few(people)
+        assert remark.startswith(f"only {people} people are on these pairs")
+
+
+@pytest.mark.parametrize(
+    ("mated", "nonmated", "refused"),
+    [(5, 5, True), (4, 5, False), (5, 4, False), (4, 4, False)],
+)
+def test_labels_are_judged_from_five_pairs_of_each_kind(
+    mated: int, nonmated: int, refused: bool
+) -> None:
+    def scores(low: float, high: float) -> TrialScores:
+        kinds = Scores(np.full(mated, low)), Scores(np.full(nonmated, high))
+        return TrialScores(*kinds, (), mated + nonmated)
+
+    if refused:
+        with pytest.raises(CalibrationError, match=r"0\.100 in the median, .* two people 0\.200"):
+            _right_way_round(scores(0.1, 0.2))
+    else:
+        _right_way_round(scores(0.1, 0.2))
+    _right_way_round(scores(0.2, 0.2))  # alike is not wrong
+
+
+def test_a_threshold_above_the_pairs_own_is_explained(gallery: Gallery) -> None:
+    """It is the gallery's people who raise it, where they do."""
+    point, seldom = gallery.operating_point(), rates((0, 1000), (0, 100))
+    for shift, says in ((0.001, "more alike than those of your pairs"), (0.0, "stricter than")):
+        fit = GalleryFit(20, 0.3, 0.3, 1.0, shift, 1.0, 20)
+        (warning,) = _doubtful(seldom, 0.01, replace(point, fit=fit))
+        assert says in warning
+    met = rates((10, 1000), (0, 100)).fmr
+    for edge in (met.low, met.high):  # an interval that ends at the target holds it
+        assert _doubtful(rates((10, 1000), (0, 100)), edge, point) == ()
+
+
+class TestPairsCountPeople:
+    """The rule of 30 in `calibrate`: pairs that share people count for less."""
+
+    def decided(self, table: ReferenceTable, people: int, photos: int, named: bool) -> Basis:
+        # Photos of a person share most of what makes the person look like others.
+        rng = np.random.default_rng(0)
+        faces = np.stack([unit_vector(i) for i in range(people)])[:, None]
+        vectors = faces + 0.01 * rng.normal(size=(people, photos, faces.shape[-1]))
+        vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).reshape(
+            people * photos, -1
+        )
+        who = np.repeat(np.arange(people), photos)
+        i, j = np.triu_indices(len(who), 1)
+        other = who[i] != who[j]
+        values = (vectors @ vectors.T)[i, j][other].astype(np.float32)
+        ids = (who[i][other], who[j][other]) if named else (None, None)
+        scores = TrialScores(Scores(np.empty(0, "f4")), Scores(values, 0, *ids), (), len(who))
+        return _table(scores, table, 0.01)[1]
+
+    def test_many_pairs_of_few_people_do_not_stand_alone(self, table: ReferenceTable) -> None:
+        assert self.decided(table, 20, 6, named=True) is Basis.SHIFTED_TABLE  # 6,840 pairs
+        assert self.decided(table, 20, 6, named=False) is Basis.PAIRS
+        assert self.decided(table, 120, 1, named=True) is Basis.PAIRS  # 7,140 pairs
+
+    def test_they_say_how_much_they_count(self, gallery: Gallery, tmp_path: Path) -> None:
+        write_variants(tmp_path / "Ada", hopper(), 8, width=200)
+        write_variants(tmp_path / "Eve", collins(), 8, width=200)
+        inputs = gallery._threshold_inputs()
+        result = calibrate(
+            gallery.models.extractor, read_pairs(tmp_path), inputs, Target.FMR, rate=0.5
+        )
+        assert result.point.basis is Basis.SHIFTED_TABLE
+        assert "those of 2 people count as 1" in result.remarks[0]
+
+
+def test_people_of_the_pairs_who_are_enrolled_are_found(tmp_path: Path) -> None:
+    write_variants(tmp_path / "Ada", hopper(), 2)
+    write_variants(tmp_path / "Eve", collins(), 2)
+    assert enrolled_among(read_pairs(tmp_path), ["Eve", "Bob", " Ada"]) == (" Ada", "Eve")
 
 
 @pytest.mark.lfw

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
+from statistics import stdev
 
 import numpy as np
 import pytest
 from support.galleries import Command, blank, collins, hopper, unit_vector, variant, write_variants
 from support.observations import observed
 
-from facecli import Gallery, read_pairs
+from facecli import Gallery
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, InputError, UsageError
 from facecli.common.types import Crowd
 from facecli.datasets.labels import LabelledPhoto
 from facecli.metrics.identification import conformal_threshold
-from facecli.metrics.rates import Scores
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import CalibrationRow, Subjects
-from facecli.threshold.from_pairs import calibrate, enrolled_among
 from facecli.threshold.from_strangers import (
     FEWEST_PEOPLE,
     Stranger,
@@ -234,6 +234,51 @@ def test_photos_unlike_the_reference_set_are_no_suspects(table: ReferenceTable) 
     assert likely_enrolled(high, None, N) == ()
 
 
+@pytest.mark.parametrize(("chance", "surprising"), [(0.04, True), (0.06, False)])
+def test_a_stranger_surprises_where_none_of_all_would_score_so_high(
+    table: ReferenceTable, chance: float, surprising: bool
+) -> None:
+    """chance: of such a score in any of the searches; 5 % is where it begins to surprise."""
+    usual = searched(table, 150).searches
+    score = table.threshold(chance / 151, N)
+    found = likely_enrolled((*usual, StrangerSearch("x", "x.jpg", "Ada", score)), table, N)
+    assert [s.person for s in found] == ["x"] * surprising
+    # What resembling many people brings is taken off before, of hers and of everybody's.
+    crowded = [StrangerSearch(s.person, s.path, "Ada", s.score + 0.2, 0.2) for s in usual]
+    also = StrangerSearch("x", "x.jpg", "Ada", score + 0.3, 0.3)
+    assert [s.person for s in likely_enrolled((*crowded, also), table, N)] == ["x"] * surprising
+
+
+def test_suspects_are_told_by_their_scores_less_the_crowd_s_share_highest_first(
+    table: ReferenceTable,
+) -> None:
+    high = [
+        StrangerSearch("second", "", "Ada", 0.95, 0.1), StrangerSearch("first", "", "Ada", 0.9),
+        StrangerSearch("third", "", "Ada", 0.8), StrangerSearch("like many", "", "Ada", 0.9, 0.6),
+    ]  # fmt: skip
+    found = likely_enrolled((*high, *searched(table, 40).searches), table, N)
+    assert [s.person for s in found] == ["first", "second", "third"]
+
+
+def test_strangers_less_alike_than_the_reference_set_make_nobody_suspect(
+    table: ReferenceTable,
+) -> None:
+    """The table is moved up to them, never down: one with a usual score surprises nobody."""
+    unlike = searched(table, 40, shift=-0.3).searches
+    usual = StrangerSearch("x", "x.jpg", "Ada", table.threshold(0.05, N))
+    assert likely_enrolled((*unlike, usual), table, N) == ()
+
+
+def test_the_estimate_says_how_sure_it_is(table: ReferenceTable) -> None:
+    """Of twenty, the fewest there may be; a median of normal values errs sqrt(pi / 2) as much."""
+    few = searched(table, FEWEST_PEOPLE, shift=0.02)
+    moved, basis, (remark,) = _table(few, table, N, 0.01, None)
+    error = math.sqrt(math.pi / 2) * stdev(map(float, few.best.values)) / math.sqrt(20)
+    assert basis is Basis.SHIFTED_BY_STRANGERS and f"(standard error {error:.3f})" in remark
+    assert f"{error:.3f}" != f"{error * math.sqrt(19 / 20):.3f}", "so that the test can tell"
+    assert moved.median(N) == pytest.approx(float(np.median(few.best.values)), abs=1e-6)
+
+
 def test_a_threshold_beyond_1_names_who_to_take_out() -> None:
     same = StrangerSearch("x", "x.jpg", "Ada", 1.0)
     other = StrangerSearch("y", "y.jpg", "Bo", 0.4)
@@ -267,50 +312,6 @@ def test_an_empty_gallery_has_no_fpir(tmp_path: Path, extractor: Extractor, shot
     empty.models.extractor = extractor
     with empty, pytest.raises(CalibrationError, match="gallery is empty"):
         empty.calibrate_strangers(read_people(shots).people)
-
-
-class TestPairsCountPeople:
-    """The rule of 30 in `calibrate`: pairs that share people count for less."""
-
-    def decided(self, table: ReferenceTable, people: int, photos: int, named: bool) -> Basis:
-        from facecli.threshold.from_pairs import TrialScores
-        from facecli.threshold.from_pairs import _table as pairs_table
-
-        # Photos of a person share most of what makes the person look like others.
-        rng = np.random.default_rng(0)
-        faces = np.stack([unit_vector(i) for i in range(people)])[:, None]
-        vectors = faces + 0.01 * rng.normal(size=(people, photos, faces.shape[-1]))
-        vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).reshape(
-            people * photos, -1
-        )
-        who = np.repeat(np.arange(people), photos)
-        i, j = np.triu_indices(len(who), 1)
-        other = who[i] != who[j]
-        values = (vectors @ vectors.T)[i, j][other].astype(np.float32)
-        ids = (who[i][other], who[j][other]) if named else (None, None)
-        scores = TrialScores(Scores(np.empty(0, "f4")), Scores(values, 0, *ids), (), len(who))
-        return pairs_table(scores, table, 0.01)[1]
-
-    def test_many_pairs_of_few_people_do_not_stand_alone(self, table: ReferenceTable) -> None:
-        assert self.decided(table, 20, 6, named=True) is Basis.SHIFTED_TABLE  # 6,840 pairs
-        assert self.decided(table, 20, 6, named=False) is Basis.PAIRS
-        assert self.decided(table, 120, 1, named=True) is Basis.PAIRS  # 7,140 pairs
-
-    def test_they_say_how_much_they_count(self, gallery: Gallery, tmp_path: Path) -> None:
-        write_variants(tmp_path / "Ada", hopper(), 8, width=200)
-        write_variants(tmp_path / "Eve", collins(), 8, width=200)
-        inputs = gallery._threshold_inputs()
-        result = calibrate(
-            gallery.models.extractor, read_pairs(tmp_path), inputs, Target.FMR, rate=0.5
-        )
-        assert result.point.basis is Basis.SHIFTED_TABLE
-        assert "those of 2 people count as 1" in result.remarks[0]
-
-
-def test_people_of_the_pairs_who_are_enrolled_are_found(tmp_path: Path) -> None:
-    write_variants(tmp_path / "Ada", hopper(), 2)
-    write_variants(tmp_path / "Eve", collins(), 2)
-    assert enrolled_among(read_pairs(tmp_path), ["Eve", "Bob", " Ada"]) == (" Ada", "Eve")
 
 
 @pytest.mark.slow

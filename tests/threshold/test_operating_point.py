@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from support.observations import observed
 
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, UsageError
-from facecli.common.types import OperatingPoint
+from facecli.common.types import GalleryFit, OperatingPoint
 from facecli.metrics import gallery_fit, reference_table
 from facecli.metrics.crowd import own_threshold
 from facecli.metrics.gallery_fit import Observed, quantiles
@@ -99,6 +100,41 @@ def test_a_rate_that_is_none(target: Target, rate: float) -> None:
         at(10, target, rate)
 
 
+def test_a_threshold_of_1_or_more_is_none() -> None:
+    """No cosine is above 1, so at 1 nobody but a copy is accepted."""
+    tail, score = TABLE.tails[30], TABLE.scores[30]
+    for to, ends in ((1.0, "a cosine of 1.00"), (1.1, "a cosine of 1.10")):
+        with pytest.raises(CalibrationError, match=f"{ends}.*give a larger rate"):
+            at(10, Target.FMR, tail, built_in=TABLE.mapped(score, to, 1.0))
+    below = math.nextafter(1.0, 0.0)
+    assert at(10, Target.FMR, tail, built_in=TABLE.mapped(score, below, 1.0)).threshold == below
+
+
+def test_people_who_are_a_little_more_alike_are_not_spoken_of() -> None:
+    def notes(shift: float) -> tuple[str, ...]:
+        return operating_point._differs(GalleryFit(100, 0.3, 0.3, 1.0, shift, 1.0, 100))
+
+    assert (notes(0.04), len(notes(0.0401))) == ((), 1)
+    assert operating_point._differs(None) == ()
+
+
+def test_a_target_at_what_the_people_behind_it_can_show_needs_no_warning() -> None:
+    least = TABLE.least_fpir
+    assert not any("rule of 3" in note for note in at(10, Target.FPIR, least).notes)
+    assert any("rule of 3" in note for note in at(10, Target.FPIR, least * 0.999).notes)
+
+
+@pytest.mark.parametrize(
+    ("n", "rate", "noted"), [(10, 0.02, False), (11, 0.02, True), (10, 0.01, True)]
+)
+def test_what_was_measured_by_searches_is_told_for_another_size_or_rate(
+    n: int, rate: float, noted: bool
+) -> None:
+    inputs = gallery(n, choice=row(basis=Basis.STRANGERS, n=10))
+    notes = operating_point.at_fpir(inputs, rate).notes
+    assert any("measured at N = 10 for FPIR 0.02" in note for note in notes) is noted
+
+
 def test_what_lies_beyond_the_table_is_said() -> None:
     point = at(100_000, Target.FPIR, 0.01)
     (note,) = point.notes
@@ -114,6 +150,11 @@ def test_people_who_look_alike_raise_the_threshold() -> None:
     alike = at(100, Target.FPIR, 0.01, own_scores=observed(TABLE, 100, 0.05))
     assert alike.threshold == pytest.approx(plain.threshold + 0.05, abs=0.002)
     assert alike.expected_fpir == pytest.approx(0.01)
+    assert alike.fmr == pytest.approx(1 - 0.99 ** (1 / 100)), "among people so alike"
+    by_hand = operating_point.by_hand(
+        gallery(100, own_scores=observed(TABLE, 100, 0.05)), alike.threshold
+    )
+    assert (by_hand.fmr, by_hand.expected_fpir) == (alike.fmr, alike.expected_fpir)
     assert any("look more alike than the reference set's, by 0.05" in n for n in alike.notes)
     wide = at(100, Target.FPIR, 0.01, own_scores=observed(TABLE, 100, 0.0, 1.5))
     middle = TABLE.median(100) + TABLE.effect(100).centre
@@ -163,6 +204,40 @@ def test_doubles_are_said_and_raise_nothing() -> None:
     assert note.startswith(("2 of", "3 of"))
 
 
+@pytest.mark.parametrize("crowded", [0.0, 0.2])
+@pytest.mark.parametrize(("chance", "said"), [(0.04, True), (0.06, False)])
+def test_who_looks_like_somebody_else_is_told_where_none_of_all_would(
+    chance: float, said: bool, crowded: float
+) -> None:
+    """chance: that any of 60 finds such a score, less what resembling many people brings."""
+    effect = TABLE.effect(60)
+    usual = np.quantile(observed(TABLE, 60).columns()[0], (np.arange(60) + 0.5) / 60)
+    alike = np.full(60, TABLE.effect(59).likeness)
+    inputs = gallery(60, own_scores=Observed.of(60, usual, alike, np.ones(60)))
+    table = inputs.fitted_table()
+    assert table is not None and effect.crowd is not None
+    alike[-1] = effect.likeness + crowded
+    usual[-1] = table.threshold(chance / 60, 60) + effect.crowd.share(alike[-1])
+    point = at(60, Target.FPIR, 0.01, own_scores=Observed.of(60, usual, alike, np.ones(60)))
+    assert any(note.startswith("1 of the people") for note in point.notes) is said
+
+
+@pytest.mark.parametrize(
+    ("count", "changed", "holds"),
+    [(100_000, 3000, True), (100_000, 3001, False), (99_999, 0, False), (103_001, 0, False)],
+)
+def test_what_was_observed_of_very_many_holds_until_some_hundredths_changed(
+    count: int, changed: int, holds: bool
+) -> None:
+    kept = Observed(100_000, b"")
+    reader = SimpleNamespace(
+        last_observed=lambda: (3, kept), subject_count=lambda: count,
+        changed=lambda revision: changed if revision == 3 else 10**6,
+    )  # fmt: skip
+    last = operating_point._last_if_still_true(reader)  # type: ignore[arg-type]
+    assert last is (kept if holds else None)
+
+
 def test_by_hand_is_kept_and_judged_by_the_table() -> None:
     point = operating_point.by_hand(gallery(100), 0.4, "now")
     assert (point.threshold, point.basis, point.target) == (0.4, Basis.BY_HAND, Target.NONE)
@@ -205,7 +280,11 @@ def test_without_a_choice_a_table_and_people_there_is_no_default() -> None:
         operating_point.in_force(other)
 
 
-@pytest.mark.parametrize(("n", "factor"), [(5, "ten"), (40, "three"), (300, "two")])
+@pytest.mark.parametrize(
+    ("n", "factor"),
+    [(5, "ten"), (29, "ten"), (30, "three"), (99, "three"), (100, "two"), (148, "two"),
+     (150, "two"), (300, "two")],
+)  # fmt: skip
 def test_without_a_table_the_people_enrolled_give_one(n: int, factor: str) -> None:
     """As they have it, at the place of their own scores, and said to be an estimate."""
     seen = observed(TABLE, n, shift=-0.2, ratio=0.7)
@@ -216,7 +295,7 @@ def test_without_a_table_the_people_enrolled_give_one(n: int, factor: str) -> No
     assert point.made_from == f"{n} people of this gallery"
     assert any(f"within a factor of {factor}" in note for note in point.notes)
     own = gallery_fit.estimate(TABLE, seen)
-    if n < 99:
+    if n < 149:  # the quantile would lie above the middle of the highest score's weight
         assert point.threshold == pytest.approx(own.threshold(0.01, n))
     else:  # the conformal quantile of what they reached themselves
         (level,) = quantiles(seen, own.effect(n - 1).crowd, (0.99 * (n + 1) / n,))
@@ -249,7 +328,7 @@ def test_a_stored_fmr_does_not_move_with_the_gallery() -> None:
         gallery(10, choice=choice, own_scores=observed(TABLE, 10, 0.4))
     )
     assert point.threshold == pytest.approx(TABLE.score(1e-4) + 0.03)
-    assert point.target is Target.FMR
+    assert (point.target, point.fit, point.crowd) == (Target.FMR, None, None)
 
 
 def test_another_target_for_the_same_scores() -> None:
@@ -281,6 +360,8 @@ def test_a_threshold_set_by_hand_stays() -> None:
         {"basis": "a feeling"},
         {"target_rate": None},
         {"target_rate": 7.0},
+        {"target_rate": 1.0},
+        {"target_rate": 0.0},
     ],
 )
 def test_a_damaged_calibration_is_said_to_be_one(damage: dict[str, object]) -> None:

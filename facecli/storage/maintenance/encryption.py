@@ -20,7 +20,7 @@ from facecli.common.files import followed
 from facecli.storage.keys import Key
 from facecli.storage.sqlite import erasure_check, files_beside, sqlcipher
 from facecli.storage.sqlite.byte_search import Needles, pieces
-from facecli.storage.sqlite.connection import explained, present, sql_errors
+from facecli.storage.sqlite.connection import explained, give_log_back, present, sql_errors
 from facecli.storage.sqlite.files_beside import grouping_path
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -53,7 +53,9 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
     left to end.
     """
     path = followed(path)
-    left = atomic.sweep(path.parent)  # the old file of a conversion that was killed
+    left = atomic.sweep(path.parent)  # what a conversion that was killed left: the old file, or
+    if left:  # the new one, and the old without its log
+        give_log_back(path, old)
     if _opens(path, new):
         if not left:
             done = "encrypted with this key" if new else "readable"
@@ -73,6 +75,7 @@ def convert(path: Path, old: Key | None, new: Key | None, *, dry_run: bool = Fal
             # Before the swap: afterwards nobody would look for them.
             files_beside.discard_derived(path, old)
             _convert_grouping(path, old, new)
+            _end_log(db, draft)
         except BaseException:
             with suppress(*sql_errors()):
                 db.execute("PRAGMA journal_mode = WAL")
@@ -95,6 +98,7 @@ def _convert_grouping(gallery: Path, old: Key | None, new: Key | None) -> None:
         return
     with atomic.draft(grouping) as draft, closing(_alone(grouping, old)) as db:
         sqlcipher.copy_under(db, draft, new)
+        _end_log(db, draft)
         if sys.platform == "win32":
             db.close()
         atomic.place(draft, grouping, replace=True, overwrite=True)
@@ -117,18 +121,28 @@ def _opens(path: Path, key: Key | None) -> bool:
 
 
 def _alone(path: Path, key: Key | None) -> sqlite3.Connection:
-    """A connection that nobody else's can be open beside, with no log but the file itself."""
+    """A connection that nobody else's can be open beside."""
     db = sqlcipher.connect(path, "", key, _SECONDS)
     try:
-        db.execute("PRAGMA journal_mode = DELETE")  # refused while somebody has it open
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("BEGIN EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")  # refused while somebody has it open
         db.execute("COMMIT")  # the lock stays
-        atomic.sync(path.parent)  # else a cut brings its log back, beside the new file
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _end_log(db: sqlite3.Connection, draft: Path) -> None:
+    """Leave no log but the file itself: SQLite would take it for that of the file that comes.
+
+    Last, and once the draft is on the disk: where this is killed before the swap, it is the draft
+    that tells the next command to give the gallery its log back.
+    """
+    atomic.sync(draft)
+    atomic.sync(draft.parent)
+    db.execute("PRAGMA journal_mode = DELETE")
+    atomic.sync(draft.parent.parent)  # else a cut brings the log back, beside the new file
 
 
 def _check(db: sqlite3.Connection, draft: Path, key: Key | None) -> None:

@@ -35,6 +35,7 @@ from facecli.storage.records import (
 
 SCHEMA = 1
 CHOICE = "calibration "  # and when, so that the last one by name is in force
+COPYING = "copying"  # while `gallery copy` fills it: half a copy looks like a whole one
 SAME = 1e-5  # what a stored template's values may be off by
 LEFT_OVER = 3600 * 1000 * 4096  # an hour, in stamps: after it nobody will list a reference any more
 
@@ -44,7 +45,8 @@ class MilvusReader:
 
     encrypted = False  # that is the server's to do
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, to_copy: bool = False) -> None:
+        """to_copy: see `MilvusStore`."""
         self._client = client
         self._path = client.address.shown
         self.rehearsed: list[CalibrationRow] = []  # threshold choices of a dry run
@@ -54,6 +56,11 @@ class MilvusReader:
         made = self._made = facts["gallery"]
         if made["schema"] > SCHEMA:
             raise GalleryError(f"{self._path} was made by a newer facecli: upgrade facecli")
+        if COPYING in facts and not to_copy:
+            raise GalleryError(
+                f"{self._path} cannot be used here: it is a copy that was not finished: run the "
+                "same `facecli gallery copy` again, which goes on, or drop its collections"
+            )
         self.embedder_id, self.dimension = str(made["embedder"]), int(made["dimension"])
         self.created_at = str(made["created_at"])
 

@@ -25,7 +25,7 @@ from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
 from facecli.storage.milvus import address, erasure, layout
 from facecli.storage.milvus.client import ANSWER_WITHIN, READY_WITHIN, STRONG, Client
 from facecli.storage.milvus.layout import FACTS, REFERENCES, SUBJECTS, Collection, Subject
-from facecli.storage.milvus.reader import CHOICE, SCHEMA, MilvusReader
+from facecli.storage.milvus.reader import CHOICE, COPYING, SCHEMA, MilvusReader
 from facecli.storage.records import (
     CalibrationRow,
     NewReference,
@@ -41,10 +41,11 @@ AT_ONCE = 4096  # references: what two strong reads are worth
 class MilvusStore:
     """An open gallery in Milvus. Every method raises GalleryError when the engine cannot serve."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, to_copy: bool = False) -> None:
+        """to_copy: whether a copy that was not finished will do."""
         self.client = client
         self.path = client.address.shown
-        self.reader = MilvusReader(client)
+        self.reader = MilvusReader(client, to_copy)
         self._stamps = layout.Stamps()
         self._rehearsing = False
 
@@ -56,7 +57,9 @@ class MilvusStore:
 
     @classmethod
     def open(cls, path: Path) -> MilvusStore:
-        """Open what is there. Raises GalleryError when it is missing, foreign or too new."""
+        """Open what is there. Raises GalleryError when it is missing, foreign, too new, or a copy
+        that was not finished.
+        """
         client = Client(address.parse(path))
         try:
             if not _is_gallery(client):
@@ -71,8 +74,10 @@ class MilvusStore:
             raise
 
     @classmethod
-    def create(cls, path: Path, embedder_id: str, dimension: int) -> MilvusStore:
-        """Open the gallery, made first if it is not there.
+    def create(
+        cls, path: Path, embedder_id: str, dimension: int, to_copy: bool = False
+    ) -> MilvusStore:
+        """Open the gallery, made first if it is not there. to_copy: one to go on copying into, too.
 
         Raises EmbedderMismatchError when it is there and another embedder's.
         """
@@ -88,7 +93,7 @@ class MilvusStore:
                      "created_at": now(), "id": secrets.token_hex(16),
                      "secret": secrets.token_hex(32)},
                 )  # fmt: skip
-            store = cls(client)
+            store = cls(client, to_copy)
             require_embedder(store, embedder_id)
             return store
         except BaseException:
@@ -117,20 +122,19 @@ class MilvusStore:
             item.subject: SubjectRow(self._stamps.next(), item.subject, 0, now())
             for item in {layout.name_hash(item.subject): item for item in new}.values()
         }
-        return self.adopt(people, [self._numbered(item) for item in new])
+        return self._adopt(people, [self._numbered(item) for item in new], copying=False)
 
     def adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
         """Take references over as they are, with their ids and times; returns how many were new.
 
-        people: by name, what their subjects are to be where they are not there yet.
+        people: by name, what their subjects are to be where they are not there yet. From then on
+        it is a copy, which nothing else opens, until `copied`.
         """
-        return sum(
-            self._adopt(people, rows[start : start + AT_ONCE])
-            for start in range(0, len(rows), AT_ONCE)
-        )
+        return self._adopt(people, rows, copying=True)
 
     def copied(self) -> None:
-        """A server does not say what is a half copy: the command that makes it does."""
+        """Nothing more is taken over: it is a gallery like others."""
+        self._write(self.client.delete, FACTS, [COPYING])
 
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name.
@@ -238,7 +242,17 @@ class MilvusStore:
         self._write(self.client.delete, FACTS, ["observed"])
         self._write(self.client.keep, "revision", self._stamps.next())
 
-    def _adopt(self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow]) -> int:
+    def _adopt(
+        self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow], copying: bool
+    ) -> int:
+        return sum(
+            self._adopt_some(people, rows[start : start + AT_ONCE], copying)
+            for start in range(0, len(rows), AT_ONCE)
+        )
+
+    def _adopt_some(
+        self, people: Mapping[str, SubjectRow], rows: Sequence[ReferenceRow], copying: bool
+    ) -> int:
         faces: dict[str, list[ReferenceRow]] = {}
         for row in rows:
             faces.setdefault(layout.name_hash(row.subject), []).append(row)
@@ -260,6 +274,8 @@ class MilvusStore:
                 fresh += more
                 ids = (*subject.members, *(row["id"] for row in more))
                 grown.append(self._listing(subject, ids, stored))
+        if fresh and copying:
+            self._write(self.client.keep, COPYING, True)
         # Subjects last: killed in between, it leaves references that nobody lists or searches.
         self._write(self.client.insert, REFERENCES, fresh)
         self._put(grown)

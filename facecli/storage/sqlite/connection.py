@@ -163,6 +163,15 @@ def _connect_without_log(path: Path, key: Key | None) -> sqlite3.Connection:
     return _connect(path, key, "?immutable=1")
 
 
+def give_log_back(path: Path, key: Key | None) -> None:
+    """Let a gallery be read again while it is written to, where a conversion that was killed had
+    made it one without a log. Where there can be none, `connect` sees that.
+    """
+    with suppress(GalleryError, *sql_errors()), closing(_connect(path, key)) as db:
+        db.execute("PRAGMA busy_timeout = 0")  # who has it open meanwhile keeps it as it is
+        db.execute("PRAGMA journal_mode = WAL")
+
+
 def present(path: Path, key: Key | None = None) -> bool:
     """Whether a gallery file lies there, told by its first bytes: other files are not touched.
 

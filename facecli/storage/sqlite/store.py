@@ -40,6 +40,7 @@ from facecli.storage.sqlite.connection import (
     FileKind,
     connect,
     explained,
+    give_log_back,
     make_file,
     present,
     recognise,
@@ -91,7 +92,8 @@ class GalleryFile:
                 f"there is no gallery at {path}: make one with `facecli enroll PHOTOS`, "
                 "or name another with --gallery"
             )
-        atomic.sweep(path.parent)
+        if atomic.sweep(path.parent):  # perhaps a conversion's draft, killed before the swap
+            give_log_back(path, key)
         with explained(path):
             connection = connect(path, key)
             try:

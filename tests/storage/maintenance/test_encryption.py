@@ -197,6 +197,55 @@ def test_killed_at_any_moment_it_is_whole_under_one_of_the_keys(path: Path, kill
     assert [file.name for file in left if file.stat().st_size] == []
 
 
+def journal(path: Path, key: Key | None = None) -> str:
+    with closing(GalleryFile.open(path, key)) as store:
+        return str(store._db.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("then", ["opened", "dry run", "ended"])
+def test_killed_before_the_swap_the_gallery_has_its_log_again(
+    path: Path, key: Key | None, then: str
+) -> None:
+    """Without it nobody could read while somebody writes. It ends the last before the swap."""
+    if key:
+        encryption.convert(path, None, key)
+    code = (
+        "import os, sys; from pathlib import Path; from facecli.common import atomic\n"
+        "from facecli.storage.maintenance import encryption; from facecli.storage.keys import Key\n"
+        "atomic.place = lambda *_, **__: os._exit(9)\n"
+        "old, new = (Key(word) if word else None for word in sys.argv[2:])\n"
+        "encryption.convert(Path(sys.argv[1]), old, new)\n"
+    )
+    words = [key.digits if key else "", OTHER.digits]
+    done = subprocess.run([sys.executable, "-c", code, str(path), *words],
+                          env=environment(path.parent), check=False)  # fmt: skip
+    assert done.returncode == 9
+    if then == "opened":
+        if key is None:
+            assert path.read_bytes()[18:20] == b"\1\1", "SQLite's mark for a file without a log"
+        assert journal(path, key) == "wal"
+    if then == "dry run":
+        encryption.convert(path, key, OTHER, dry_run=True)
+    if then == "ended":
+        encryption.convert(path, key, OTHER)
+    assert journal(path, OTHER if then == "ended" else key) == "wal"
+    assert not [file for file in path.parent.iterdir() if "facecli-" in file.name]
+
+
+def test_a_conversion_that_fails_leaves_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sqlcipher, "copy_under", full)
+    with pytest.raises(GalleryError, match="No space left"):
+        encryption.convert(path, None, KEY)
+    assert path.read_bytes()[18:20] == b"\2\2"
+    assert journal(path) == "wal"
+
+
 def test_a_dry_run_tries_the_keys_and_changes_nothing(path: Path) -> None:
     before = path.read_bytes()
     would = encryption.convert(path, None, KEY, dry_run=True)

@@ -27,7 +27,7 @@ from facecli.storage import copying, opening
 from facecli.storage.interface import Called, Group, Storage
 from facecli.storage.milvus import layout
 from facecli.storage.milvus.layout import REFERENCES
-from facecli.storage.records import CalibrationRow
+from facecli.storage.records import CalibrationRow, Refiled
 
 pytestmark = pytest.mark.milvus
 
@@ -163,12 +163,56 @@ def test_a_copy_that_was_interrupted_goes_on(place: Callable[[], Path], tmp_path
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    with closing(create(tmp_path / "file")) as file, closing(create(place())) as milvus:
+    path = place()
+    with closing(create(tmp_path / "file")) as file:
         fill(file)
-        with pytest.raises(KeyboardInterrupt):
+        with closing(create(path)) as milvus, pytest.raises(KeyboardInterrupt):
             copying.copy(file, milvus, interrupt)
-        assert milvus.reader.counts()[1] == 16
-        assert copying.copy(file, milvus).added == 44
+        for opened in (opening.open_storage, create):  # half a copy looks like a whole gallery
+            with pytest.raises(GalleryError, match=r"not finished.*`facecli gallery copy` again"):
+                opened(path)
+        with closing(opening.create_storage(path, EMBEDDER, DIMENSION, to_copy=True)) as milvus:
+            assert milvus.reader.counts()[1] == 16
+            assert copying.copy(file, milvus).added == 44
+            assert copying.copy(file, milvus).added == 0
+    with closing(opening.open_storage(path)) as whole:
+        assert whole.reader.counts() == (30, 60)
+        assert whole.add([reference("Ada", 1)]) == 1  # enrolling makes it no copy again
+    create(path).close()
+
+
+def test_a_photo_that_moved_or_was_edited_is_noted_as_in_a_file(
+    place: Callable[[], Path], tmp_path: Path
+):
+    """Only of that subject, and not where the photo of those bytes is enrolled already."""
+
+    def sha(number: int) -> str:
+        return f"{number:064x}"
+
+    for path in (tmp_path / "file", place()):
+        with closing(create(path)) as storage:
+            storage.add([reference("Ada", 1), reference("Ada", 2), reference("Ada", 3)])
+            storage.add([reference("Bob", 4, photo=1)])
+            before = list(storage.reader.references())
+            noted = [
+                Refiled("Ada", sha(1), "new/1.jpg", sha(1)),  # moved
+                Refiled("Ada", sha(2), "new/2.jpg", sha(9)),  # edited
+                Refiled("Ada", sha(3), "new/3.jpg", sha(1)),  # what she has already
+                Refiled("Ada", sha(7), "new/7.jpg", sha(8)), Refiled("Eve", sha(1), "x", sha(1)),
+            ]  # fmt: skip
+            with storage.rehearsal():
+                storage.refile(noted)
+            assert [r.path for r in storage.reader.references()] == [r.path for r in before]
+            storage.refile(noted)
+            after = list(storage.reader.references())
+            assert [(r.path, r.photo_sha256) for r in after] == [
+                ("new/1.jpg", sha(1)), ("new/2.jpg", sha(9)), ("photos/Ada/3.jpg", sha(3)),
+                ("photos/Bob/1.jpg", sha(1)),
+            ]  # fmt: skip
+            for old, new in zip(before, after, strict=True):
+                assert (new.id, new.subject, new.face.box) == (old.id, old.subject, old.face.box)
+                assert new.template.vector.tobytes() == old.template.vector.tobytes()
+            assert storage.reader.faults() == []
 
 
 def test_another_model_is_refused_and_so_is_what_only_files_have(place: Callable[[], Path]):

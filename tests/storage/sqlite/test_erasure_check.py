@@ -434,11 +434,49 @@ def answered(command: Command, path: Path, answer: str) -> int:
 
 
 def test_pages_are_overwritten_in_place_before_the_file_is_written_anew(path: Path) -> None:
-    """What VACUUM gives back to the disk must hold nobody: `secure_delete` sees to that."""
-    vector, store = unit_vector(1000).tobytes(), GalleryFile.open(path)
-    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert vector in path.read_bytes()
+    """What VACUUM gives back to the disk must hold nobody: `secure_delete` sees to that, and that
+    the log was emptied into the file before.
+    """
+    pieces, at_vacuum = bits(1000, 1001), []
+    store = GalleryFile.open(path)
+    assert store.compact() and held(path.parent, pieces) == pieces
     store.purge(Called(GRACE))
-    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert held(path.parent, pieces), "in the file until its log is emptied into it"
+    store._db.set_trace_callback(
+        lambda sql: at_vacuum.append(path.read_bytes()) if sql == "VACUUM" else None
+    )
+    assert store.compact()
+    store._db.set_trace_callback(None)
+    (then,) = at_vacuum
+    assert [piece for piece in pieces if piece in then] == []
+    assert held(path.parent, pieces) == []
     store.close()
-    assert vector not in path.read_bytes()
+
+
+def test_compacting_gives_back_room_and_leaves_an_empty_log(path: Path) -> None:
+    store = GalleryFile.open(path)
+    for number in range(2, 40):
+        store.purge(Called(f"Subject {number:02}"))
+    log, before = path.with_name(path.name + "-wal"), path.stat().st_size
+    assert log.stat().st_size > 0
+    assert store.compact()
+    assert log.stat().st_size == 0, "what is in the log is in the file"
+    assert path.stat().st_size < 0.6 * before
+    assert store._db.execute("PRAGMA freelist_count").fetchone() == (0,)
+    store.close()
+
+
+def test_compacting_says_where_a_reader_keeps_the_old_pages(path: Path, monkeypatch) -> None:
+    """One that reads what was before keeps its log; and nothing is written anew then."""
+    monkeypatch.setattr("facecli.storage.sqlite.connection.BUSY_SECONDS", 0.2)  # only to wait less
+    store = GalleryFile.open(path)
+    reader = sqlite3.connect(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM subject").fetchone()
+    store.purge(Called(GRACE))
+    before = path.read_bytes()
+    assert not store.compact()
+    assert path.read_bytes() == before
+    reader.close()
+    assert store.compact()
+    store.close()

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,24 @@ def test_merge_moves_references_and_drops_doubles(store: GalleryFile):
         "photos/A. L./3.jpg", "photos/Ada/1.jpg", "photos/Ada/2.jpg",
     ]  # fmt: skip
     assert_means_kept(store, 1)
+
+
+def test_two_faces_of_one_photo_are_no_doubles(store: GalleryFile):
+    """A double is the same face of the same photo; her sister beside her on it is another."""
+    group = [replace(reference(name, seed, 7), face_index=face)
+             for name, seed, face in (("Ada", 1, 0), ("A. L.", 2, 1), ("A. L.", 3, 2))]  # fmt: skip
+    other = replace(reference("A. L.", 4, 8), face_index=0)  # the same number, another photo
+    store.add([*group, other])
+    before = list(store.reader.references())
+    assert store.merge("A. L.", "Ada") == 3
+    faces = sorted((r.photo_sha256[-1], r.face_index) for r in store.reader.references())
+    assert faces == [("7", 0), ("7", 1), ("7", 2), ("8", 0)]
+    assert_means_kept(store, 1)
+    store.journal.undo()
+    assert [(r.id, r.subject) for r in store.reader.references()] == [
+        (r.id, r.subject) for r in before
+    ]
+    assert_means_kept(store, 2)
 
 
 @pytest.mark.parametrize("call", [
