@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from facecli.common.decision import accepts
+from facecli.common.decision import accepts, told_apart
 from facecli.common.enums import GroupState, Reason
 from facecli.common.errors import CalibrationError, GalleryError
 from facecli.common.names import name_key, require_name
@@ -22,6 +22,7 @@ from facecli.common.parallel import batches
 from facecli.common.types import FailureToAcquire, Photo
 from facecli.gallery.enroll import COMMIT_EVERY, EnrollItem, EnrollReport, EnrollStatus
 from facecli.gallery.gallery import Gallery
+from facecli.gallery.rivals import Rivals
 from facecli.grouping.links import RATE
 from facecli.grouping.regroup import Known, free, regroup
 from facecli.metrics.crowd import LAST, own_threshold
@@ -267,13 +268,18 @@ def _known(
     """Who of the enrolled each face is found to be; of one photo one face at most is anybody."""
     point = operating_point.in_force(inputs)
     ranker = gallery.reader.ranker(False, point.threshold)
+    rivals = Rivals.of(gallery.reader, inputs.built_in)
     best: dict[tuple[int, str], tuple[float, int]] = {}
     for face in faces:
         if face.found.face.quality < bar:
             continue
-        ranked = ranker.candidates(face.found.template.vector, LAST)
-        if ranked and accepts(
-            ranked[0].score, own_threshold(point, [candidate.score for candidate in ranked])
+        search = partial(ranker.candidates, face.found.template.vector)
+        ranked = search(LAST)
+        scores = [candidate.score for candidate in ranked]
+        if (
+            ranked
+            and accepts(scores[0], own_threshold(point, scores))
+            and told_apart(ranked[0], rivals.of_best(ranked, search))
         ):
             who = face.photo, ranked[0].subject
             best[who] = max(best.get(who, (-2.0, 0)), (ranked[0].score, face.id))
