@@ -18,13 +18,16 @@ from facecli.cli.options import (
     KeyOption,
     ModelOption,
     done,
+    goes_with,
     open_gallery,
     open_storage,
     open_to_add,
+    print_change,
     print_report,
     terminal,
 )
 from facecli.cli.paths import Input, Output
+from facecli.common.errors import UsageError
 from facecli.common.outputs import STDOUT
 
 
@@ -38,6 +41,7 @@ class GalleryCommands(LazyGroup):
         "show": "facecli.cli.gallery:show",
         "rename": "facecli.cli.gallery:rename",
         "merge": "facecli.cli.gallery:merge",
+        "distinct": "facecli.cli.gallery:distinct",
         "remove": "facecli.cli.gallery:remove",
         "export": "facecli.cli.gallery:export",
         "import": "facecli.cli.gallery:import_",
@@ -57,6 +61,7 @@ class GalleryCommands(LazyGroup):
         "drop": "gallery remove", "erase": "gallery purge", "forget": "gallery purge",
         "ls": "gallery list", "mv": "gallery rename", "join": "gallery merge",
         "create": "enroll", "new": "enroll", "init": "enroll", "clear": "gallery purge --all",
+        "twins": "gallery distinct", "lookalikes": "gallery distinct",
         "add": "enroll", "enroll": "enroll", "identify": "identify", "search": "identify",
         "find": "identify", "history": "gallery undo --list", "stats": "gallery info",
         "repair": "gallery check --repair", "verify": "gallery check", "save": "gallery backup",
@@ -131,6 +136,36 @@ def merge(
     with open_storage(gallery, key_file, dry_run) as storage:
         moved = storage.merge(subject, into)
     done(f"moved {counted(moved, 'reference')} from {subject} to {into}", dry_run)
+
+
+def distinct(
+    first: Annotated[str | None, typer.Argument(metavar="SUBJECT")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="SUBJECT")] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Take it back.")] = False,
+    gallery: GalleryOption = None,
+    key_file: KeyOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that two subjects are two people, however alike: twins. Without names, list who is.
+
+    Then a face that is like both gets a name only where one of them is clearly more alike, and
+    nobody takes them for one person under two names. `undo` takes it back.
+    """
+    from facecli.report.people import distinct_row, distinct_table
+
+    if first is not None and second is None:
+        raise UsageError(f"name two subjects: who is not {first}?")
+    with open_storage(gallery, key_file, dry_run) as storage:
+        if first is None or second is None:
+            goes_with("--forget", forget, {"two subjects": second})
+            rows = [distinct_row(a.name, b.name) for a, b in storage.reader.distinct()]
+            print_report(rows, distinct_table(rows, terminal()), as_json)
+            return
+        storage.distinct(first, second, forget=forget)
+    are = "are no longer said to be two people" if forget else "are two people"
+    row = {**distinct_row(first, second), "distinct": not forget}
+    print_change(row, f"{first} and {second} {are}", dry_run, as_json)
 
 
 def remove(

@@ -44,7 +44,7 @@ def undo(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take back a rename, merge, removal or threshold, the newest first, until `purge`.
+    """Take back a rename, merge, removal, threshold or `distinct`, the newest first, until `purge`.
 
     Exit code 4 when it cannot be undone: its name was enrolled again, or a later change came on
     top.

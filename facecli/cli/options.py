@@ -253,7 +253,7 @@ def say_look_alikes(gallery: Gallery, quiet: bool, among: Collection[str] | None
     for pair in found[:MOST_PAIRS]:
         note(
             f"{pair.first} and {pair.second} look like one person, {pair.score:.3f}: if they are, "
-            f"`facecli gallery merge`; twins may stay",
+            f"`facecli gallery merge`; if they are two, `facecli gallery distinct`",
             quiet,
         )
     if len(found) > MOST_PAIRS:

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecli.common.enums import Outcome
-from facecli.common.types import Candidate, Decision, FailureToAcquire, OperatingPoint, Probe
+from facecli.common.types import (
+    Candidate,
+    Decision,
+    FailureToAcquire,
+    OperatingPoint,
+    Probe,
+    Rival,
+)
 
 
 @overload
@@ -24,6 +31,11 @@ def accepts(score: float | NDArray[np.floating], threshold: float) -> bool | NDA
     return score >= threshold
 
 
+def told_apart(best: Candidate, rival: Rival | None) -> bool:
+    """Whether the best candidate's score is so much higher that it is they, and not the rival."""
+    return rival is None or accepts(best.score - rival.candidate.score, rival.margin)
+
+
 def decide(
     probe: Probe,
     candidates: Sequence[Candidate],
@@ -33,17 +45,25 @@ def decide(
     flaw: FailureToAcquire | None = None,
     possible_point: OperatingPoint | None = None,
     possible_threshold: float = float("nan"),
+    rival: Rival | None = None,
 ) -> Decision:
     """Accept the best candidate, or say unknown; neither of a face of low quality.
 
     candidates: best first. threshold: the one that applies to this face. false_alarm: see
     `types.Decision`. flaw: what is wrong with the face: a threshold says nothing of such faces, for
     they can be alike whoever they show. possible_point, possible_threshold: a laxer one; who is
-    between the two is possible, and never identified.
+    between the two is possible, and never identified. rival: of the best candidate; where they are
+    not told apart, both are possible.
     """
     best = candidates[0] if candidates else None
-    identified = best is not None and accepts(best.score, threshold) and flaw is None
+    somebody = best is not None and accepts(best.score, threshold) and flaw is None
+    identified = somebody and best is not None and told_apart(best, rival)
     leads = tuple(c for c in candidates if accepts(c.score, possible_threshold))
+    if somebody and not identified and best is not None and rival is not None:
+        leads = (best, rival.candidate)
+        candidates = [*candidates, *(c for c in leads if c not in candidates)]
+    else:
+        rival = None
     possible = () if identified or flaw else leads
     if flaw is not None:
         outcome = Outcome.LOW_QUALITY
@@ -63,4 +83,5 @@ def decide(
         possible=possible,
         possible_threshold=possible_threshold,
         possible_point=possible_point,
+        rival=rival,
     )

@@ -6,7 +6,11 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a search came to. POSSIBLE, a lead and no answer, only where that was asked for."""
+    """What a search came to.
+
+    POSSIBLE, a lead and no answer: where that was asked for, and where the face is one of two who
+    were said to be distinct, and nothing says which.
+    """
 
     IDENTIFIED = "identified"
     POSSIBLE = "possible"
@@ -107,6 +111,8 @@ class ChangeKind(StrEnum):
     MERGE = "merge"
     REMOVE = "remove"
     REMOVE_REFERENCE = "remove reference"
+    DISTINCT = "distinct"
+    NOT_DISTINCT = "not distinct"
     THRESHOLD = "threshold"
 
 
@@ -119,6 +125,8 @@ class LogAction(StrEnum):
     RENAMED = "renamed"
     MERGED = "merged"
     REMOVED = "removed"
+    DISTINCT = "said to be distinct"
+    NOT_DISTINCT = "no longer said to be distinct"
     UNDONE = "undone"
     PURGED = "purged"
     SEARCHED = "searched"

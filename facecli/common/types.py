@@ -145,6 +145,17 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """A candidate of whom it was said that the best one is somebody else, however alike they are.
+
+    margin: by how much the best one's score must be higher; NaN where nothing says how much.
+    """
+
+    candidate: Candidate
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """An observed rate with its counts and a confidence interval, all rates in [0, 1].
 
@@ -259,9 +270,10 @@ class Decision:
     failure: why there is no template, or what keeps a face of low quality from an answer.
     false_alarm: the estimated chance that a stranger scores as high against this gallery, not
         below `operating_point.least_fpir`; NaN where no table supports one.
-    possible: candidates between the threshold and a laxer one, leads for a person to look at;
-        none unless `outcome` is POSSIBLE. possible_threshold: the laxer one for this face, NaN
-        where none was asked for. possible_point: what it was chosen for.
+    possible: candidates between the threshold and a laxer one, leads for a person to look at, or
+        the two of whom it is one; none unless `outcome` is POSSIBLE. possible_threshold: the laxer
+        one for this face, NaN where none was asked for. possible_point: what it was chosen for.
+    rival: the second of those two, where it is one of two; else None.
     """
 
     probe: Probe
@@ -275,6 +287,7 @@ class Decision:
     possible: tuple[Candidate, ...] = ()
     possible_threshold: float = float("nan")
     possible_point: OperatingPoint | None = None
+    rival: Rival | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The answer in plain values, under the names of `identify --json`, not rounded.
@@ -298,7 +311,10 @@ class Decision:
             "threshold": self.threshold if best else self.operating_point.threshold,
             "margin": best.score - self.threshold if best else None,
             "false_alarm": None if isnan(self.false_alarm) else self.false_alarm,
-            "reason": str(self.failure.reason) if self.failure else None,
+            "reason": (
+                str(self.failure.reason) if self.failure
+                else "too close to tell" if self.rival else None
+            ),
             "candidates": [
                 {"rank": c.rank, "subject": c.subject, "reference": c.reference_id,
                  "score": c.score}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,14 +24,18 @@ class LookAlikes:
     score: float
 
 
-def look_alikes(subjects: Subjects, table: ReferenceTable) -> tuple[LookAlikes, ...]:
+def look_alikes(
+    subjects: Subjects, table: ReferenceTable, distinct: Set[frozenset[str]] = frozenset()
+) -> tuple[LookAlikes, ...]:
     """Pairs as alike as would surprise of any two people among them, the most alike first.
 
-    table: the embedder's. None of more than MOST_PEOPLE: an audit takes the time that takes.
+    table: the embedder's. distinct: names of who was said to be two people. None of more than
+    MOST_PEOPLE: an audit takes the time that takes.
     """
     n = len(subjects.ids)
     if not 2 <= n <= MOST_PEOPLE:
         return ()
     bar = table.threshold(SURPRISING / n, n - 1)
     pairs = pairs_above(subjects.templates, bar, np.arange(n))
-    return tuple(LookAlikes(subjects.names[i], subjects.names[j], score) for score, i, j in pairs)
+    found = (LookAlikes(subjects.names[i], subjects.names[j], score) for score, i, j in pairs)
+    return tuple(pair for pair in found if frozenset((pair.first, pair.second)) not in distinct)

@@ -28,7 +28,7 @@ from facecli.recognition.model_zoo.specs import ChannelOrder
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage import opening
-from facecli.storage.interface import Storage
+from facecli.storage.interface import Reader, Storage
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, GalleryInfo, Subjects
 from facecli.threshold import operating_point
@@ -428,11 +428,15 @@ class Gallery:
         )  # fmt: skip
 
     def look_alikes(self) -> tuple[LookAlikes, ...]:
-        """Enrolled people who may be one person under two names, or twins; see `look_alikes`."""
+        """Enrolled people who may be one person under two names, or twins; see `look_alikes`.
+
+        Not those who were said to be two: `storage.distinct` says it.
+        """
         from facecli.evaluation.look_alikes import look_alikes
 
         table = self._threshold_inputs().table()
-        return () if table is None else look_alikes(self.storage.reader.templates(), table)
+        reader = self.storage.reader
+        return () if table is None else look_alikes(reader.templates(), table, _distinct(reader))
 
     def audit(self) -> Audit:
         """What is probably wrong with the gallery, most certain first; changes nothing.
@@ -450,8 +454,13 @@ class Gallery:
                 "`facecli threshold --calibrate pairs.csv`"
             )
         with reader.snapshot():
-            references = tuple(reader.references())
-        return audit(references, table, changed(references))
+            references, distinct = tuple(reader.references()), _distinct(reader)
+        return audit(references, table, changed(references), distinct)
 
     def _threshold_inputs(self) -> ThresholdInputs:
         return ThresholdInputs.of(self.storage, self.models.reference_table, self.models.shape)
+
+
+def _distinct(reader: Reader) -> frozenset[frozenset[str]]:
+    """The names of who was said to be two people."""
+    return frozenset(frozenset((one.name, other.name)) for one, other in reader.distinct())

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from facecli.common.decision import accepts
+from facecli.common.decision import accepts, told_apart
 from facecli.common.enums import GroupState, Reason
 from facecli.common.errors import CalibrationError, GalleryError
 from facecli.common.names import name_key, require_name
@@ -23,6 +23,7 @@ from facecli.common.parallel import batches
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
 from facecli.gallery.enroll import COMMIT_EVERY, EnrollItem, EnrollReport, EnrollStatus
 from facecli.gallery.gallery import Gallery
+from facecli.gallery.rivals import Rivals
 from facecli.grouping.links import RATE
 from facecli.grouping.regroup import Known, free, regroup
 from facecli.metrics.crowd import LAST, own_threshold
@@ -303,13 +304,18 @@ def _known(
     """
     point = operating_point.in_force(inputs)
     ranker = gallery.reader.ranker(False, point.threshold)
+    rivals = Rivals.of(gallery.reader, inputs.built_in)
     best: dict[tuple[int, float, str], tuple[float, int]] = {}
     for face in faces:
         if face.found.face.quality < bar:
             continue
-        ranked = ranker.candidates(face.found.template.vector, LAST)
-        if ranked and accepts(
-            ranked[0].score, own_threshold(point, [candidate.score for candidate in ranked])
+        search = partial(ranker.candidates, face.found.template.vector)
+        ranked = search(LAST)
+        scores = [candidate.score for candidate in ranked]
+        if (
+            ranked
+            and accepts(scores[0], own_threshold(point, scores))
+            and told_apart(ranked[0], rivals.of_best(ranked, search))
         ):
             who = face.photo, face.seen.start if face.seen else 0.0, ranked[0].subject
             best[who] = max(best.get(who, (-2.0, 0)), (ranked[0].score, face.id))

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
-from facecli.common.decision import decide
+from facecli.common.decision import accepts, decide
 from facecli.common.enums import Outcome, Reason
 from facecli.common.parallel import ordered
 from facecli.common.types import (
@@ -28,6 +28,7 @@ from facecli.common.types import (
     Probe,
 )
 from facecli.gallery.loaded_models import LoadedModels
+from facecli.gallery.rivals import Rivals
 from facecli.metrics.crowd import LAST, own_threshold
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import quality
@@ -45,6 +46,7 @@ class Search:
     """One reading of the gallery, searched many times at one operating point.
 
     table: the non-mated scores that false alarms are told by; None where there are none.
+    rivals: who was said to be distinct.
     min_quality: a face below it is of low quality, neither identified nor unknown.
     top: how many candidates a face gets. possible_point: a laxer one, whose candidates are leads.
     """
@@ -52,6 +54,7 @@ class Search:
     ranker: Ranker
     point: OperatingPoint
     table: ReferenceTable | None
+    rivals: Rivals
     min_quality: float
     top: int
     possible_point: OperatingPoint | None = None
@@ -74,7 +77,8 @@ class Search:
         point = operating_point.requested(inputs, threshold, fpir)
         lax = None if possible is None else operating_point.laxer(inputs, point, possible)
         ranker = storage.reader.ranker(exact, (lax or point).threshold)
-        return cls(ranker, point, inputs.fitted_table(), min_quality, top, lax)
+        rivals = Rivals.of(storage.reader, models.reference_table)
+        return cls(ranker, point, inputs.fitted_table(), rivals, min_quality, top, lax)
 
     def decisions(self, photo: Photo | FailureToAcquire) -> Iterator[Decision]:
         """One decision a face; one row for a photo that has none or cannot be read."""
@@ -88,10 +92,12 @@ class Search:
         for index, found in enumerate(photo.faces):
             number = found.track.number if found.track else index
             probe = Probe(photo.path, number, found.face, found.track)
-            ranked = self.ranker.candidates(found.template.vector, max(LAST, self.top))
+            search = partial(self.ranker.candidates, found.template.vector)
+            ranked = search(max(LAST, self.top))
             scores = [c.score for c in ranked]
             threshold, lax = own_threshold(self.point, scores), self.possible_point
             candidates = ranked[: max(1, self.top)]
+            near = bool(ranked) and accepts(ranked[0].score, threshold)
             fault = quality.fault(found.face, self.min_quality)
             flaw = FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault) if fault else None
             yield decide(
@@ -103,6 +109,7 @@ class Search:
                 flaw,
                 lax,
                 own_threshold(lax, scores) if lax else float("nan"),
+                self.rivals.of_best(ranked, search) if near else None,
             )
 
     def _false_alarm(self, candidates: Sequence[Candidate], threshold: float) -> float:

@@ -8,6 +8,7 @@ under two names, or two look-alikes, do not move.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,28 +61,44 @@ class Observed:
         """(3, r) float64: best scores, likenesses, shares."""
         return np.frombuffer(self.scores, np.float16).reshape(3, -1).astype(np.float64)
 
+    def less(self, crowd: Crowd | None) -> Float64:
+        """(r,) the best scores less the crowd's share; whole where a likeness is not known."""
+        best, alike, _ = self.columns()
+        return np.asarray(best if crowd is None else best - np.nan_to_num(crowd.share(alike)))
 
-def observe(vectors: Float32, owners: NDArray[np.int64], templates: Float32) -> Observed | None:
+
+def observe(
+    vectors: Float32,
+    owners: NDArray[np.int64],
+    templates: Float32,
+    distinct: Sequence[tuple[int, int]] = (),
+) -> Observed | None:
     """Leave one identity out.
 
     vectors: (r, d) float32 references. owners: (r,) the row in `templates` of each one's subject.
-    templates: (n, d) float32. None with fewer than two subjects, or references.
+    templates: (n, d) float32. distinct: pairs of such rows, who are no strangers to each other.
+    None with fewer than two subjects, or references.
     """
     chosen = _sample(len(vectors), sample_size(len(templates)))
     rows = np.arange(len(templates))
-    return observe_blocks(vectors[chosen], owners[chosen], [(rows, templates)])
+    return observe_blocks(vectors[chosen], owners[chosen], [(rows, templates)], distinct)
 
 
 def observe_blocks(
     vectors: Float32,
     owners: NDArray[np.int64],
     blocks: Iterable[tuple[NDArray[np.int64], Float32]],
+    distinct: Sequence[tuple[int, int]] = (),
 ) -> Observed | None:
     """The same for templates that come in parts, with the ids of their subjects, ascending.
 
-    owners: (r,) subject ids. blocks: (b,) ids and (b, d) float32 templates. All vectors are
-    searched.
+    owners: (r,) subject ids. blocks: (b,) ids and (b, d) float32 templates. distinct: pairs of
+    subject ids. All vectors are searched.
     """
+    known = defaultdict[int, list[int]](list)
+    for one, other in distinct:
+        known[one].append(other)
+        known[other].append(one)
     best = np.full((len(vectors), LAST), -np.inf, np.float32)
     n = 0
     for ids, templates in blocks:
@@ -92,14 +109,19 @@ def observe_blocks(
             own = np.minimum(np.searchsorted(ids, owners[some]), len(ids) - 1)
             here = np.flatnonzero(ids[own] == owners[some])
             scores[here, own[here]] = -np.inf
+            for row in np.flatnonzero(np.isin(owners[some], list(known))):
+                scores[row, np.isin(ids, known[owners[some][row]])] = -np.inf
             if scores.shape[1] > LAST:
                 scores = np.partition(scores, -LAST, axis=1)[:, -LAST:]
             best[some] = np.sort(np.concatenate([best[some], scores], axis=1), axis=1)[:, -LAST:]
-    if n < 2 or len(vectors) < 2:
+    met = best[:, -1] > -np.inf  # a stranger: not where all others are said to be distinct
+    ranked, owners = best[met, ::-1], owners[met]
+    if n < 2 or len(ranked) < 2:
         return None
-    ranked = best[:, ::-1][:, : min(LAST, n - 1)]
+    alike = np.full(len(ranked), np.nan, np.float32)
     crowd = ranked[:, FIRST - 1 :]
-    alike = crowd.mean(axis=1) if crowd.shape[1] else np.full(len(ranked), np.nan, np.float32)
+    several = crowd[:, 0] > -np.inf
+    alike[several] = np.mean(crowd[several], axis=1, where=crowd[several] > -np.inf)
     _, subject, counts = np.unique(owners, return_inverse=True, return_counts=True)
     return Observed.of(n, ranked[:, 0], alike, (1 / counts[subject]).astype(np.float32))
 
@@ -174,7 +196,7 @@ def estimate(shape: ReferenceTable, observed: Observed) -> ReferenceTable:
     by = usual - shape.effect(n).likeness
     crowds = tuple(replace(row, likeness=row.likeness + by) for row in shape.effects)
     here = replace(shape, effects=crowds, made_from=f"{observed.n} people of this gallery",
-                   subjects=observed.n, comparisons=observed.n * n)  # fmt: skip
+                   margins=(), subjects=observed.n, comparisons=observed.n * n)  # fmt: skip
     effect = here.effect(n)
     low, median, high = quantiles(observed, effect.crowd, (LOW, MIDDLE, HIGH))
     stretch = (high - low) / (shape.spread(n, LOW, HIGH) * effect.spread)
@@ -186,8 +208,7 @@ def quantiles(observed: Observed, crowd: Crowd | None, levels: Sequence[float]) 
 
     Linear between the values' midpoints of weight.
     """
-    best, alike, share = observed.columns()
-    values = best if crowd is None else best - crowd.share(alike)
+    values, share = observed.less(crowd), observed.columns()[2]
     order = np.argsort(values)
     mass = share[order]
     places = (np.cumsum(mass) - mass / 2) / mass.sum()

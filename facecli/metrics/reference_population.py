@@ -2,7 +2,8 @@
 
 Every photo of one person is compared with every photo of every other, weighted so that each pair
 of people counts once. Then galleries of many sizes are drawn from the people, and the others are
-searched there: what resembling many people does to a best score (`crowd.CrowdEffect`).
+searched there: what resembling many people does to a best score (`crowd.CrowdEffect`). Who has
+photos enough tells how far twins are to be apart (`twins.margins`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from facecli.common.types import Float32
 from facecli.metrics.crowd import FIRST, CrowdEffect, crowd
 from facecli.metrics.reference_table import ReferenceTable, from_scores
+from facecli.metrics.twins import margins
 
 SIZES = (2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 800, 1100)
 SEARCHES, FEWEST_DRAWS = 60_000, 25  # 600 searches behind each 99 % quantile
@@ -47,7 +49,9 @@ def make_table(
     rng = np.random.default_rng(0)
     fitting = [n for n in sizes if n <= len(photos) // 2]
     effects = tuple(_effect(vectors, photos, table, n, searches, rng) for n in fitting)
-    return replace(table, effects=effects, embedder_id=embedder_id)
+    return replace(
+        table, effects=effects, embedder_id=embedder_id, margins=margins(vectors, subjects)
+    )
 
 
 def _effect(

@@ -37,6 +37,7 @@ class ReferenceTable:
     tails: probabilities, falling. scores: cosines, rising. subjects, comparisons: what it was
     made from. made_from: a line for people. effects: what resembling many people does, by n; empty
     where it was not measured. embedder_id: whose scores these are; empty where none was noted.
+    margins: what tells twins apart, see `twins`; empty where it was not measured.
     """
 
     tails: tuple[float, ...]
@@ -46,6 +47,7 @@ class ReferenceTable:
     made_from: str
     effects: tuple[CrowdEffect, ...] = ()
     embedder_id: str = ""
+    margins: tuple[float, ...] = ()
 
     def score(self, tail: float) -> float:
         """Q: the score a stranger exceeds with probability `tail` in (0, 1).
@@ -148,6 +150,7 @@ class ReferenceTable:
                 "scores": self.scores,
                 "effects": [astuple(row) for row in self.effects],
                 "embedder": self.embedder_id,
+                "margins": self.margins,
             }
         )
 
@@ -212,11 +215,14 @@ def from_json(text: str) -> ReferenceTable:
             str(data["made_from"]),
             tuple(CrowdEffect(int(n), *map(float, row)) for n, *row in data.get("effects", ())),
             str(data.get("embedder", "")),
+            tuple(map(float, data.get("margins", ()))),
         )
         if not _is_tail(table):
             raise ValueError("not a falling tail")
         if not _are_effects(table.effects):
             raise ValueError("not the effects of a crowd")
+        if not all(0 < margin <= 2 for margin in table.margins):
+            raise ValueError("not margins between twins")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"not a reference table that this facecli can read: {error}") from error
     return table

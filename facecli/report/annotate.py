@@ -169,7 +169,10 @@ def _words(decision: Decision, number: str = "") -> list[tuple[str, str]]:
         why = decision.failure.reason.value if decision.failure else "failed"
         return [(number + why, "")]
     if decision.outcome is Outcome.POSSIBLE and best:
-        return [(f"{number}possible: {best.subject}", score)]
+        names = (
+            " or ".join(c.subject for c in decision.possible) if decision.rival else best.subject
+        )
+        return [(f"{number}possible: {names}", score)]
     if decision.outcome is Outcome.UNKNOWN:
         nearest = [(f"nearest {best.subject}", score)] if best else []
         return [(f"{number}unknown", ""), *nearest]

@@ -137,12 +137,14 @@ def _commands(finding: AuditFinding, merged: dict[str, str], gallery: Path | Non
     if finding.kind is FindingKind.ONE_PERSON:
         into, name = (_now(merged, subject) for subject in finding.subjects)
         merge = _command("merge", gallery, [], [name, into])
+        two = _command("distinct", gallery, [], [name, into])
         if sure:
             merged[name] = into
             yield merge
             yield f"# or, if only the photo is wrong: {removals[0]}"
+            yield f"# or, if they are two people: {two}"
             return
-        removals.insert(0, merge)
+        removals[:0] = [merge, two]
     if sure and told_apart:
         yield from removals
     else:

@@ -67,12 +67,28 @@ def decision_row(decision: Decision) -> dict[str, Any]:
         "false_alarm": significant(decision.false_alarm),
         "possible_threshold": rounded(decision.possible_threshold),
         "possible_rate": significant(lax.target_rate) if lax else None,
-        "reason": failure_line(failure) if failure else None,
+        "reason": failure_line(failure) if failure else _too_close(decision),
         "candidates": [_candidate_row(decision, c) for c in decision.candidates],
         "embedder": point.embedder_id,
         "operating_point": point_row(point),
         **track_row(decision.probe.track),
     }
+
+
+def _too_close(d: Decision) -> str | None:
+    """Why it is one of two, and nothing says which; None where that is not so."""
+    if d.rival is None:
+        return None
+    (best, other), margin = d.possible, d.rival.margin
+    needed = (
+        "nothing says by how much they must differ: it takes 30 people with 3 photos each"
+        if math.isnan(margin)
+        else f"one must be {margin:.2f} higher"
+    )
+    return (
+        f"{best.subject} or {other.subject}: {best.score:.3f} and {other.score:.3f} are too close "
+        f"to tell, {needed}"
+    )
 
 
 def _candidate_row(decision: Decision, c: Candidate) -> dict[str, Any]:
@@ -185,7 +201,7 @@ def _notes(d: Decision) -> Iterator[str]:
             yield f"false alarm {estimated(d.false_alarm, d.operating_point)}"
     elif d.outcome is Outcome.POSSIBLE:
         first, *others = d.possible
-        yield ", ".join(
+        yield _too_close(d) or ", ".join(
             [f"perhaps {first.subject}", *(f"{c.subject} {c.score:.3f}" for c in others)]
         )
         if not math.isnan(d.false_alarm):

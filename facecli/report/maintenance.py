@@ -49,6 +49,8 @@ def change_text(row: Row) -> str:
         ChangeKind.MERGE: f"merge of {row['subject']} into {row['other']}, {faces}",
         ChangeKind.REMOVE: f"removal of {row['subject']} and {faces}",
         ChangeKind.REMOVE_REFERENCE: f"removal of {faces} of {row['subject']}",
+        ChangeKind.DISTINCT: f"{row['subject']} and {row['other']} said to be two people",
+        ChangeKind.NOT_DISTINCT: f"{row['subject']} and {row['other']} no longer two people",
         ChangeKind.THRESHOLD: f"threshold by {row['other']}",
     }[ChangeKind(row["kind"])]
 

@@ -92,6 +92,18 @@ def subject_row(subject: SubjectRow) -> dict[str, Any]:
     }
 
 
+def distinct_row(first: str, second: str) -> dict[str, Any]:
+    """Two subjects who were said to be two people."""
+    return {"schema": SCHEMA, "first": first, "second": second}
+
+
+def distinct_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
+    """The same for people, a line a pair."""
+    if not rows:
+        return "of nobody was it said that they are two people"
+    return table([[r["first"], r["second"]] for r in rows], ["subject", "and not"], terminal)
+
+
 def reference_row(ref: ReferenceRow) -> dict[str, Any]:
     """A reference without its template: that is biometric data, see `gallery export`."""
     return {

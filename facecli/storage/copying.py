@@ -1,9 +1,10 @@
 """A gallery moved whole, between files and Milvus either way: run it again to go on.
 
-References go over as they are, with ids, times and paths; then the threshold choices and what was
-observed. At the end both are read whole and compared, so that only a copy that is the same is
-called done. Until then it says of itself that it is a copy, and is not opened as a gallery:
-half a copy looks like a whole one. Not part of it: what could be undone, and the audit log.
+References go over as they are, with ids, times and paths; then who is said to be distinct, the
+threshold choices and what was observed. At the end both are read whole and compared, so that only a
+copy that is the same is called done. Until then it says of itself that it is a copy, and is not
+opened as a gallery: half a copy looks like a whole one. Not part of it: what could be undone, and
+the audit log.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ def copy(
         for rows in _groups(source.reader.references()):
             added += target.adopt(people, rows)
             progress(len(rows))
+        for one, other in source.reader.distinct():
+            target.distinct(one.name, other.name)
         _copy_choices(source, target)
         _copy_observed(source, target)
         there = contents(source.reader)
@@ -95,6 +98,8 @@ def contents(reader: Reader) -> Contents:
         total += _digest(_facts(row), row.template.vector.astype("<f4").tobytes(),
                          row.face.landmarks.astype("<f4").tobytes())  # fmt: skip
         count += 1
+    for pair in reader.distinct():
+        total += _digest(["distinct", *sorted(subject.name for subject in pair)])
     choices = reader.calibrations()
     total += sum(_digest([i, asdict(choice)]) for i, choice in enumerate(choices))
     subjects = reader.templates()

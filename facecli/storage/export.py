@@ -1,11 +1,14 @@
-"""A gallery as a portable file, JSON Lines: a header, then one reference a line."""
+"""A gallery as a portable file, JSON Lines: a header, then one reference a line.
+
+The header also has who is said to be distinct, where anybody is.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import numpy as np
 from facecli.common import outputs
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.files import lines, regular
-from facecli.common.names import name_fault
+from facecli.common.names import name_fault, name_key
 from facecli.common.types import Face, FaceTemplate, Float32, Template
 from facecli.storage.interface import Reader, Storage, require_embedder
 from facecli.storage.records import FARTHEST, SURE, NewReference, ReferenceRow
@@ -52,13 +55,15 @@ def exported(reader: Reader) -> Iterator[str]:
             "dimension": reader.dimension,
             "references": reader.counts()[1],
         }
+        if pairs := [[one.name, other.name] for one, other in reader.distinct()]:
+            header["distinct"] = pairs
         yield json.dumps(header)
         for row in reader.references():
             yield json.dumps(_to_line(row), ensure_ascii=False)
 
 
 def import_(storage: Storage, path: Path) -> int:
-    """Add what `export` wrote, in one transaction; returns how many references were new.
+    """Add what `export` wrote, its references in one transaction; returns how many were new.
 
     Raises GalleryError for a file that is not whole, of another embedder, or not ours at all;
     then nothing was added.
@@ -66,10 +71,11 @@ def import_(storage: Storage, path: Path) -> int:
     try:
         with regular(path).open(encoding="utf-8") as text:
             every = lines(text)
-            promised = _promised(next(every, ""), storage)
+            promised, pairs = _promised(next(every, ""), storage)
             new = list(_read(every, storage.reader))
             if type(promised) is not int or len(new) != promised:
                 raise ValueError(f"it promises {promised} references and holds {len(new)}")
+            distinct = list(_two_people(pairs, {name_key(item.subject) for item in new}))
     except OSError as error:
         raise GalleryError(f"{path} cannot be read: {error.strerror}") from error
     except EmbedderMismatchError as error:
@@ -77,12 +83,14 @@ def import_(storage: Storage, path: Path) -> int:
     except _NOT_OURS as error:
         raise GalleryError(f"{path} is refused, nothing was imported: {error}") from error
     added = storage.add(new)
+    for one, other in distinct:
+        storage.distinct(one, other)
     storage.settle()
     return added
 
 
-def _promised(line: str, storage: Storage) -> object:
-    """How many references the header says there are, once the rest of it fits."""
+def _promised(line: str, storage: Storage) -> tuple[object, object]:
+    """How many references the header says there are, and who is distinct, once the rest fits."""
     try:
         header = json.loads(line)
     except ValueError:
@@ -92,7 +100,17 @@ def _promised(line: str, storage: Storage) -> object:
     if header.get("version") != VERSION:
         raise ValueError(f"its version is {header.get('version')}, this facecli reads {VERSION}")
     require_embedder(storage, str(header.get("embedder")))
-    return header.get("references")
+    return header.get("references"), header.get("distinct", [])
+
+
+def _two_people(pairs: object, keys: Set[str]) -> Iterator[tuple[str, str]]:
+    """keys: of those who are in the export."""
+    if not isinstance(pairs, list):
+        raise ValueError("who is distinct is no list")
+    for one, other in pairs:
+        if len({name_key(one), name_key(other)} & keys) < 2:
+            raise ValueError(f"{one!r:.30} and {other!r:.30} are not two people of it")
+        yield one, other
 
 
 def _to_line(row: ReferenceRow) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
 
-import numpy as np
-
+from facecli.common.decision import accepts
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, GalleryError, ModelError, UsageError
 from facecli.common.timestamp import now
@@ -364,8 +363,8 @@ def _alike(inputs: ThresholdInputs, scores: ReferenceTable, crowd: Crowd | None)
     if inputs.own_scores is None:
         return ()
     threshold = scores.threshold(SURPRISING / inputs.n, inputs.n)
-    best, alike, share = inputs.own_scores.columns()
-    reached = best - (crowd.share(alike) if crowd and not np.isnan(alike).any() else 0) >= threshold
+    share = inputs.own_scores.columns()[2]
+    reached = accepts(inputs.own_scores.less(crowd), threshold)
     count = math.ceil(float(share[reached].sum()) - ROUNDING)
     if not count:
         return ()

@@ -41,6 +41,7 @@ def main() -> None:
         print(f"  Q({tail:g}) = {table.score(tail):.4f}")
     for row in table.effects:
         print("  " + "  ".join(f"{name} {value:.4g}" for name, value in asdict(row).items()))
+    print(f"margins between twins: {table.margins}")
 
 
 def read_corrections(path: Path | None) -> tuple[set[str], dict[str, str]]:

@@ -80,6 +80,66 @@ def test_keeping_a_gallery_in_order(command: Command, tmp_path: Path):
     assert "nobody is enrolled yet" in command("gallery", "list", "-g", path).stdout
 
 
+def test_two_who_look_alike_are_told_apart_by_a_margin_or_not_at_all(
+    command: Command, own: Path, tmp_path: Path
+):
+    where = ("-g", own)
+    (tmp_path / "twin.jpg").write_bytes(variant(hopper(), 2))
+    (tmp_path / "probe.jpg").write_bytes(variant(hopper(), 3))
+    command("enroll", collins(), "-s", "Eileen", *where)
+    enrolled = command("enroll", tmp_path / "twin.jpg", "-s", "Twin", *where)
+    assert "if they are two, `facecli gallery distinct`" in enrolled.stderr
+    before = command("identify", tmp_path / "probe.jpg", "--json", *where).stdout
+    assert json.loads(before)[0]["decision"] == "identified"
+
+    words = ("gallery", "distinct", "Twin", "Grace Hopper", *where)
+    dry = command(*words, "--dry-run")
+    assert dry.stdout == "dry run, nothing was changed: Twin and Grace Hopper are two people\n"
+    assert command("identify", tmp_path / "probe.jpg", "--json", *where).stdout == before
+    assert json.loads(command(*words, "--json").stdout) == {
+        "schema": 1, "first": "Twin", "second": "Grace Hopper", "distinct": True, "dry_run": False,
+    }  # fmt: skip
+    listed = command("gallery", "distinct", "--json", *where).stdout
+    assert json.loads(listed) == [{"schema": 1, "first": "Twin", "second": "Grace Hopper"}]
+
+    (row,) = json.loads(
+        command("identify", tmp_path / "probe.jpg", "-k", "1", "--json", *where).stdout
+    )
+    assert (row["decision"], row["subject"]) == ("possible", None)
+    assert "too close to tell, one must be 0.28 higher" in row["reason"]
+    assert {c["subject"] for c in row["candidates"]} == {"Twin", "Grace Hopper"}
+    assert all(c["possible"] for c in row["candidates"])
+    assert command("identify", collins(), *where).stdout.endswith("1 named\n")
+    for asked in (("threshold",), ("enroll", tmp_path / "twin.jpg", "-s", "Twin")):
+        said = command(*asked, *where)
+        assert "look like" not in said.stdout + said.stderr
+    assert "one person" not in command("gallery", "audit", *where).stdout
+
+    undone = command("gallery", "undo", *where).stdout
+    assert undone == "undone: Twin and Grace Hopper said to be two people\n"
+    assert command("identify", tmp_path / "probe.jpg", "--json", *where).stdout == before
+    command(*words)
+    forgot = command(*words, "--forget").stdout
+    assert forgot == "Twin and Grace Hopper are no longer said to be two people\n"
+    assert command("identify", tmp_path / "probe.jpg", "--json", *where).stdout == before
+    assert "of nobody was it said" in command("gallery", "distinct", *where).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("Grace Hopper",), 2, "name two subjects"), (("--forget",), 2, "goes with two subjects"),
+        (("Grace Hopper", "Nobody"), 4, "nobody called 'Nobody' is enrolled"),
+        (("Grace Hopper", "Grace Hopper"), 4, "are the same subject"),
+    ],
+)  # fmt: skip
+def test_who_is_said_to_be_two_must_be_two(
+    command: Command, gallery: Path, words: tuple[str, ...], code: int, says: str
+):
+    done = command("gallery", "distinct", *words, "-g", gallery)
+    assert (done.returncode, done.stdout) == (code, "") and says in done.stderr
+
+
 def test_a_damaged_gallery_is_exit_code_4(command: Command, tmp_path: Path):
     store = new_store(tmp_path / "g")
     store.add([reference("Ada", 1)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from facecli.common.decision import accepts, decide
 from facecli.common.enums import Basis, Outcome, Reason, Target
-from facecli.common.types import Candidate, FailureToAcquire, OperatingPoint, Probe
+from facecli.common.types import Candidate, FailureToAcquire, OperatingPoint, Probe, Rival
 
 PROBE = Probe("a.jpg", 0)
 BEST = (Candidate(1, "Grace Hopper", 7, 0.5), Candidate(2, "Eileen Collins", 3, 0.2))
@@ -46,6 +46,40 @@ def test_the_best_candidate_or_nobody(threshold: float, subject: str | None) -> 
     assert decision.operating_point.threshold == 0.1
     assert decision.false_alarm == 0.03
     assert decision.probe is PROBE
+
+
+TWIN = Candidate(2, "Eileen Collins", 3, 0.2)
+APART = BEST[0].score - TWIN.score
+
+
+@pytest.mark.parametrize(
+    ("threshold", "margin", "outcome"),
+    [
+        (0.5, APART, Outcome.IDENTIFIED), (0.5, math.nextafter(APART, 1), Outcome.POSSIBLE),
+        (0.5, math.nan, Outcome.POSSIBLE), (0.6, 0.1, Outcome.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_one_of_two_is_named_only_where_the_other_is_as_much_less_alike(
+    threshold: float, margin: float, outcome: Outcome
+) -> None:
+    rival = Rival(TWIN, margin)
+    decision = decide(PROBE, BEST, point(0.5), threshold, 0.03, rival=rival)
+    assert decision.outcome is outcome
+    assert decision.subject == ("Grace Hopper" if outcome is Outcome.IDENTIFIED else None)
+    too_close = outcome is Outcome.POSSIBLE
+    assert decision.possible == (BEST if too_close else ())
+    assert decision.rival == (rival if too_close else None)
+    flaw = FailureToAcquire("a.jpg", Reason.LOW_QUALITY, "blurred")
+    poor = decide(PROBE, BEST, point(0.5), threshold, 0.03, flaw, rival=rival)
+    assert (poor.outcome, poor.possible, poor.rival) == (Outcome.LOW_QUALITY, (), None)
+
+
+def test_the_other_of_two_is_shown_however_few_candidates_were_asked_for() -> None:
+    third = Candidate(3, "Third", 9, 0.4)
+    decision = decide(PROBE, BEST[:1], point(0.5), 0.5, rival=Rival(third, 0.2))
+    assert decision.candidates == (BEST[0], third) == decision.possible
+    leads = decide(PROBE, BEST, point(0.5), 0.5, 0.03, None, point(0.1), 0.1, Rival(third, 0.2))
+    assert leads.possible == (BEST[0], third), "surely one of them, and nobody else"
 
 
 def test_nobody_to_choose_from() -> None:

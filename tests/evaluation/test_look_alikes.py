@@ -39,6 +39,12 @@ def test_the_most_alike_come_first_and_others_not_at_all(table: ReferenceTable):
     assert [p.score for p in found] == pytest.approx([0.9, 0.75], abs=1e-5)
 
 
+def test_who_was_said_to_be_two_people_is_left_out(table: ReferenceTable):
+    people = crowd(50, (3, 7, 0.75), (1, 2, 0.9))
+    found = look_alikes(people, table, {frozenset(("S2", "S1")), frozenset(("S3", "S9"))})
+    assert [(p.first, p.second) for p in found] == [("S3", "S7")]
+
+
 def test_nobody_is_named_among_few_or_very_many(table: ReferenceTable):
     assert look_alikes(crowd(1), table) == ()
     many = Subjects(

@@ -104,6 +104,19 @@ def test_a_box_of_photos_becomes_named_people(
     assert file_of(gallery).journal.changes(), "the gallery's own journal has the removals"
 
 
+def test_one_of_two_who_are_too_close_is_offered_as_neither(
+    gallery: Gallery, grouping: GroupingFile, photos: list[Path]
+) -> None:
+    gallery.enroll(photos[0], "Grace")
+    gallery.enroll(photos[1], "Her twin")
+    gallery.storage.distinct("Grace", "Her twin")
+    group(gallery, photos[2:5])
+    assert {g.state for g in grouping.groups()} == {GroupState.FOUND}
+    gallery.storage.distinct("Her twin", "Grace", forget=True)
+    group(gallery, photos[2:5])
+    assert [g.state for g in grouping.groups()].count(GroupState.OFFERED) == 1
+
+
 def test_people_enrolled_from_the_same_photos_are_known_not_offered(
     gallery: Gallery, grouping: GroupingFile, photos: list[Path]
 ) -> None:

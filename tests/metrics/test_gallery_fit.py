@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from support.observations import observed
 
 from facecli import Gallery
 from facecli.common.enums import Basis, Target
+from facecli.common.types import Crowd
 from facecli.datasets.labels import LabelledPhoto
 from facecli.metrics import gallery_fit, reference_table
 from facecli.metrics.gallery_fit import Observed, observe, quantiles
@@ -49,11 +50,19 @@ def people(
     return vectors, owners, np.stack(means)
 
 
-def brute_force(vectors: np.ndarray, owners: np.ndarray, templates: np.ndarray) -> np.ndarray:
+def brute_force(
+    vectors: np.ndarray,
+    owners: np.ndarray,
+    templates: np.ndarray,
+    distinct: Sequence[tuple[int, int]] = (),
+) -> np.ndarray:
     """(3, r): each reference's best score among the others, its crowd, and its share."""
     found = []
     for vector, owner in zip(vectors, owners, strict=True):
-        others = [float(vector @ t) for row, t in enumerate(templates) if row != owner]
+        known = {owner, *(i for pair in distinct if owner in pair for i in pair)}
+        others = [float(vector @ t) for row, t in enumerate(templates) if row not in known]
+        if not others:
+            continue
         ranked = sorted(others, reverse=True)
         crowd = ranked[2:10]
         alike = sum(crowd) / len(crowd) if crowd else float("nan")
@@ -67,6 +76,27 @@ def test_observed_is_what_brute_force_finds(counts: list[int], seed: int) -> Non
     found = observe(*gallery)
     assert found is not None and found.n == len(counts)
     np.testing.assert_allclose(found.columns(), brute_force(*gallery), atol=6e-4)
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=2, max_size=8),
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda p: p[0] != p[1])),
+    st.integers(0, 1000),
+)
+def test_who_is_distinct_is_no_stranger_to_the_other(
+    counts: list[int], pairs: list[tuple[int, int]], seed: int
+) -> None:
+    gallery = people(counts, seed=seed)
+    found = observe(*gallery, pairs)
+    expected = brute_force(*gallery, pairs)
+    if expected.size < 6:
+        assert found is None
+    else:
+        assert found is not None and found.whole()
+        np.testing.assert_allclose(found.columns(), expected, atol=6e-4)
+        crowd = Crowd(0.5, 0.1)
+        assert np.isfinite(found.less(crowd)).all()
+        assert np.isfinite(quantiles(found, crowd, (0.1, 0.5, 0.9))).all()
 
 
 def test_more_references_than_a_block_are_all_searched() -> None:

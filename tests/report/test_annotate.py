@@ -23,6 +23,7 @@ from facecli.common.types import (
     Image,
     OperatingPoint,
     Probe,
+    Rival,
 )
 from facecli.recognition import images
 from facecli.report import annotate, fonts
@@ -155,6 +156,13 @@ def test_the_photo_itself_is_not_touched() -> None:
     drawn = annotate.annotate(picture, [decision(Outcome.IDENTIFIED)])
     assert (picture == 128).all() and drawn.shape == picture.shape and drawn.dtype == np.uint8
     assert np.array_equal(annotate.annotate(picture, []), picture)
+
+
+def test_the_label_of_one_of_two_names_both() -> None:
+    best = decision(Outcome.POSSIBLE)
+    twin = Candidate(2, "Eileen Collins", 3, 0.6)
+    both = replace(best, possible=(best.candidates[0], twin), rival=Rival(twin, 0.28))
+    assert annotate._words(both) == [("possible: Grace Hopper or Eileen Collins", "0.71")]
 
 
 def test_the_label_says_name_and_score() -> None:

@@ -21,6 +21,7 @@ from facecli.common.types import (
     FailureToAcquire,
     OperatingPoint,
     Probe,
+    Rival,
 )
 from facecli.report import decisions, formats
 from facecli.report.columns import Terminal
@@ -135,6 +136,24 @@ def test_a_possible_face_is_no_identified_one_in_any_output():
     assert "possible 0.390 perhaps Ada, Bob 0.300; false alarm 3 %" in " ".join(text.split())
     assert text.endswith("\n\n1 named, 1 possible")
     assert "possible from 0.250: FPIR 10 % among 1 subject" in text
+
+
+@pytest.mark.parametrize(
+    ("margin", "needed"), [(0.28, "one must be 0.28 higher"), (np.nan, "nothing says by how much")]
+)
+def test_one_of_two_who_are_too_close_says_so_in_any_output(margin: float, needed: str):
+    rival = Rival(RANKED[2], margin)
+    found = decide(Probe("a.jpg", 0, FACE), RANKED, POINT, 0.39, 0.03, rival=rival)
+    says = "Ada or Cy: 0.390 and 0.200 are too close to tell, "
+    row, flat = decisions.decision_row(found), decisions.flat_row(found)
+    for given in (row, flat):
+        assert (given["decision"], given["subject"]) == ("possible", None)
+        assert given["reason"].startswith(says + needed)
+        assert given["possible_threshold"] is given["possible_rate"] is None
+    assert [c["possible"] for c in row["candidates"]] == [True, False, True]
+    text = " ".join(decisions.decisions_table([found]).split())
+    assert f"possible 0.390 {says}{needed}" in text and "; false alarm 3 %" in text
+    assert found.to_dict()["reason"] == "too close to tell"
 
 
 def test_nobody_is_possible_beside_an_answer_or_unasked():

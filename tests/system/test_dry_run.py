@@ -29,6 +29,7 @@ def path(tmp_path: Path) -> Path:
 VERBS = {
     "rename Ada Eva": "renamed Ada to Eva",
     "merge Ada Bob": "moved 2 references from Ada to Bob",
+    "distinct Ada Bob": "Ada and Bob are two people",
     "remove Ada": "removed Ada and 2 references",
     "remove Bob --reference 3": "removed reference 3 of Bob, the last one: the subject is gone",
     "undo": "undone: removal of Cem and 1 reference",
@@ -57,7 +58,13 @@ def test_what_it_says_is_what_would_be_done(command: Command, path: Path, words:
 
 def test_a_change_that_cannot_be_made_is_refused_dry_as_well(command: Command, path: Path):
     before = path.read_bytes()
-    for words in ("rename Ada Bob", "merge Ada Nobody", "undo 9", "purge Nobody"):
+    for words in (
+        "rename Ada Bob",
+        "merge Ada Nobody",
+        "distinct Ada Ada",
+        "undo 9",
+        "purge Nobody",
+    ):
         done = command("gallery", *words.split(), "--dry-run", "-g", path)
         assert (done.returncode, done.stdout) == (4, "")
     assert path.read_bytes() == before

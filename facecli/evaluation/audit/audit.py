@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -22,16 +22,17 @@ def audit(
     references: Sequence[ReferenceRow],
     table: ReferenceTable,
     changed: Iterable[tuple[ReferenceRow, ...]] = (),
+    distinct: Set[frozenset[str]] = frozenset(),
 ) -> Audit:
     """Compare every reference with its own subject and with all others.
 
     table: the non-mated scores of the embedder that made the references. changed: those of photos
-    that are others now, see `photos.changed`. Findings about who is who come first, by
-    `AuditFinding.expected`, which makes kinds comparable; the list of them ends where chance would
-    explain half of it (the step-up rule of Benjamini and Hochberg, 1995, at 0.5), at three expected
-    rows at the earliest. Subjects of several people follow, then photos that a subject has twice,
-    that have changed and that are poor, the worst first. Each fault is told once: what a check has
-    put in doubt, the later ones leave out.
+    that are others now, see `photos.changed`. distinct: names of who was said to be two people.
+    Findings about who is who come first, by `AuditFinding.expected`, which makes kinds comparable;
+    the list of them ends where chance would explain half of it (the step-up rule of Benjamini and
+    Hochberg, 1995, at 0.5), at three expected rows at the earliest. Subjects of several people
+    follow, then photos that a subject has twice, that have changed and that are poor, the worst
+    first. Each fault is told once: what a check has put in doubt, the later ones leave out.
     """
     if not references:
         return Audit((), 0, 0, 0)
@@ -49,7 +50,7 @@ def audit(
     free &= ~_suspects(faces, strays)
     odd = list(checks.outliers(faces, by, free))
     free &= ~_suspects(faces, (f for f in odd if len(f.suspects) == 1))
-    twins = list(checks.one_person(faces, by, free))
+    twins = list(checks.one_person(faces, by, free, distinct))
 
     # Two names that have more in common than the photograph are one person's: that row says it.
     told = {frozenset(f.subjects) for f in twins if f.expected <= CHANCE_SHARE}

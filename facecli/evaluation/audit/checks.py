@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 import numpy as np
 
@@ -113,10 +113,12 @@ def _peeled(faces: Faces, chance: Chance, rows: Rows) -> Iterator[AuditFinding]:
         rows = np.delete(rows, worst)
 
 
-def one_person(faces: Faces, chance: Chance, free: Mask) -> Iterator[AuditFinding]:
+def one_person(
+    faces: Faces, chance: Chance, free: Mask, distinct: Set[frozenset[str]] = frozenset()
+) -> Iterator[AuditFinding]:
     """Subjects whose templates are too alike for strangers', and alike enough for one person's.
 
-    k names of one person take k - 1 rows.
+    k names of one person take k - 1 rows. distinct: names of who was said to be two people.
     """
     counts = faces.counts(free)
     there = np.flatnonzero(counts)
@@ -126,7 +128,8 @@ def one_person(faces: Faces, chance: Chance, free: Mask) -> Iterator[AuditFindin
     bar = chance.notable()
     joined = Groups(len(there))
     for score, i, j in pairs_above(templates, bar, there):
-        if chance.low(score) <= LOW or not joined.join(i, j):
+        names = frozenset(faces.names[there[k]] for k in (i, j))
+        if chance.low(score) <= LOW or names in distinct or not joined.join(i, j):
             continue
         more, fewer = sorted((there[i], there[j]), key=lambda s: (-counts[s], s))
         a, b = faces.subject(fewer, free), faces.subject(more, free)

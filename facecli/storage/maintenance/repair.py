@@ -6,7 +6,7 @@ it is read id by id, by SQL on a read-only connection, around what cannot be rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,9 +133,10 @@ def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
                  if isinstance(row[1], str)}  # fmt: skip
         stored = map(StoredReference._make, _rows(path, key, "reference", reference_rows.COLUMNS))
         rows = [row for row in stored if _sound(row, dimension)]
+        pairs = list(_rows(path, key, "distinct_pair", "first_id, second_id, ended_by"))
         choices = list(_rows(path, key, "calibration", CHOICE))
         expected = _count(path, key)
-    new = [_reference(row, names.get(row.subject_id), embedder_id) for row in rows]
+    new = [_reference(row, _called(names, row.subject_id), embedder_id) for row in rows]
     target = files_beside.free_name(path, "recovered")
     if not dry_run:
         # Whole or not at all: a part of it would look like all that could be read.
@@ -143,6 +144,10 @@ def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
             fill(draft, embedder_id, dimension, key)
             with closing(GalleryFile.open(draft, key)) as recovered:
                 recovered.add(new)
+                there = {row.subject_id for row in rows}
+                for one, other, ended_by in pairs:
+                    if ended_by is None and one != other and {one, other} <= there:
+                        recovered.distinct(_called(names, one), _called(names, other))
                 for row in choices:
                     recovered.calibrate(CalibrationRow(*row))
             atomic.place(draft, target)
@@ -198,8 +203,11 @@ def _sound(row: StoredReference, dimension: int) -> bool:
     )
 
 
-def _reference(row: StoredReference, name: str | None, embedder_id: str) -> NewReference:
+def _called(names: Mapping[int, str], subject_id: int) -> str:
+    return names.get(subject_id) or f"recovered subject {subject_id}"
+
+
+def _reference(row: StoredReference, name: str, embedder_id: str) -> NewReference:
     return NewReference(
-        name or f"recovered subject {row.subject_id}", FaceTemplate(*row.found(embedder_id)),
-        row.photo_sha256, row.face, row.path,
-    )  # fmt: skip
+        name, FaceTemplate(*row.found(embedder_id)), row.photo_sha256, row.face, row.path
+    )

@@ -34,6 +34,7 @@ from facecli.storage.records import (
 )
 
 SCHEMA = 1
+DISTINCT = "distinct"
 CHOICE = "calibration "  # and when, so that the last one by name is in force
 COPYING = "copying"  # while `gallery copy` fills it: half a copy looks like a whole one
 SAME = 1e-5  # what a stored template's values may be off by
@@ -105,6 +106,13 @@ class MilvusReader:
         """The subject called `name`. Raises GalleryError when nobody is."""
         return self.subject(name).listed()
 
+    def distinct(self) -> tuple[tuple[SubjectRow, SubjectRow], ...]:
+        """Pairs of subjects who were said to be two people, in the order that was said."""
+        pairs = self._client.facts().get(DISTINCT, [])
+        rows = self._client.get(SUBJECTS, [i for pair in pairs for i in pair], LISTED)
+        known = {row["id"]: layout.subject_from(row).listed() for row in rows}
+        return tuple((known[a], known[b]) for a, b in pairs if a in known and b in known)
+
     def templates(self) -> Subjects:
         """The mean template of every subject, in the order of their ids."""
         rows = [row for page in self._client.pages(SUBJECTS, ["name", "vector"]) for row in page]
@@ -163,7 +171,8 @@ class MilvusReader:
             ids = np.sort(np.random.default_rng(0).choice(ids, most, replace=False))
         rows = self._client.never_changed(REFERENCES, ids.tolist(), ["vector"])
         whose = np.array([owners[row["id"]] for row in rows], np.int64)
-        return observe_blocks(layout.matrix(rows, self.dimension), whose, self.blocks())
+        pairs = [(one.id, other.id) for one, other in self.distinct()]
+        return observe_blocks(layout.matrix(rows, self.dimension), whose, self.blocks(), pairs)
 
     def calibration(self) -> CalibrationRow | None:
         """The threshold choice in force; None while the built-in default is."""

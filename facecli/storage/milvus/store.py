@@ -7,6 +7,7 @@ so that a command that is killed leaves references that nobody lists, and nothin
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -25,7 +26,7 @@ from facecli.storage.interface import Deleted, Erasure, Whom, require_embedder
 from facecli.storage.milvus import address, erasure, layout
 from facecli.storage.milvus.client import ANSWER_WITHIN, READY_WITHIN, STRONG, Client
 from facecli.storage.milvus.layout import FACTS, REFERENCES, SUBJECTS, Collection, Subject
-from facecli.storage.milvus.reader import CHOICE, COPYING, SCHEMA, MilvusReader
+from facecli.storage.milvus.reader import CHOICE, COPYING, DISTINCT, SCHEMA, MilvusReader
 from facecli.storage.records import (
     CalibrationRow,
     NewReference,
@@ -164,8 +165,29 @@ class MilvusStore:
         moved = [i for i in gone.members if layout.face_of(known[i]) not in faces]
         # The target first: killed in between, the same faces are found under both names, not lost.
         self._put([self._listing(kept, (*kept.members, *moved), known)])
+        pairs = self._distinct()
+        if any(gone.id in pair for pair in pairs):
+            now = {gone.id: kept.id}
+            renamed = {frozenset(now.get(i, i) for i in pair) for pair in pairs}
+            self._keep_distinct([(min(two), max(two)) for two in renamed if len(two) == 2])
         self._delete([gone.id], [i for i in gone.members if i not in moved])
         return len(moved)
+
+    def distinct(self, first: str, second: str, *, forget: bool = False) -> None:
+        """Say that they are two people; see `interface.Storage`."""
+        one, other = self.reader.subject(first), self.reader.subject(second)
+        if one.id == other.id:
+            raise GalleryError(f"{first!r} and {second!r} are the same subject")
+        pairs = self._distinct()
+        there = [pair for pair in pairs if {one.id, other.id} == set(pair)]
+        if forget and not there:
+            raise GalleryError(
+                f"nobody said that {one.name!r} and {other.name!r} are two people: "
+                "`facecli gallery distinct` lists who is"
+            )
+        if forget or not there:
+            more = [] if forget else [(one.id, other.id)]
+            self._keep_distinct([*(pair for pair in pairs if pair not in there), *more])
 
     def remove(self, name: str) -> int:
         """Delete a subject with all references; returns how many."""
@@ -239,7 +261,20 @@ class MilvusStore:
         """Delete rows, subjects first, for they are what counts; and what was observed."""
         self._write(self.client.delete, SUBJECTS, subjects)
         self._write(self.client.delete, REFERENCES, references)
+        pairs, gone = self._distinct(), set(subjects)
+        if any(gone & set(pair) for pair in pairs):
+            self._keep_distinct([pair for pair in pairs if not gone & set(pair)])
         self._write(self.client.delete, FACTS, ["observed"])
+        self._write(self.client.keep, "revision", self._stamps.next())
+
+    def _distinct(self) -> list[tuple[int, int]]:
+        return [(one.id, other.id) for one, other in self.reader.distinct()]
+
+    def _keep_distinct(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Raises GalleryError where they are more than a fact can hold."""
+        if len(json.dumps(pairs)) > layout.MOST_TEXT:
+            raise GalleryError(f"{self.path}: {len(pairs):,} pairs of distinct people are too many")
+        self._write(self.client.keep, DISTINCT, pairs)
         self._write(self.client.keep, "revision", self._stamps.next())
 
     def _adopt(

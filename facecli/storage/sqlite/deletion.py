@@ -14,7 +14,7 @@ from itertools import islice
 from facecli.common.errors import GalleryError
 from facecli.common.names import name_key
 from facecli.storage.interface import Called, Deleted, Group, Whom
-from facecli.storage.sqlite import subject_rows, values
+from facecli.storage.sqlite import distinct_rows, subject_rows, values
 from facecli.storage.sqlite.byte_search import Needles
 
 MOST_SOUGHT = 20_000  # faces whose bytes are looked for afterwards: 0.1 GB of memory
@@ -53,6 +53,7 @@ def delete(db: sqlite3.Connection, whom: Whom) -> Deleted:
     db.executemany("DELETE FROM subject WHERE id = ?", ((i,) for i in doomed.subjects))
     for i in doomed.changes:  # not `executemany`: each looks through all that was removed
         db.execute("DELETE FROM change WHERE id = ?", (i,))
+    distinct_rows.drop_lost(db)
     db.execute("DELETE FROM fit")
     db.execute("DELETE FROM revision")  # no sidecar from before serves any more
     # Until the file is written anew: where that is interrupted, `check` says so.

@@ -31,6 +31,7 @@ from facecli.storage.sqlite import (
     audit_log,
     consistency,
     deletion,
+    distinct_rows,
     reference_rows,
     subject_rows,
     values,
@@ -110,6 +111,17 @@ class FileReader:
         row = self._one(f"{_LISTED} WHERE s.id = ? GROUP BY s.id", subject_id)
         with explained(self.path):
             return _subject(row)
+
+    def distinct(self) -> tuple[tuple[SubjectRow, SubjectRow], ...]:
+        """Pairs of subjects who were said to be two people, in the order that was said."""
+        with explained(self.path):
+            pairs = distinct_rows.held(self._db)
+            ids = json.dumps(sorted({i for pair in pairs for i in pair}))
+            rows = self._all(
+                f"{_LISTED} WHERE s.id IN (SELECT value FROM json_each(?)) GROUP BY s.id", ids
+            )
+            known = {row[0]: _subject(row) for row in rows}
+            return tuple((known[a], known[b]) for a, b in pairs if a in known and b in known)
 
     def references(self, subject_id: int | None = None) -> Iterator[ReferenceRow]:
         """Every reference, or one subject's, in the order they were enrolled."""
@@ -253,7 +265,8 @@ class FileReader:
         """Each reference among the other subjects: of a sample with a fixed seed, where many."""
         with self.snapshot():
             vectors, owners = self.some_vectors(sample_size(self.subject_count()))
-            return observe_blocks(vectors, owners, self.blocks())
+            pairs = distinct_rows.held(self._db)
+            return observe_blocks(vectors, owners, self.blocks(), pairs)
 
     def some_vectors(self, most: int) -> tuple[Float32, NDArray[np.int64]]:
         """References' (r, d) float32 vectors and their (r,) subject ids: all, or about `most`.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from sqlite_utils import Migrations
 
-_MOST_OBJECTS = 100  # that are looked at; facecli makes 30
+_MOST_OBJECTS = 100  # that are looked at; facecli makes 31
 # sqlite-utils notes there which steps were done. Its text is its own, and differs by its version:
 # a plain table of plain columns, and an index on them.
 _NOTED = "_sqlite_migrations"
@@ -205,6 +205,22 @@ def m007_fit_scores(db: Executes) -> None:
     )
 
 
+def m008_distinct(db: Executes) -> None:
+    """Pairs of subjects who were said to be two people, by their ids.
+
+    made_by: the change that said so; NULL where that was purged. ended_by: the one that took it
+    back; NULL where none did.
+    """
+    db.execute(
+        """CREATE TABLE distinct_pair (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            first_id INTEGER NOT NULL,
+            second_id INTEGER NOT NULL,
+            made_by INTEGER REFERENCES change(id) ON DELETE SET NULL,
+            ended_by INTEGER REFERENCES change(id) ON DELETE CASCADE)"""
+    )
+
+
 STEPS = (
     m001_gallery_subject_reference,
     m002_calibration,
@@ -213,6 +229,7 @@ STEPS = (
     m005_revision,
     m006_custody,
     m007_fit_scores,
+    m008_distinct,
 )
 VERSION = len(STEPS)
 

@@ -27,6 +27,7 @@ from facecli.storage.sqlite import (
     audit_log,
     consistency,
     deletion,
+    distinct_rows,
     erasure_check,
     files_beside,
     grouping_life,
@@ -255,6 +256,21 @@ class GalleryFile:
             audit_log.append(db, LogAction.MERGED, gone.name)
         return moved
 
+    def distinct(self, first: str, second: str, *, forget: bool = False) -> None:
+        """Say that they are two people, however alike. forget: take that back.
+
+        Raises GalleryError where they are one subject, or where there is nothing to take back.
+        """
+        with self._transaction() as db:
+            one, other = self.reader.find(first), self.reader.find(second)
+            if one.id == other.id:
+                raise GalleryError(f"{first!r} and {second!r} are the same subject")
+            (undo.forget_distinct if forget else undo.distinct)(db, one, other)
+            subject_rows.refresh(db, ())  # for they are not each other's strangers any more
+            for subject in (one, other):
+                action = LogAction.NOT_DISTINCT if forget else LogAction.DISTINCT
+                audit_log.append(db, action, subject.name)
+
     def remove(self, name: str) -> int:
         """Take a subject out with all references; returns how many. The journal brings it back."""
         with self._transaction() as db:
@@ -433,6 +449,7 @@ class GalleryFile:
                 "DELETE FROM subject WHERE id NOT IN (SELECT subject_id FROM reference) "
                 "RETURNING name"
             ).fetchall()
+            distinct_rows.drop_lost(db)
             kept = [int(row[0]) for row in db.execute("SELECT id FROM subject")]
             subject_rows.refresh(db, kept)
             audit_log.append(db, LogAction.RE_EMBEDDED)

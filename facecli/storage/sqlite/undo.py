@@ -15,7 +15,7 @@ from facecli.common.enums import ChangeKind, LogAction
 from facecli.common.errors import GalleryError
 from facecli.common.timestamp import now
 from facecli.storage.records import CalibrationRow, Change, SubjectRow
-from facecli.storage.sqlite import audit_log, reference_rows, subject_rows, values
+from facecli.storage.sqlite import audit_log, distinct_rows, reference_rows, subject_rows, values
 from facecli.storage.sqlite.connection import Transaction, explained
 from facecli.storage.sqlite.reader import CHOICE
 
@@ -87,6 +87,7 @@ def merge(db: sqlite3.Connection, source: SubjectRow, target: SubjectRow) -> int
         (target.id, change),
     ).rowcount
     db.execute('UPDATE change SET "references" = ? WHERE id = ?', (moved, change))
+    distinct_rows.carry(db, change, source.id, target.id)
     _set_aside(db, change, source.id)  # with the doubles, which did not move
     return int(moved)
 
@@ -118,6 +119,24 @@ def remove_reference(db: sqlite3.Connection, subject: SubjectRow, reference_id: 
     return left
 
 
+def distinct(db: sqlite3.Connection, one: SubjectRow, other: SubjectRow) -> None:
+    """Say that they are two people; nothing where that was said."""
+    if not distinct_rows.holds(db, one.id, other.id):
+        change = _record(db, ChangeKind.DISTINCT, one, 0, other.id, other.name)
+        distinct_rows.make(db, change, one.id, other.id)
+
+
+def forget_distinct(db: sqlite3.Connection, one: SubjectRow, other: SubjectRow) -> None:
+    """Take that back. Raises GalleryError where it was not said."""
+    if not distinct_rows.holds(db, one.id, other.id):
+        raise GalleryError(
+            f"nobody said that {one.name!r} and {other.name!r} are two people: "
+            "`facecli gallery distinct` lists who is"
+        )
+    change = _record(db, ChangeKind.NOT_DISTINCT, one, 0, other.id, other.name)
+    distinct_rows.end(db, change, one.id, other.id)
+
+
 def calibrate(db: sqlite3.Connection, row: CalibrationRow) -> None:
     """Put a threshold choice in force, after those before it."""
     _record(db, ChangeKind.THRESHOLD, _NOBODY, 0, other=row.basis)
@@ -139,6 +158,9 @@ def _take_back(db: sqlite3.Connection, change: Change) -> set[int]:
         touched = set()
     elif change.kind is ChangeKind.MERGE and change.other_id is not None:
         touched |= {change.other_id}
+    elif change.kind in (ChangeKind.DISTINCT, ChangeKind.NOT_DISTINCT):
+        touched = set()
+    distinct_rows.take_back(db, change.id)
     _bring_back(db, change)
     db.execute("DELETE FROM change WHERE id = ?", (change.id,))
     return touched

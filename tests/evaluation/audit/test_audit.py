@@ -279,6 +279,21 @@ def test_low_quality_comes_last_and_the_worst_of_it_first(people: People, table:
     assert [f.suspects[0].id for f in found[1:]] == [worse[0.1], worse[0.54]]
 
 
+def test_who_was_said_to_be_two_people_is_not_taken_for_one(people: People, table: ReferenceTable):
+    twin = people.somebody()
+    for name in ("Bob", "Robert", "Rob"):
+        people.enroll(name, people.photo(twin))
+    first, second = audit(people.rows, table).findings
+    assert first.kind is second.kind is FindingKind.ONE_PERSON
+    script = proposals(audit(people.rows, table), 9).splitlines()
+    merge = next(line for line in script if line.startswith("facecli gallery merge"))
+    assert f"# or, if they are two people: {merge.replace('merge', 'distinct')}" in script
+    apart = {frozenset(("Rob", "Bob")), frozenset(("Bob", "Robert"))}
+    assert set(only(audit(people.rows, table, distinct=apart)).subjects) == {"Rob", "Robert"}
+    apart.add(frozenset(("Rob", "Robert")))
+    assert audit(people.rows, table, distinct=apart).findings == ()
+
+
 def test_the_order_is_by_what_chance_makes(people: People, table: ReferenceTable):
     for number, cosine in enumerate((0.7, 0.9, 0.8)):
         twin = people.somebody()

@@ -26,6 +26,7 @@ def path(tmp_path: Path) -> Path:
     store.calibrate(
         CalibrationRow("set by hand", "none", None, 0.5, None, "x", "2026-01-01T00:00:00Z")
     )
+    store.distinct("Ada", "Bob")
     store.close()
     return path
 
@@ -101,7 +102,7 @@ def test_a_reference_without_a_template_is_set_aside_for_undo(path: Path, spoil:
     assert done.mended.set_aside == ((2, "Ada"),)
     assert vectors(path) == {"Ada": seeds(1), "Bob": seeds(3), "Cem": seeds(4)}
     store = GalleryFile.open(path)
-    change, threshold = store.journal.changes()
+    change, _, threshold = store.journal.changes()
     assert (change.name, change.references) == ("Ada", 1)
     assert threshold.kind is ChangeKind.THRESHOLD
     store.close()
@@ -235,6 +236,8 @@ def test_thresholds_are_recovered_and_names_that_are_lost_are_told(path: Path):
     store = GalleryFile.open(done.recovered.path)
     choice = store.reader.calibration()
     assert choice is not None and choice.threshold == 0.5
+    pairs = [(one.name, other.name) for one, other in store.reader.distinct()]
+    assert pairs == [("recovered subject 1", "recovered subject 2")]
     store.close()
 
 

@@ -129,6 +129,45 @@ def test_people_are_renamed_merged_and_removed(place: Callable[[], Path]):
             storage.remove("Bob")
 
 
+def test_who_is_distinct_follows_them_as_in_a_file(place: Callable[[], Path], tmp_path: Path):
+    with (
+        closing(create(tmp_path / "file")) as file,
+        closing(create(place())) as milvus,
+        closing(create(tmp_path / "copy")) as copy,
+    ):
+        for storage in (file, milvus):
+            storage.add([reference(name, i) for i, name in enumerate("ABCD")])
+            storage.distinct("A", "B")
+            storage.distinct("B", "A")
+            storage.distinct("D", "B")
+            with pytest.raises(GalleryError, match="the same subject"):
+                storage.distinct("A", "A")
+            with pytest.raises(GalleryError, match="nobody said that 'A' and 'C'"):
+                storage.distinct("A", "C", forget=True)
+            with storage.rehearsal():
+                storage.distinct("A", "C")
+        assert names(file) == names(milvus) == {("A", "B"), ("B", "D")}
+        seen = [storage.reader.observe() for storage in (file, milvus)]
+        assert seen[0] and seen[1] and seen[0].scores == seen[1].scores
+        copying.copy(milvus, copy)
+        assert names(copy) == names(file)
+        for storage in (file, milvus):
+            storage.merge("A", "C")
+        assert names(file) == names(milvus) == {("B", "C"), ("B", "D")}
+        for storage in (file, milvus):
+            storage.merge("C", "B")
+            storage.distinct("B", "D", forget=True)
+            storage.distinct("B", "D")
+        assert names(file) == names(milvus) == {("B", "D")}
+        for storage in (file, milvus):
+            storage.remove("D")
+        assert names(file) == names(milvus) == set()
+
+
+def names(storage: Storage) -> set[tuple[str, ...]]:
+    return {tuple(sorted((a.name, b.name))) for a, b in storage.reader.distinct()}
+
+
 def test_a_copy_is_the_same_either_way_and_gives_the_same_answers(
     place: Callable[[], Path], tmp_path: Path
 ):

@@ -188,13 +188,17 @@ class Refused(Exception):
 
 
 class Model:
-    """people: id -> name; faces: id -> (person, seed); changes: id -> what undoes it."""
+    """people: id -> name; faces: id -> (person, seed); changes: id -> what undoes it.
+
+    pairs: who is or was distinct: the two people, the change that said so, the one that ended it.
+    """
 
     def __init__(self) -> None:
         self.people: dict[int, str] = {}
         self.faces: dict[int, tuple[int, int]] = {}
         self.changes: dict[int, tuple[str, set[int], str, dict[int, tuple[int, int]]]] = {}
         self.merged: list[tuple[int, int, int]] = []
+        self.pairs: list[tuple[frozenset[int], int | None, int | None]] = []
         self.used = {"people": 0, "faces": 0, "changes": 0}
 
     def next(self, what: str) -> int:
@@ -238,6 +242,10 @@ class Model:
         faces = self.of(gone)
         self.keep("merge", {gone, kept}, self.people[gone], faces)
         self.merged.append((max(self.changes), gone, kept))
+        for others in [pair - {gone} for pair in self.apart() if gone in pair]:
+            if kept not in others and others | {kept} not in self.apart():
+                self.pairs.append((others | {kept}, max(self.changes), None))
+        self.end({gone})
         for f, (_, seed) in faces.items():
             if (kept, seed) in self.faces.values():
                 del self.faces[f]
@@ -260,7 +268,33 @@ class Model:
         for f in faces:
             del self.faces[f]
         if not self.of(person):
+            self.end({person})
             del self.people[person]
+
+    def apart(self) -> set[frozenset[int]]:
+        return {two for two, _, ended in self.pairs if not ended and two <= self.people.keys()}
+
+    def end(self, people: set[int]) -> None:
+        number = max(self.changes)
+        self.pairs = [
+            (two, made, number if people <= two and not ended else ended)
+            for two, made, ended in self.pairs
+        ]
+
+    def distinct(self, one: str, other: str) -> None:
+        two = frozenset((self.find(one), self.find(other)))
+        if len(two) == 1:
+            raise Refused
+        if two not in self.apart():
+            self.keep("distinct", set(two), "", {})
+            self.pairs.append((two, max(self.changes), None))
+
+    def forget(self, one: str, other: str) -> None:
+        two = frozenset((self.find(one), self.find(other)))
+        if two not in self.apart():
+            raise Refused
+        self.keep("forget", set(two), "", {})
+        self.end(set(two))
 
     def undo(self, number: int | None) -> None:
         if not self.changes or number not in {None, *self.changes}:
@@ -269,6 +303,10 @@ class Model:
         kind, people, name, faces = self.changes[number]
         if any(n > number and others & people for n, (_, others, _, _) in self.changes.items()):
             raise Refused
+        if kind in ("distinct", "forget"):
+            self.bring_back_pairs(number)
+            del self.changes[number]
+            return
         person = next(iter(people - {t for n, _, t in self.merged if n == number}))
         if (kind == "rename" or person not in self.people) and self.named(name) not in (
             None, person,
@@ -279,10 +317,19 @@ class Model:
         if kind == "rename" or person not in self.people:
             self.people[person] = name
         self.faces |= faces
+        self.bring_back_pairs(number)
         del self.changes[number]
+
+    def bring_back_pairs(self, number: int) -> None:
+        self.pairs = [
+            (two, made, None if ended == number else ended)
+            for two, made, ended in self.pairs
+            if made != number
+        ]
 
     def purge_removed(self) -> None:
         self.changes = {}
+        self.pairs = [(two, None, None) for two in self.apart()]
 
     def purge(self, name: str) -> None:
         gone = {i for i, n in self.people.items() if name_key(n) == name_key(name)}
@@ -297,6 +344,11 @@ class Model:
                 del self.faces[f]
             self.people.pop(person, None)
         self.changes = {n: c for n, c in self.changes.items() if not c[1] & gone}
+        self.pairs = [
+            (two, made if made in self.changes else None, ended)
+            for two, made, ended in self.pairs
+            if not two & gone and (ended is None or ended in self.changes)
+        ]
 
     def removed_as(self, name: str) -> set[int]:
         return {
@@ -319,6 +371,9 @@ STEPS = st.one_of(
     st.tuples(st.just("enroll"), NAMES, st.integers(1, 4)),
     st.tuples(st.just("rename"), NAMES, NAMES),
     st.tuples(st.just("merge"), NAMES, NAMES),
+    st.tuples(st.just("distinct"), NAMES, NAMES),
+    st.tuples(st.just("distinct"), NAMES, NAMES),
+    st.tuples(st.just("forget"), NAMES, NAMES),
     st.tuples(st.just("remove"), NAMES),
     st.tuples(st.just("remove_reference"), NAMES, st.integers(1, 8)),
     st.tuples(st.just("undo"), st.none() | st.integers(1, 9)),
@@ -340,6 +395,8 @@ def carry_out(store: GalleryFile, step: tuple) -> None:
             finish_erasing(store)
         case ("undo", number):
             store.journal.undo(number)
+        case ("forget", one, other):
+            store.distinct(one, other, forget=True)
         case (verb, *arguments):
             getattr(store, verb)(*arguments)
 
@@ -376,6 +433,8 @@ def test_any_sequence_is_what_a_model_in_plain_python_says(steps, empty: Path, t
             assert {change.id for change in store.journal.changes()} == set(model.changes), step
             found = contents(store)
             assert found.keys() == model.state().keys(), step
+            apart = {frozenset((one.id, other.id)) for one, other in store.reader.distinct()}
+            assert apart == model.apart(), step
             for name, rows in found.items():
                 numbers = [row[0] for row in sorted(rows)]
                 faces = model.state()[name]
