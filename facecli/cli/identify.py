@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import chain, count, groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,17 +44,16 @@ from facecli.cli.options import (
     terminal,
 )
 from facecli.cli.paths import Input, Output
+from facecli.cli.pictures import drawn, folder_for_pictures
+from facecli.cli.probes import begun, listed, named
 from facecli.common.enums import DetectorName, Device, Outcome, TagPlace
 from facecli.common.errors import FacecliError, InputError, OutputError, UsageError
-from facecli.common.files import private_folder
 from facecli.common.outputs import STDOUT
 
 if TYPE_CHECKING:
     from facecli.common.types import Decision
     from facecli.datasets.sidecars import SidecarWriter
-    from facecli.recognition.pipeline import Source
     from facecli.report.formats import OutputFormat
-    from facecli.video.frames import Sampling
 
 PhotosArgument = Annotated[
     list[Path] | None,
@@ -173,10 +171,10 @@ def identify(
     at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
     goes_with("--dry-run", dry_run, {"--write-tags": write_tags})
     looked_at = sampling(every, key_frames, frames)
-    named = _named(photos or [], from_list, quiet)
+    given = named(photos or [], from_list, quiet)
     if annotate is not None:
-        _make(annotate)
-    sources = _begun(named, looked_at) if from_list is None else chain(named, _listed(from_list))
+        folder_for_pictures(annotate)
+    sources = begun(given, looked_at) if from_list is None else chain(given, listed(from_list))
     from facecli.report.columns import ANYWHERE
     from facecli.report.decisions import counts_line, decisions_text
 
@@ -196,8 +194,8 @@ def identify(
         if writer is not None:
             decisions = _tagged(decisions, writer, dry_run, quiet, unwritten)
         if annotate is not None:
-            decisions = _drawn(decisions, annotate, named, looked_at, quiet)
-        bar = _progress(named, from_list, in_rows and output is None, quiet)
+            decisions = drawn(decisions, annotate, given, looked_at, quiet)
+        bar = _progress(given, from_list, in_rows and output is None, quiet)
         noted = _noting(outcomes, decisions, bar)
         screen = terminal() if output is None else ANYWHERE
         texts = decisions_text(noted, form, screen, top if candidates else 0)
@@ -260,66 +258,6 @@ def _progress(
     return progress(len(named) if from_list is None else None, quiet)
 
 
-def _named(arguments: list[Path], from_list: Path | None, quiet: bool) -> list[Path | bytes]:
-    """Files and folders in the order given; what cannot be used is answered with a failed row."""
-    from facecli.datasets.labels import photos
-    from facecli.datasets.photo_files import left_out_lines
-
-    if not arguments and from_list is None:
-        raise UsageError("name photos or folders, or a list of them with --from-list")
-    if Path("-") in arguments and from_list == Path("-"):
-        raise UsageError("stdin holds either a photo (-) or a list (--from-list -)")
-    sources: list[Path | bytes] = []
-    for argument in arguments:
-        if str(argument) == "-":
-            sources.append(_stdin())
-            continue
-        found = photos([argument], moving=True)
-        sources += found.paths
-        for line in left_out_lines(found.left_out):
-            note(f"{argument}: {line}", quiet)
-        for problem in found.problems:
-            if argument.is_dir():
-                note(f"{problem.path}: {problem.detail or problem.reason}", quiet)
-            else:
-                sources.append(Path(problem.path))
-    if arguments and not sources:
-        raise InputError("there is no photo in " + ", ".join(map(str, arguments)))
-    return sources
-
-
-def _stdin() -> bytes:
-    from facecli.recognition.images import MAX_BYTES
-
-    # None where the shell closed it
-    data = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
-    if not data:
-        raise InputError("nothing came on stdin: pipe a photo in, as in `... - < photo.jpg`")
-    if len(data) > MAX_BYTES:
-        raise InputError(f"more than {MAX_BYTES >> 20} MiB came on stdin: give one photo")
-    return data
-
-
-def _listed(file: Path) -> Iterator[Path]:
-    """The photos that a file or stdin names, one at a time, while it is still being written."""
-    from facecli.datasets.path_lists import listed
-
-    try:
-        stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
-    except OSError as error:
-        raise InputError(f"--from-list {file}: {error.strerror}") from error
-    return listed(stream)
-
-
-def _begun(sources: Sequence[Path | bytes], looked_at: Sampling) -> Sequence[Source]:
-    """A photo by itself is decoded while the gallery's code, which takes as long, is imported."""
-    from facecli.recognition.pipeline import open_ahead
-
-    if len(sources) != 1 or (isinstance(sources[0], Path) and looked_at.takes(sources[0])):
-        return sources
-    return [open_ahead(sources[0])]
-
-
 def _noting(
     outcomes: Counter[Outcome],
     decisions: Iterable[Decision],
@@ -369,70 +307,3 @@ def _tagged(
             note(f"{how} {', '.join(became.names)} to {became.path}", quiet)
 
     return write_tags(decisions, writer, told, dry_run=dry_run)
-
-
-def _make(folder: Path) -> None:
-    try:
-        private_folder(folder)
-    except OSError as error:
-        raise OutputError(f"--annotate {folder}: {error.strerror}; name another folder") from error
-
-
-def _drawn(
-    decisions: Iterable[Decision], folder: Path, sources: list[Path | bytes], looked_at: Sampling,
-    quiet: bool,
-) -> Iterator[Decision]:  # fmt: skip
-    """The same decisions; after a photo's last one its picture is drawn into `folder`."""
-    for path, group in groupby(decisions, key=lambda d: d.probe.path):
-        faces: list[Decision] = []
-        for decision in group:
-            faces.append(decision)
-            yield decision
-        if any(decision.probe.track for decision in faces):
-            _clip(folder, Path(path), faces, looked_at, quiet)
-        elif path == "-" or not looked_at.takes(Path(path)):
-            _picture(folder, path, sources, faces, quiet)
-
-
-def _clip(
-    folder: Path, path: Path, tracks: list[Decision], looked_at: Sampling, quiet: bool
-) -> None:
-    """Draw a clip's tracks into `folder`, and the best face of each."""
-    from facecli.report.annotate import save
-    from facecli.report.clips import best_faces, write_clip
-
-    target = _new(folder, path.stem, ".mp4")
-    try:
-        codec = write_clip(path, tracks, target)
-    except InputError as error:  # deleted meanwhile: its rows are out, and others follow
-        note(str(error), quiet)
-        return
-    note(f"wrote {target} ({codec}; without sound)", quiet)
-    for decision, image in best_faces(path, tracks, looked_at):
-        number = decision.probe.index
-        save(image, _new(folder, f"{path.stem}_track{number}", ".jpg"))
-    note(f"wrote the best face of each of {len(tracks)} tracks to {folder}", quiet)
-
-
-def _new(folder: Path, stem: str, suffix: str) -> Path:
-    names = chain([f"{stem}{suffix}"], (f"{stem}_{number}{suffix}" for number in count(2)))
-    return next(t for t in (folder / name for name in names) if not os.path.lexists(t))
-
-
-def _picture(
-    folder: Path, path: str, sources: list[Path | bytes], faces: list[Decision], quiet: bool
-) -> None:
-    """Draw one photo's decisions into `folder`, under the photo's own name."""
-    from facecli.common.types import FailureToAcquire
-    from facecli.recognition import images
-    from facecli.report.annotate import annotate, save
-
-    from_stdin = next((s for s in sources if isinstance(s, bytes)), b"")
-    data = from_stdin if path == "-" else images.read_photo(Path(path))
-    image = data if isinstance(data, FailureToAcquire) else images.decode(data, path)
-    if isinstance(image, FailureToAcquire):
-        return  # its row has said so
-    stem = "stdin" if path == "-" else Path(path).stem
-    target = _new(folder, stem, ".jpg")
-    save(annotate(image, faces), target)
-    note(f"wrote {target}", quiet)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,12 +30,11 @@ from facecli.cli.options import (
     quality_bar,
 )
 from facecli.cli.paths import Output
+from facecli.cli.pictures import faces_saved, folder_for_pictures
 from facecli.common.enums import DetectorName, Device
-from facecli.common.errors import OutputError
-from facecli.common.files import private_folder
 
 if TYPE_CHECKING:
-    from facecli.common.types import Decision
+    pass
 
 SourceArgument = Annotated[
     str,
@@ -104,7 +101,7 @@ def watch(
     form = output_format(False, as_jsonl, as_csv)
     at_most_one({"--threshold": threshold, "--target-fpir": target_fpir})
     if annotate is not None:
-        _make(annotate)
+        folder_for_pictures(annotate)
     how = Watching(
         EVERY if every is None else every, LONGEST if longest is None else longest,
         SILENCE if silence is None else silence, workers,
@@ -118,7 +115,7 @@ def watch(
             min_quality=quality_bar(min_quality), how=how, note=lambda line: note(line, quiet),
         )  # fmt: skip
         if annotate is not None:
-            decisions = _saved(decisions, annotate)
+            decisions = faces_saved(decisions, annotate)
         if form is OutputFormat.TABLE:
             lines: Iterable[str] = map(track_line, decisions)
         else:
@@ -148,24 +145,3 @@ def _until_told(seconds: float | None) -> Iterator[threading.Event]:
             timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _make(folder: Path) -> None:
-    try:
-        private_folder(folder)
-    except OSError as error:
-        raise OutputError(f"--annotate {folder}: {error.strerror}; name another folder") from error
-
-
-def _saved(decisions: Iterable[Decision], folder: Path) -> Iterator[Decision]:
-    """The same decisions; the best face of each is written into `folder`."""
-    from facecli.report.annotate import save
-    from facecli.report.tracks import clock_time
-
-    for decision in decisions:
-        yield decision
-        track = decision.probe.track
-        if track is not None:
-            stem = clock_time(track, track.best).replace(":", "-")
-            names = chain([f"{stem}.jpg"], (f"{stem}_{number}.jpg" for number in count(2)))
-            save(track.crop, next(folder / n for n in names if not os.path.lexists(folder / n)))
