@@ -205,7 +205,9 @@ def test_two_programs_may_bring_it_up_to_date_at_once(tmp_path: Path):
         opener.stdin.write("go\n")
         opener.stdin.flush()
     for opener in openers:
-        assert opener.communicate(timeout=LAST_RESORT) == ("None\n", "")
+        answer, told = opener.communicate(timeout=LAST_RESORT)
+        assert answer == "None\n"
+        assert all("waiting for another program" in line for line in told.splitlines()), told
 
 
 # waiting for others ------------------------------------------------------------------------------
