@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,20 @@ def test_possible_is_told_by_a_threshold_of_each_face_too(gallery: Gallery, phot
         assert (decision.subject, decision.threshold) == (None, plain.threshold)
         assert (decision.outcome is Outcome.POSSIBLE) == (best >= decision.possible_threshold)
     assert [d.outcome for d in found][0::3] == [Outcome.UNKNOWN, Outcome.POSSIBLE]
+
+
+def test_the_audit_log_notes_who_was_found_in_which_photo(gallery: Gallery, photos: Path):
+    """A line a name; one without a name for a photo of strangers; none for what is no photo."""
+    log, hashed = gallery.storage.audit_log, gallery.storage.reader.hashed
+    log.turn(True)
+    shown = [photos / name for name in ("hopper.jpg", "collins.jpg", "two.png")]
+    answers(gallery, *shown, photos / "text.jpg")
+    grace = hashed("Grace Hopper")
+    noted = [(entry.action, entry.subject, entry.photo) for entry in log.entries()[1:]]
+    assert noted == [
+        ("searched", who, hashed(sha256(photo.read_bytes()).hexdigest()))
+        for who, photo in zip((grace, None, grace), shown, strict=True)
+    ]
 
 
 def test_every_face_has_its_row_and_every_failure_its_own(gallery: Gallery, photos: Path):

@@ -107,9 +107,21 @@ def test_a_third_face_does_not_bring_two_of_one_photo_together() -> None:
     assert kinds(closer) == [(LinkKind.REFUSED, 1, 2)]
 
 
-def test_what_a_person_put_together_stays_and_what_was_put_apart() -> None:
+def test_whom_refused_links_keep_apart_is_nobody_else_either() -> None:
+    found = group(at_angles(0, 70, 140, 210, 240, 290), np.array([0, 1, 2, 3, 4, 3]), threshold)
+    assert found.labels.tolist() == [0, 1, 2, 3, 3, 4]
+
+
+def test_what_was_refused_is_told_before_what_was_near() -> None:
+    vectors = at_angles(0, 50, 3, 53, 150, 152, 214, 216)
+    found = group(vectors, np.array([0, 0, 1, 1, 2, 3, 4, 5]), threshold)
+    assert [link.kind for link in found.links] == [LinkKind.REFUSED, LinkKind.NEAR]
+
+
+@pytest.mark.parametrize(("one", "other"), [(4, 9), (0, 1), (1, 0)])
+def test_what_a_person_put_together_stays_and_what_was_put_apart(one: int, other: int) -> None:
     vectors = at_angles(0, 2, 100, 102, 1)
-    fixed = np.array([4, -1, 4, 9, 9])
+    fixed = np.array([one, -1, one, other, other])
     found = group(vectors, np.array([0, 1, 0, 2, 2]), threshold, fixed)
     assert found.labels[0] == found.labels[2], "unlike, and in one photo: a person said so"
     assert found.labels[3] == found.labels[4] != found.labels[0]

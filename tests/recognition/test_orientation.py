@@ -100,5 +100,69 @@ def test_what_is_turned_can_be_turned_back(degrees: int) -> None:
         Face((x - 2, y - 3, x + 2, y + 3), points, 0.9), degrees, (100, 60)
     )
     assert back.landmarks == pytest.approx(np.full((5, 2), (70, 20)), abs=0.8)
+    if degrees % 90:
+        assert np.subtract(back.box[2:], back.box[:2]) == pytest.approx((4, 6)), "keeps its sides"
     middle = ((back.box[0] + back.box[2]) / 2, (back.box[1] + back.box[3]) / 2)
     assert middle == pytest.approx((70, 20), abs=0.8)
+
+
+def test_upright_is_as_it_is_and_between_quarters_the_middle_stays(hopper: Image) -> None:
+    seen = leant(0.9, 3, 4)
+    assert orientation.turned(hopper, 0) is hopper
+    assert orientation.turned_back(seen, 0, (9, 9)) is seen
+    white = np.full((40, 61, 3), 255, np.uint8)
+    for degrees in range(45, 360, 90):
+        turned = orientation.turned(white, degrees).astype(int)
+        assert np.abs(turned - turned[::-1, ::-1]).max() <= 16, "the same turned by half"
+
+
+# what is tried -------------------------------------------------------------------------------
+
+
+def leant(score: float, along: float, down: float) -> Face:
+    """A face whose second eye is so many px to the right of the first, and down."""
+    points = np.array([[0, 0], [along, down], [0, 0], [0, 0], [0, 0]], np.float32)
+    return Face((0, 0, 9, 9), points, score)
+
+
+def tried(faces: list[Face], answers: list[Face | None]) -> tuple[int, int]:
+    """The turn that is needed, and how many others were looked at: these are what each shows."""
+    shown: list[Image] = []
+
+    def detect(image: Image) -> list[Face]:
+        shown.append(image)
+        found = answers[len(shown) - 1] if len(shown) <= len(answers) else None
+        return [found] if found else []
+
+    return orientation.turn_needed(np.zeros((20, 30, 3), np.uint8), faces, detect), len(shown)
+
+
+@pytest.mark.parametrize(
+    ("face", "looked"),
+    [(leant(0.905, 1, 1), 0), (leant(0.905, 1, -1), 0), (leant(0.9049, 9, 0), 3),
+     (leant(0.905, 1, 1.001), 3), (leant(0.99, -1, 0), 3)],
+)  # fmt: skip
+def test_others_are_looked_at_where_the_surest_is_unsure_or_leans_by_more_than_45_degrees(
+    face: Face, looked: int
+) -> None:
+    assert tried([leant(0.7, 0, 1), face], []) == (0, looked)
+
+
+def test_between_quarters_is_looked_where_the_surest_is_unsure_and_leans(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unsure = leant(0.9, 9, 2)
+    monkeypatch.setattr(orientation, "LEANS", abs(tilt(unsure)))
+    assert tried([unsure], []) == (0, 3)
+    monkeypatch.setattr(orientation, "LEANS", np.nextafter(abs(tilt(unsure)), 0))
+    assert tried([unsure], []) == (0, 7)
+    assert tried([leant(0.3, 9, 0)], [None, leant(0.904, 9, 0)]) == (180, 7), "a turn is unsure"
+    assert tried([leant(0.3, 9, 0)], [None, leant(0.905, 9, 0)]) == (180, 3)
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_the_turn_is_the_one_that_shows_the_surest_face(place: int) -> None:
+    answers: list[Face | None] = [leant(0.7, 9, 0)] * 7
+    answers[place] = leant(0.8, 9, 0)
+    turns = (90, 180, 270, 45, 135, 225, 315)
+    assert tried([leant(0.6, 9, 0)], answers) == (turns[place], 7)

@@ -233,6 +233,18 @@ def test_agreement_counts_the_probes_whose_best_is_proposed(store: GalleryFile) 
     assert agreement.count(store.reader, nobody) == 0
 
 
+def test_agreement_is_counted_on_what_a_search_at_that_score_would_propose(
+    store: GalleryFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floors = []
+    monkeypatch.setattr(
+        candidates._Agreement, "count", lambda _, reader, scan: floors.append(scan.floor) or 0
+    )
+    for kind in (ScanKind.RABITQ, ScanKind.EIGHT):
+        candidates._make(store.reader, kind)
+    assert floors == [0.6 - 4 * candidates.rabitq_error(0.6, DIMENSION), -np.inf]
+
+
 @pytest.mark.parametrize(("off", "agrees"), [(0.0, 1), (8e-6, 1), (2e-5, 0)])
 def test_agreement_forgives_what_rounding_does_and_no_more(
     store: GalleryFile, off: float, agrees: int

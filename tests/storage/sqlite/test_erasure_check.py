@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,8 @@ def test_a_removal_keeps_the_bytes_and_a_purge_does_not(path: Path):
     done = store.erase(Called(GRACE))
     assert (done.complete, done.verified.files, done.verified.remains) == (True, 3, ())
     assert (len(done.deleted.people), done.deleted.references) == (1, 2)
+    paths = {f"photos/{GRACE}/{number}.jpg" for number in (1000, 1001)}
+    assert done.deleted.texts == {GRACE, *paths}, "what is looked for in the files"
     while_open = held(path.parent, [*bits(1000, 1001), *TEXTS, MEAN])
     store.close()
     assert while_open == held(path.parent, [*bits(1000, 1001), *TEXTS, MEAN]) == []
@@ -293,6 +296,19 @@ def test_what_others_share_is_told_apart(tmp_path: Path):
     done = store.erase(Called("Bob Ross"))
     assert done.complete and done.verified.shared == 0
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("stays", "held_by_it"),
+    [("Ada Bell 15", True), ("Ada Bell 1", True), ("Ada Bell 27", True), ("Lda Bell 15", True),
+     ("Eva Bell 15", False), ("Ada Bell", False)],
+)  # fmt: skip
+def test_a_like_name_holds_all_but_the_first_or_the_last_two_letters(
+    tmp_path: Path, stays: str, held_by_it: bool
+) -> None:
+    with closing(new_store(tmp_path / "g")) as store:
+        store.add([reference(stays, 1)])
+        assert store.reader.held({b"Ada Bell 15"}) == ({b"Ada Bell 15"} if held_by_it else set())
 
 
 ERASER = """

@@ -25,6 +25,8 @@ from support.patience import LAST_RESORT
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.storage.interface import Called, require_embedder
 from facecli.storage.records import CalibrationRow, mean_template
+from facecli.storage.search.ranker import FileRanker
+from facecli.storage.sqlite import subject_rows
 from facecli.storage.sqlite.store import GalleryFile
 
 JOINED, UNJOINED = "گل\u200cمحمدی", "گلمحمدی"
@@ -89,6 +91,19 @@ def test_every_write_keeps_the_mean_template(store: GalleryFile):
     store.rename("Ada", "Ada Lovelace")
     assert_means_kept(store, 1)
     assert store.reader.counts() == (1, 4)
+
+
+def test_who_has_no_reference_left_has_no_template_and_is_not_found(store: GalleryFile):
+    """As damage can leave it; `check` tells of it."""
+    store.add([reference("Ada", 1), reference("Bob", 2)])
+    with store._transaction() as db:
+        db.execute("DELETE FROM reference WHERE subject_id = 1")
+        subject_rows.refresh(db, [1])
+    assert list(store.reader.templates().names) == ["Bob"]
+    assert [c.subject for c in FileRanker.open(store.reader).candidates(unit_vector(1), 5)] == [
+        "Bob"
+    ]
+    assert store.reader.check() != []
 
 
 def test_the_mean_of_opposite_vectors_is_still_a_unit_vector():
