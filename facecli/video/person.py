@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facecli.common.enums import Reason
 from facecli.common.types import FaceTemplate, FailureToAcquire
+from facecli.recognition.glimpses import Look
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import mean_template
 from facecli.video import frames
@@ -13,7 +14,7 @@ from facecli.video.frames import Sampling
 from facecli.video.templates import Tracking, pieces, same_person, usable
 from facecli.video.tracks import BEST, Piece, Sighting
 
-Shown = list[tuple[Sighting, FaceTemplate]]
+Shown = list[tuple[Sighting, Look]]
 
 
 def faces_of_one_person(
@@ -43,17 +44,17 @@ def faces_of_one_person(
     if (other := _another(shown, same_person(extractor.spec))) is not None:
         detail = f"another person is seen at {other:.1f} s; cut the clip to the one meant"
         return FailureToAcquire(str(path), Reason.SEVERAL_FACES, detail)
-    every = [found for _, good in shown for _, found in good]
+    every = [look.found for _, good in shown for _, look in good]
     return tuple(sorted(every, key=lambda found: -found.face.quality)[:BEST])
 
 
 def _another(shown: list[tuple[Piece, Shown]], same: float) -> float | None:
     """When somebody is seen who is not the one seen longest; None where nobody is."""
     main, own = max(shown, key=lambda pair: pair[0].frames)
-    mean = mean_template([found.template.vector for _, found in own])
+    mean = mean_template([look.found.template.vector for _, look in own])
     for piece, good in sorted(shown, key=lambda pair: pair[0].start):
         at_once = piece is not main and piece.start <= main.end and main.start <= piece.end
-        likeness = mean @ mean_template([found.template.vector for _, found in good])
+        likeness = mean @ mean_template([look.found.template.vector for _, look in good])
         if at_once or likeness < same:
             return good[0][0].seconds
     return None

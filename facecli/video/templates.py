@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from facecli.common.parallel import ordered
-from facecli.common.types import Face, FaceTemplate, FailureToAcquire, Image, Template, Track
+from facecli.common.types import FaceTemplate, FailureToAcquire, Template, Track
+from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
@@ -24,7 +25,7 @@ SAME_FMR = 0.01
 """How many pairs of strangers in all are taken for one person within a clip, where they are near in
 place and time: the score is the embedder's table's."""
 
-Seen = tuple[Frame, tuple[Face, ...], tuple[Image, ...]]
+Seen = tuple[Frame, tuple[Glimpse, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,42 +77,41 @@ def pieces(
     progress: Callable[[Frame], object] = lambda _: None,
 ) -> Iterator[Piece | FailureToAcquire]:
     """The same as the faces that each track keeps."""
-    tracker = Tracker(
-        extractor.templates, same_person(extractor.spec), how.bar, how.boxes, how.longest
-    )
+    tracker = Tracker(extractor.look, same_person(extractor.spec), how.bar, how.boxes, how.longest)
     failures = list[FailureToAcquire]()
 
     def looked_at(item: Frame | FailureToAcquire) -> Seen | FailureToAcquire:
         if isinstance(item, FailureToAcquire):
             return item
-        return item, *extractor.cut(item.image)
+        return item, extractor.glimpses(item.image)
 
     for seen in ordered(looked_at, frames, how.workers):
         if isinstance(seen, FailureToAcquire):
             failures.append(seen)
         else:
-            frame, faces, crops = seen
-            yield from tracker.step(frame.seconds, frame.image, faces, crops)
+            frame, faces = seen
+            yield from tracker.step(frame.seconds, frame.image, faces)
             progress(frame)
     yield from tracker.close()
     yield from failures
 
 
-def usable(extractor: Extractor, piece: Piece, bar: float) -> list[tuple[Sighting, FaceTemplate]]:
+def usable(extractor: Extractor, piece: Piece, bar: float) -> list[tuple[Sighting, Look]]:
     """A piece's best faces that reach the bar, the best first."""
     best = piece.best(bar)
-    embed(extractor.templates, best)
-    made = [(seen, seen.template) for seen in best if seen.template]
-    good = [pair for pair in made if pair[1].face.quality >= bar]
-    return sorted(good, key=lambda pair: -pair[1].face.quality)
+    embed(extractor.look, best)
+    made = [(seen, seen.look) for seen in best if seen.look]
+    good = [pair for pair in made if pair[1].found.face.quality >= bar]
+    return sorted(good, key=lambda pair: -pair[1].found.face.quality)
 
 
 def _template(extractor: Extractor, piece: Piece, how: Tracking, number: int) -> FaceTemplate:
     good = usable(extractor, piece, how.bar) or usable(extractor, piece, 0.0)[:1]
     shown, first = good[0]
-    vector = mean_template([found.template.vector for _, found in good])
+    vector = mean_template([look.found.template.vector for _, look in good])
     track = Track(
-        number, piece.start, piece.end, piece.frames, shown.seconds, len(good), shown.crop,
+        number, piece.start, piece.end, piece.frames, shown.seconds, len(good), first.crop,
         tuple(piece.boxes), how.since,
     )  # fmt: skip
-    return FaceTemplate(first.face, Template(vector, first.template.embedder_id), track)
+    embedder = first.found.template.embedder_id
+    return FaceTemplate(first.found.face, Template(vector, embedder), track)
