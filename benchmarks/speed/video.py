@@ -161,7 +161,7 @@ def _streamed(extractor: Extractor, clip: Path) -> tuple[int, int]:
     with running(Camera([large * 10], every=0.2)) as camera:
         live = Live(camera.address, 0.0, stop, lambda _: None)
 
-        def until_enough() -> Iterator[frames.Frame]:
+        def until_enough() -> Iterator[frames.Frame | frames.Lost]:
             for frame in live.frames():
                 if camera.sent >= STREAM * 5:
                     stop.set()

@@ -68,6 +68,11 @@ class Frame:
     length: float = float("nan")
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A live source sends nothing for now, and whoever was on screen is seen no more."""
+
+
 class Clock:
     """Which frames are due: the first in each span of `every` seconds."""
 

@@ -18,7 +18,7 @@ from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage.records import mean_template
 from facecli.threshold.operating_point import built_in_table, shape_table
-from facecli.video.frames import Frame
+from facecli.video.frames import Frame, Lost
 from facecli.video.tracks import Piece, Sighting, Tracker, embed
 
 SAME_FMR = 0.01
@@ -52,7 +52,7 @@ def same_person(spec: EmbedderSpec) -> float:
 
 def tracks(
     extractor: Extractor,
-    frames: Iterable[Frame | FailureToAcquire],
+    frames: Iterable[Frame | Lost | FailureToAcquire],
     how: Tracking,
     progress: Callable[[Frame], object] = lambda _: None,
 ) -> Iterator[FaceTemplate | FailureToAcquire]:
@@ -72,7 +72,7 @@ def tracks(
 
 def pieces(
     extractor: Extractor,
-    frames: Iterable[Frame | FailureToAcquire],
+    frames: Iterable[Frame | Lost | FailureToAcquire],
     how: Tracking,
     progress: Callable[[Frame], object] = lambda _: None,
 ) -> Iterator[Piece | FailureToAcquire]:
@@ -80,14 +80,14 @@ def pieces(
     tracker = Tracker(extractor.look, same_person(extractor.spec), how.bar, how.boxes, how.longest)
     failures = list[FailureToAcquire]()
 
-    def looked_at(item: Frame | FailureToAcquire) -> Seen | FailureToAcquire:
-        if isinstance(item, FailureToAcquire):
-            return item
-        return item, extractor.glimpses(item.image)
+    def looked_at(item: Frame | Lost | FailureToAcquire) -> Seen | Lost | FailureToAcquire:
+        return (item, extractor.glimpses(item.image)) if isinstance(item, Frame) else item
 
     for seen in ordered(looked_at, frames, how.workers):
         if isinstance(seen, FailureToAcquire):
             failures.append(seen)
+        elif isinstance(seen, Lost):
+            yield from tracker.close()
         else:
             frame, faces = seen
             yield from tracker.step(frame.seconds, frame.image, faces)

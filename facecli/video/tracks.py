@@ -157,7 +157,7 @@ class Tracker:
         yield from self._ended(seconds)
 
     def close(self) -> Iterator[Piece]:
-        """There are no more frames: the rest."""
+        """There are no more frames, or none for now: the rest."""
         yield from self._ended(np.inf)
 
     # one frame to the next ---------------------------------------------------------------------
