@@ -18,7 +18,7 @@ from facecli.common.types import Face, FaceTemplate, Image
 from facecli.recognition import alignment, quality
 
 PART_SIDE = 224  # px: a face's longer side in the part at most; as large its landmarks are found
-PART_WINDOW = 2.0  # of the face's longer side: what its crop and its landmarks need, turned or not
+PART_WINDOW = 1.5  # of the face's longer side: what the landmarks are found again in, and the crop
 
 
 @dataclass(frozen=True, slots=True, eq=False)

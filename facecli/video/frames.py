@@ -142,7 +142,8 @@ def _through_opencv(path: Path, sampling: Sampling) -> Iterator[Frame | FailureT
             detail = f"frames of more than {images.MAX_PIXELS:,} pixels; shrink the clip first"
             yield FailureToAcquire(str(path), Reason.TOO_LARGE, detail)
             return
-        clock, seconds, count, first, moved = Clock(sampling.every), 0.0, 0, None, False
+        clock, seconds, count, shown = Clock(sampling.every), 0.0, 0, 0
+        still: Image | None = None  # the first frame, as long as all others are the same picture
         while capture.grab():
             seconds = info.time(capture, count, seconds)
             count += 1
@@ -151,16 +152,19 @@ def _through_opencv(path: Path, sampling: Sampling) -> Iterator[Frame | FailureT
             done, image = capture.retrieve()
             if not done or image is None:
                 continue
-            first = image if first is None else first
-            moved = moved or not np.array_equal(image, first)
+            if shown == 0:
+                still = image
+            elif still is not None and not np.array_equal(image, still):
+                still = None
+            shown += 1
             yield Frame(seconds, fitted(image), info.length)
     finally:
         capture.release()
-    if first is None:
+    if not shown:
         yield from _not_opened(path, sampling)
     elif info.ends_early(count, seconds):
         yield cut_off(path, seconds, info.length)
-    elif count > 1 and not moved and not has_pyav():
+    elif count > 1 and still is not None and not has_pyav():
         yield FailureToAcquire(str(path), Reason.NO_VIDEO, _STILL)
 
 

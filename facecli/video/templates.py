@@ -8,10 +8,12 @@ finding the faces of a frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from facecli.common.parallel import ordered
-from facecli.common.types import FaceTemplate, FailureToAcquire, Template, Track
+from facecli.common.types import FaceTemplate, FailureToAcquire, Float32, Template, Track
 from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
@@ -19,13 +21,14 @@ from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage.records import mean_template
 from facecli.threshold.operating_point import built_in_table, shape_table
 from facecli.video.frames import Frame, Lost
-from facecli.video.tracks import Piece, Sighting, Tracker, embed
+from facecli.video.tracks import Piece, Sighting, Tracker, embed, thumbnail
 
 SAME_FMR = 0.01
 """How many pairs of strangers in all are taken for one person within a clip, where they are near in
 place and time: the score is the embedder's table's."""
 
-Seen = tuple[Frame, tuple[Glimpse, ...]]
+NO_IMAGE = np.empty((0, 0, 3), np.uint8)
+Seen = tuple[Frame, Float32, tuple[Glimpse, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,20 @@ def pieces(
     failures = list[FailureToAcquire]()
 
     def looked_at(item: Frame | Lost | FailureToAcquire) -> Seen | Lost | FailureToAcquire:
-        return (item, extractor.glimpses(item.image)) if isinstance(item, Frame) else item
+        if not isinstance(item, Frame):
+            return item
+        # What waits for its turn keeps no frame: of 1080p one takes 6 MB.
+        bare = replace(item, image=NO_IMAGE)
+        return bare, thumbnail(item.image), extractor.glimpses(item.image)
 
-    for seen in ordered(looked_at, frames, how.workers):
+    for seen in ordered(looked_at, frames, how.workers, queued=1):
         if isinstance(seen, FailureToAcquire):
             failures.append(seen)
         elif isinstance(seen, Lost):
             yield from tracker.close()
         else:
-            frame, faces = seen
-            yield from tracker.step(frame.seconds, frame.image, faces)
+            frame, thumb, faces = seen
+            yield from tracker.step(frame.seconds, thumb, faces)
             progress(frame)
     yield from tracker.close()
     yield from failures

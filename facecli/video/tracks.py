@@ -139,12 +139,15 @@ class Tracker:
         self._cut = -np.inf  # seconds of the last frame after which a place may be another's
         self._pause = 0.0  # seconds from the last frame but one to the last
 
-    def step(self, seconds: float, image: Image, faces: Sequence[Glimpse]) -> Iterator[Piece]:
-        """Go on by one frame; the pieces that have ended, first those that ended first."""
+    def step(self, seconds: float, thumb: Float32, faces: Sequence[Glimpse]) -> Iterator[Piece]:
+        """Go on by one frame; the pieces that have ended, first those that ended first.
+
+        thumb: the frame's, see `thumbnail`.
+        """
         seen = [Sighting(seconds, face) for face in faces]
         # After a cut, or a longer pause, the same place may hold another face.
         self._pause = seconds - self._before if np.isfinite(self._before) else 0.0
-        if doubtful := self._was_cut(image) or self._pause > GAP / 2:
+        if doubtful := self._was_cut(thumb) or self._pause > GAP / 2:
             self._cut = seconds
         # Who was not there at a cut is told by template when their piece ends, not by place.
         here = [p for p in self._pieces if doubtful or p.end >= self._cut]
@@ -162,12 +165,8 @@ class Tracker:
 
     # one frame to the next ---------------------------------------------------------------------
 
-    def _was_cut(self, image: Image) -> bool:
-        small = cv2.resize(image, THUMB, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
-        grey -= grey.mean()
-        thumb = grey / max(float(np.linalg.norm(grey)), 1e-6)
-        before, self._thumb = self._thumb, cast(Float32, thumb)
+    def _was_cut(self, thumb: Float32) -> bool:
+        before, self._thumb = self._thumb, thumb
         return before is not None and float((before * thumb).sum()) < CUT
 
     def _assigned(
@@ -268,6 +267,14 @@ class Tracker:
     def _cosine(self, some: Sequence[Sighting], others: Sequence[Sighting]) -> float:
         one, other = (mean_template([_vector(s) for s in seen]) for seen in (some, others))
         return float(one @ other)
+
+
+def thumbnail(image: Image) -> Float32:
+    """What of an (H, W, 3) uint8 BGR frame tells a cut: THUMB grey px, mean 0, norm 1."""
+    small = cv2.resize(image, THUMB, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    grey -= grey.mean()
+    return cast(Float32, grey / max(float(np.linalg.norm(grey)), 1e-6))
 
 
 def embed(how: Embed, seen: Sequence[Sighting]) -> None:

@@ -15,7 +15,7 @@ from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.video import tracks
 from facecli.video.templates import same_person
-from facecli.video.tracks import BEST, KEPT, Piece, Sighting, Tracker
+from facecli.video.tracks import BEST, KEPT, Piece, Sighting, Tracker, thumbnail
 
 EVERY = 0.2
 
@@ -48,7 +48,7 @@ def pieces(extractor: Extractor, frames: Iterable[Image], every=EVERY, **options
     )
     found = []
     for number, image in enumerate(frames):
-        found += tracker.step(number * every, image, extractor.glimpses(image))
+        found += tracker.step(number * every, thumbnail(image), extractor.glimpses(image))
     return found + list(tracker.close())
 
 
@@ -70,7 +70,7 @@ def test_a_walk_is_one_piece_with_few_faces_embedded(extractor: Extractor, grace
     counted = Counted(extractor)
     tracker = Tracker(counted, same_person(extractor.spec), DEFAULT_BAR, boxes=True)
     for number, image in enumerate(walk(grace, 20, 0.3, 0.7)):
-        assert not list(tracker.step(number * EVERY, image, extractor.glimpses(image)))
+        assert not list(tracker.step(number * EVERY, thumbnail(image), extractor.glimpses(image)))
     (piece,) = tracker.close()
     assert told(piece) == (0.0, pytest.approx(3.8), 20)
     assert counted.embedded == BEST
