@@ -1,18 +1,22 @@
-"""The one person whom a clip shows, for enrolment: the best faces, or why it is nobody's clip."""
+"""The one person whom a clip shows, for enrolment: the best faces, or why it is nobody's clip.
+
+And these faces again, for another embedder.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from facecli.common.enums import Reason
 from facecli.common.types import FaceTemplate, FailureToAcquire
-from facecli.recognition.glimpses import Look
+from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import mean_template
 from facecli.video import frames
 from facecli.video.frames import Sampling
 from facecli.video.templates import Tracking, pieces, same_person, usable
-from facecli.video.tracks import BEST, Piece, Sighting
+from facecli.video.tracks import BEST, Box, Piece, Sighting, overlap
 
 Shown = list[tuple[Sighting, Look]]
 
@@ -46,6 +50,29 @@ def faces_of_one_person(
         return FailureToAcquire(str(path), Reason.SEVERAL_FACES, detail)
     every = [look.found for _, good in shown for _, look in good]
     return tuple(sorted(every, key=lambda found: -found.face.quality)[:BEST])
+
+
+def found_again(
+    extractor: Extractor, path: Path, boxes: Sequence[Box]
+) -> tuple[FaceTemplate, ...] | FailureToAcquire:
+    """The faces of a clip nearest to these boxes, each once.
+
+    Of a clip's bytes the same frames are looked at as when it was enrolled, so a face that was
+    taken from it lies in its own box again.
+    """
+    nearest: dict[Box, tuple[float, Glimpse]] = {}
+    failure = FailureToAcquire(str(path), Reason.NO_FACE)
+    for frame in frames.read(path, Sampling()):
+        if isinstance(frame, FailureToAcquire):
+            failure = frame
+            continue
+        for seen in extractor.glimpses(frame.image):
+            for box in boxes:
+                shared = overlap(box, seen.face.box)
+                if box not in nearest or shared > nearest[box][0]:
+                    nearest[box] = shared, seen
+    found = [seen for _, seen in nearest.values()]
+    return tuple(look.found for look in extractor.look(found)) if found else failure
 
 
 def _another(shown: list[tuple[Piece, Shown]], same: float) -> float | None:

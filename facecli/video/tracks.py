@@ -176,16 +176,16 @@ class Tracker:
 
         One that is in doubt and too poor for its template to tell is left out.
         """
-        overlap = np.array(
-            [[_overlap(p.last.face.box, s.face.box) for s in seen] for p in pieces]
+        shared = np.array(
+            [[overlap(p.last.face.box, s.face.box) for s in seen] for p in pieces]
         ).reshape(len(pieces), len(seen))
-        near = overlap > NEAR
+        near = shared > NEAR
         alone = (near.sum(axis=0)[None] == 1) & (near.sum(axis=1)[:, None] == 1)
         poor = np.array([[self._poor(p.kept) and self._poor([s]) for s in seen]
-                         for p in pieces], bool).reshape(overlap.shape)  # fmt: skip
+                         for p in pieces], bool).reshape(shared.shape)  # fmt: skip
         fresh = np.array([p.end == self._before for p in pieces], bool)[:, None]
         # Whom poor faces show nobody can tell, nor will they be named.
-        plain = (overlap >= OVERLAP) & alone & ((fresh & (not doubtful)) | poor)
+        plain = (shared >= OVERLAP) & alone & ((fresh & (not doubtful)) | poor)
         taken = {int(j): pieces[int(i)] for i, j in np.argwhere(plain)}
         asked = [
             (piece, j)
@@ -308,7 +308,7 @@ def _part(piece: Piece, person: list[Sighting]) -> Piece:
     return Piece(min(times), last, frames, piece.span, person, boxes)
 
 
-def _overlap(one: Box, other: Box) -> float:
+def overlap(one: Box, other: Box) -> float:
     """Intersection over union, in [0, 1]."""
     wide = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
     high = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))

@@ -98,7 +98,8 @@ def test_a_real_rtsp_server_is_watched_lost_and_found_again(command: Command, ga
 
         vlc = server()
         watching = subprocess.Popen(
-            command.arguments("watch", address, "-g", gallery, "--jsonl", "--longest", "1", "--silence", "2"),
+            command.arguments("watch", address, "-g", gallery, "--jsonl",
+                              "--longest", "1", "--silence", "2"),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=environment(command.home),
         )  # fmt: skip
