@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from facecli.common.enums import Reason
-from facecli.common.file_kinds import Family, is_animation, kind_of
+from facecli.common.file_kinds import CLIP_SUFFIXES, UNKNOWN, Family, is_animation, kind_of
 from facecli.common.types import FailureToAcquire, Image
 from facecli.recognition import images
 
@@ -50,10 +50,17 @@ class Sampling:
     animations: bool = False
 
     def takes(self, path: Path) -> bool:
-        """Whether a file is a clip, by its content."""
+        """Whether a file is a clip, by its content; of what nobody knows its name tells.
+
+        Then the decoder says what is wrong with it, as it should of a clip.
+        """
         kind = kind_of(path)
-        return kind is not None and (
-            kind.family is Family.VIDEO or (self.animations and is_animation(path))
+        if kind is None:
+            return False
+        return (
+            kind.family is Family.VIDEO
+            or (self.animations and is_animation(path))
+            or (kind == UNKNOWN and path.suffix.lower() in CLIP_SUFFIXES)
         )
 
 
@@ -242,7 +249,9 @@ class _Header:
 
 
 def _not_opened(path: Path, sampling: Sampling) -> Iterator[Frame | FailureToAcquire]:
-    if has_pyav():
+    if path.exists() and path.stat().st_size == 0:
+        yield FailureToAcquire(str(path), Reason.NO_VIDEO, "the file is empty")
+    elif has_pyav():
         yield from _through_pyav(path, sampling)
     else:
         detail = (
