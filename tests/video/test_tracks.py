@@ -81,6 +81,19 @@ def test_a_walk_is_one_piece_with_few_faces_embedded(extractor: Extractor, grace
     assert times[-1] - times[0] > 0.4  # of different spans of its time
 
 
+def test_a_cut_costs_few_templates(extractor: Extractor, grace: Image, eileen: Image) -> None:
+    """Though another face is where one was a moment ago: asked once, not in every frame since."""
+    counted = Counted(extractor)
+    tracker = Tracker(counted, same_person(extractor.spec), DEFAULT_BAR)
+    shots = walk(grace, 12, 0.45, 0.55) + walk(eileen, 12, 0.45, 0.55, 1)
+    found = []
+    for number, image in enumerate(shots):
+        found += tracker.step(number * EVERY, thumbnail(image), extractor.glimpses(image))
+    found += tracker.close()
+    assert [piece.frames for piece in found] == [12, 12]
+    assert counted.embedded <= 2 * BEST + 2
+
+
 def test_two_who_cross_are_not_mixed_up(extractor: Extractor, grace: Image, eileen: Image) -> None:
     places = np.linspace(0.22, 0.78, 16)
     frames = [frame(Actor(grace, x), Actor(eileen, 1 - x)) for x in places]
