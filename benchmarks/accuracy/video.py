@@ -27,10 +27,11 @@ from tabulate import tabulate
 from benchmarks.accuracy import protocol, shots
 from benchmarks.accuracy.tables import table_without
 from facecli.common.decision import accepts
-from facecli.common.types import Face, FaceTemplate, Image
+from facecli.common.types import FaceTemplate, Image
 from facecli.metrics import gallery_fit
 from facecli.metrics.crowd import crowd
 from facecli.metrics.reference_table import ReferenceTable
+from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
@@ -70,30 +71,25 @@ class Recorder:
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
         self.spec = extractor.spec
-        self.seen: list[tuple[tuple[Face, ...], tuple[Image, ...]]] = []
+        self.seen: list[tuple[Glimpse, ...]] = []
         self.embedded = self.faces = 0
 
-    def cut(self, image: Image) -> tuple[tuple[Face, ...], tuple[Image, ...]]:
-        found = self._extractor.cut(image)
+    def glimpses(self, image: Image) -> tuple[Glimpse, ...]:
+        found = self._extractor.glimpses(image)
         self.seen.append(found)
-        self.faces += len(found[0])
+        self.faces += len(found)
         return found
 
-    def templates(self, faces: Sequence[Face], crops: Sequence[Image]) -> tuple[FaceTemplate, ...]:
-        self.embedded += len(faces)
-        return self._extractor.templates(faces, crops)
+    def look(self, seen: Sequence[Glimpse]) -> tuple[Look, ...]:
+        self.embedded += len(seen)
+        return self._extractor.look(seen)
 
     def every(self, track: FaceTemplate) -> np.ndarray:
         """The templates of all frames of a track that reach the bar."""
         assert track.track is not None
         boxes = {box for _, box in track.track.boxes}
-        own = [
-            (face, crop)
-            for faces, crops in self.seen
-            for face, crop in zip(faces, crops, strict=True)
-            if face.box in boxes
-        ]
-        made = self._extractor.templates(*zip(*own, strict=True))
+        own = [one for frame in self.seen for one in frame if one.face.box in boxes]
+        made = [look.found for look in self._extractor.look(own)]
         good = [one.template.vector for one in made if one.face.quality >= DEFAULT_BAR]
         return np.array(good, np.float32).reshape(-1, self.spec.dimension)
 

@@ -24,7 +24,8 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.accuracy import shots
-from facecli.common.types import Face, FaceTemplate, Image
+from facecli.common.types import Image
+from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.video import frames
@@ -44,13 +45,14 @@ class EveryFace:
         self._extractor = extractor
         self.spec = extractor.spec
 
-    def cut(self, image: Image) -> tuple[tuple[Face, ...], tuple[Image, ...]]:
-        found = self._extractor.cut(image)
-        self._extractor.templates(*found)
+    def glimpses(self, image: Image) -> tuple[Glimpse, ...]:
+        found = self._extractor.glimpses(image)
+        if found:
+            self._extractor.look(found)
         return found
 
-    def templates(self, faces: Sequence[Face], crops: Sequence[Image]) -> tuple[FaceTemplate, ...]:
-        return self._extractor.templates(faces, crops)
+    def look(self, seen: Sequence[Glimpse]) -> tuple[Look, ...]:
+        return self._extractor.look(seen)
 
 
 def main() -> None:
@@ -159,7 +161,7 @@ def _streamed(extractor: Extractor, clip: Path) -> tuple[int, int]:
     with running(Camera([large * 10], every=0.2)) as camera:
         live = Live(camera.address, 0.0, stop, lambda _: None)
 
-        def until_enough() -> Iterator[frames.Frame]:
+        def until_enough() -> Iterator[frames.Frame | frames.Lost]:
             for frame in live.frames():
                 if camera.sent >= STREAM * 5:
                     stop.set()

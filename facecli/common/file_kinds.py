@@ -18,6 +18,12 @@ HEAD = 4096
 """Bytes that suffice to tell."""
 
 
+CLIP_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".y4m", ".vob"}
+)
+
+
 class Family(StrEnum):
     """What can be done with a file. RAW: a camera's, which holds a photo as a preview."""
 

@@ -47,8 +47,16 @@ def _bytes(source: object) -> int:
         return 0
 
 
-def ordered(work: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> Iterator[R]:
-    """Apply `work` on threads and yield the results in order, a bounded number ahead."""
+def ordered(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    workers: int | None = None,
+    queued: int = QUEUED_PER_WORKER,
+) -> Iterator[R]:
+    """Apply `work` on threads and yield the results in order.
+
+    queued: for each thread, how many are under way or wait; 1 where an item is large.
+    """
     count = workers or processors()
     waiting: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(count, thread_name_prefix="facecli")
@@ -56,7 +64,7 @@ def ordered(work: Callable[[T], R], items: Iterable[T], workers: int | None = No
         for item in items:
             waiting.append(pool.submit(work, item))
             # What is done goes out at once: it is written or printed while others are worked on.
-            if len(waiting) >= count * QUEUED_PER_WORKER or waiting[0].done():
+            if len(waiting) >= count * queued or waiting[0].done():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -27,7 +27,12 @@ BUILT_IN = {
 
 
 class Detector(Protocol):
-    """Finds faces; one instance serves all threads."""
+    """Finds faces; one instance serves all threads.
+
+    It may have a second, quicker way for the frames of videos, `glance(image)`: the same faces with
+    landmarks near enough to rank them by. `detect(part, (face,))` must then find those again of a
+    face that it is told of, in a part of the frame, and return that face first.
+    """
 
     def detect(self, image: Image, known: Sequence[Face] = ()) -> tuple[Face, ...]:
         """Faces of an upright (H, W, 3) uint8 BGR photo, largest first.

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facecli.common.enums import Reason
-from facecli.common.file_kinds import UNKNOWN, Family, FileKind, kind_of, reads_raw
+from facecli.common.file_kinds import CLIP_SUFFIXES, UNKNOWN, Family, FileKind, kind_of, reads_raw
 from facecli.common.types import FailureToAcquire
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
     | {".heic", ".heif", ".avif", ".pbm", ".pgm", ".ppm", ".pnm"}
-)
-CLIP_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".y4m", ".vob"}
 )
 MOST_NAMED = 5  # kinds of files, and folders, that a line names
 

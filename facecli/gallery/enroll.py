@@ -292,19 +292,16 @@ def _clip(extractor: Extractor, bar: float, task: _Task) -> _Prepared:
     from facecli.video.person import faces_of_one_person  # photos do without
 
     path, subject = str(task.photo.path), task.photo.subject
-    try:
-        with task.file.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        failure = FailureToAcquire(path, Reason.UNREADABLE, error.strerror or str(error))
-        return _skipped(path, subject, failure)
+    sha256 = images.sha256_of(task.file)
+    if isinstance(sha256, FailureToAcquire):
+        return _skipped(path, subject, replace(sha256, path=path))
     if sha256 in task.known:
-        return _Prepared(EnrollItem(path, subject, EnrollStatus.ALREADY))
+        return _Prepared(EnrollItem(path, subject, EnrollStatus.ALREADY), sha256=sha256)
     found = faces_of_one_person(extractor, task.file, bar)
     if isinstance(found, FailureToAcquire):
         return _skipped(path, subject, replace(found, path=path))
     new = tuple(NewReference(subject, face, sha256, i, path) for i, face in enumerate(found))
-    return _Prepared(EnrollItem(path, subject, EnrollStatus.ENROLLED, len(new)), new)
+    return _Prepared(EnrollItem(path, subject, EnrollStatus.ENROLLED, len(new)), new, sha256)
 
 
 def _judged(

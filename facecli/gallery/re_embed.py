@@ -1,7 +1,8 @@
 """A gallery moved to another embedder, from the photos that it was enrolled from.
 
-    every photo, unchanged -> its faces -> the one where the reference's was -> the file of the
-    work so far, beside the gallery -> all at once, in one transaction, into the gallery or a copy
+    every photo or clip, unchanged -> its faces -> the one where the reference's was -> the file
+    of the work so far, beside the gallery -> all at once, in one transaction, into the gallery or
+    a copy
 
 The work is kept when it is interrupted, and the gallery is in use as it was until the last step.
 Subjects, names, dates and the audit log stay. The threshold belongs to the old embedder, and what
@@ -14,13 +15,14 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from facecli.common import atomic
 from facecli.common.enums import Reason
 from facecli.common.errors import GalleryError, UsageError
+from facecli.common.file_kinds import Family, kind_of
 from facecli.common.files import on_disk
 from facecli.common.parallel import batches
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
@@ -33,11 +35,10 @@ from facecli.storage.search import sidecar
 from facecli.storage.sqlite.connection import FileKind, explained, require_no_log
 from facecli.storage.sqlite.files_beside import discard_work, work_path, works
 from facecli.storage.sqlite.store import GalleryFile
+from facecli.video.tracks import Box, overlap
 
 COMMIT_EVERY = 32  # photos
 SAME_FACE = 0.5  # overlap of two boxes: neighbours in a crowd share less, another detector's more
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def survey(store: GalleryFile, spec: EmbedderSpec, look_in: Sequence[Path] = ())
     _require_another(store, spec)
     shots = list(_shots(store, {}))
     _look_for(shots, look_in)
-    missing = [out for shot in shots if isinstance(found := _bytes(shot), FailureToAcquire)
+    missing = [out for shot in shots if isinstance(found := _content(shot), FailureToAcquire)
                for out in _all_out(shot, found)]  # fmt: skip
     count = sum(len(shot.faces) for shot in shots) - len(missing)
     return ReEmbedding(spec.embedder_id, count, tuple(missing), store.path, None)
@@ -205,13 +206,15 @@ def _look_for(shots: Sequence[_Shot], folders: Sequence[Path]) -> None:
     if not folders or not lost:
         return
     names = {Path(path).name for shot in lost.values() for path in shot.paths}
-    candidates = photos(folders).paths
+    candidates = photos(folders, moving=True).paths
     # Those of the same name first: then most of the others need not be read.
     for path in sorted(candidates, key=lambda path: path.name not in names):
         if not lost:
             return
-        data = images.read_photo(path)
-        if isinstance(data, bytes) and (shot := lost.pop(hashlib.sha256(data).hexdigest(), None)):
+        if path.name not in names and _is_clip(path):  # films are large, and seldom renamed
+            continue
+        digest = images.sha256_of(path)
+        if isinstance(digest, str) and (shot := lost.pop(digest, None)):
             shot.paths = {str(path): None, **shot.paths}
             shot.found = str(path)
 
@@ -221,7 +224,9 @@ def _is_there(path: str) -> bool:
 
 
 def _make(extractor: Extractor, shots: Sequence[_Shot]) -> Iterator[_Made]:
-    for shot, photo in zip(shots, extractor.extract(map(_open_photo, shots)), strict=True):
+    found: Iterator[Photo | FailureToAcquire]
+    found = extractor.extract(map(partial(_opened, extractor), shots))
+    for shot, photo in zip(shots, found, strict=True):
         if isinstance(photo, FailureToAcquire):
             yield [], _all_out(shot, photo)
         else:
@@ -247,44 +252,58 @@ def _all_out(shot: _Shot, failure: FailureToAcquire) -> list[LeftOut]:
     return [LeftOut(row.id, row.subject, failure) for row in shot.faces]
 
 
-def _open_photo(shot: _Shot) -> OpenedPhoto | FailureToAcquire:
-    found = _bytes(shot)
+def _opened(extractor: Extractor, shot: _Shot) -> OpenedPhoto | Photo | FailureToAcquire:
+    """A photo that waits for its faces; a clip with those that were enrolled from it."""
+    found = _content(shot)
     if isinstance(found, FailureToAcquire):
         return found
     path, data = found
-    return decode_photo(data, path, shot.sha256)
+    if data is not None:
+        return decode_photo(data, path, shot.sha256)
+    from facecli.video.person import found_again  # photos do without
+
+    faces = found_again(extractor, on_disk(path), [row.face.box for row in shot.faces])
+    if isinstance(faces, FailureToAcquire):
+        return replace(faces, path=path)
+    return Photo(path, shot.sha256, faces)
 
 
 _MOVED = "looked for from the folder you are in; if it was moved, --look-in its folder"
 
 
-def _bytes(shot: _Shot) -> tuple[str, bytes] | FailureToAcquire:
-    """The photo's bytes from the first of its paths where they are what was enrolled."""
+def _content(shot: _Shot) -> tuple[str, bytes | None] | FailureToAcquire:
+    """The first of its paths where what was enrolled lies, and a photo's bytes; a clip has none."""
     failures = []
     for path in shot.paths:
-        data = images.read_photo(on_disk(path))
-        if isinstance(data, FailureToAcquire):
-            lost = data.reason is Reason.NOT_FOUND
-            failures.append(FailureToAcquire(path, data.reason, _MOVED if lost else data.detail))
-        elif hashlib.sha256(data).hexdigest() != shot.sha256:
+        found = _read(on_disk(path))
+        if isinstance(found, FailureToAcquire):
+            lost = found.reason is Reason.NOT_FOUND
+            failures.append(FailureToAcquire(path, found.reason, _MOVED if lost else found.detail))
+        elif found[0] != shot.sha256:
             failures.append(FailureToAcquire(path, Reason.CHANGED))
         else:
-            return path, data
+            return path, found[1]
     return failures[0]
+
+
+def _read(file: Path) -> tuple[str, bytes | None] | FailureToAcquire:
+    """The sha256 of a file, and a photo's bytes."""
+    if _is_clip(file):
+        digest = images.sha256_of(file)
+        return digest if isinstance(digest, FailureToAcquire) else (digest, None)
+    data = images.read_photo(file)
+    return data if isinstance(data, FailureToAcquire) else (hashlib.sha256(data).hexdigest(), data)
+
+
+def _is_clip(path: Path) -> bool:
+    kind = kind_of(path)
+    return kind is not None and kind.family is Family.VIDEO
 
 
 def _at(box: Box, faces: Sequence[FaceTemplate]) -> FaceTemplate | None:
     """The face that was detected there, whatever its place among the photo's faces."""
-    best = max(faces, key=lambda found: _overlap(box, found.face.box), default=None)
-    return best if best and _overlap(box, best.face.box) >= SAME_FACE else None
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """What two boxes share over what they cover together, in [0, 1]."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(0.0, width) * max(0.0, height)
-    whole = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - shared
-    return shared / whole if whole > 0 else 0.0
+    best = max(faces, key=lambda found: overlap(box, found.face.box), default=None)
+    return best if best and overlap(box, best.face.box) >= SAME_FACE else None
 
 
 # the switch ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ own.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import stat
@@ -79,6 +80,20 @@ def read_photo(path: Path) -> bytes | FailureToAcquire:
         return FailureToAcquire(str(path), Reason.UNREADABLE, error.strerror or str(error))
     except ValueError as error:  # a NUL byte in the path
         return FailureToAcquire(str(path), Reason.NOT_FOUND, str(error))
+
+
+def sha256_of(path: Path) -> str | FailureToAcquire:
+    """A regular file's, in hexadecimal, however large it is. Never blocks, never raises OSError."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return FailureToAcquire(str(path), Reason.UNREADABLE, "not a regular file")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return FailureToAcquire(str(path), Reason.NOT_FOUND, not_there(path))
+    except (OSError, ValueError) as error:
+        detail = getattr(error, "strerror", None) or str(error)
+        return FailureToAcquire(str(path), Reason.UNREADABLE, detail)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

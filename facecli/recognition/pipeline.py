@@ -26,6 +26,7 @@ from facecli.common.types import (
     Template,
 )
 from facecli.recognition import alignment, images, naturalness, orientation, quality
+from facecli.recognition.glimpses import Glimpse, Look, closer, glimpse
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 
@@ -250,20 +251,23 @@ class Extractor:
         seen = self.detector.detect(upright, there)
         return tuple(orientation.turned_back(face, degrees, _size(image)) for face in seen)
 
-    def cut(self, image: Image) -> tuple[tuple[Face, ...], tuple[Image, ...]]:
-        """The faces of a video's frame with a crop of each, for `templates` to embed some of them.
+    def glimpses(self, image: Image) -> tuple[Glimpse, ...]:
+        """The faces of a video's frame, for `look` to embed some of them.
 
         image: upright (H, W, 3) uint8 BGR. Faces are looked for in a copy of FRAME_SIDE px at most,
-        and cut from the frame. Each has its quality, less what only its template tells.
+        and cut from the frame. Each has its quality, less what only a closer look tells.
         """
         small, k = _shrunk(image, FRAME_SIDE)
-        faces = [_enlarged(face, k) for face in self.detector.detect(small)]
+        glance = getattr(self.detector, "glance", self.detector.detect)
+        faces = [_enlarged(face, k) for face in glance(small)]
         cut = _cut(images.View(image, 1), faces, OpenedPhoto("", b"", "", images.View(image, 1)))
-        return cut.faces, cut.crops
+        return tuple(glimpse(image, face) for face in cut.faces)
 
-    def templates(self, faces: Sequence[Face], crops: Sequence[Image]) -> tuple[FaceTemplate, ...]:
-        """A template of each face that `cut` found. crops: theirs."""
-        return self._natural(faces, self._embed(crops))
+    def look(self, seen: Sequence[Glimpse]) -> tuple[Look, ...]:
+        """A template of each of these faces."""
+        faces, crops = zip(*(closer(one, self.detector) for one in seen), strict=True)
+        found = self._natural(faces, self._embed(crops))
+        return tuple(Look(*pair) for pair in zip(found, crops, strict=True))
 
     def image(self, image: Image, path: str) -> Photo:
         """The same for an (H, W, 3) uint8 BGR picture."""

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from facecli.common.enums import Reason
-from facecli.common.file_kinds import Family, is_animation, kind_of
+from facecli.common.file_kinds import CLIP_SUFFIXES, UNKNOWN, Family, is_animation, kind_of
 from facecli.common.types import FailureToAcquire, Image
 from facecli.recognition import images
 
@@ -50,10 +50,17 @@ class Sampling:
     animations: bool = False
 
     def takes(self, path: Path) -> bool:
-        """Whether a file is a clip, by its content."""
+        """Whether a file is a clip, by its content; of what nobody knows its name tells.
+
+        Then the decoder says what is wrong with it, as it should of a clip.
+        """
         kind = kind_of(path)
-        return kind is not None and (
-            kind.family is Family.VIDEO or (self.animations and is_animation(path))
+        if kind is None:
+            return False
+        return (
+            kind.family is Family.VIDEO
+            or (self.animations and is_animation(path))
+            or (kind == UNKNOWN and path.suffix.lower() in CLIP_SUFFIXES)
         )
 
 
@@ -66,6 +73,11 @@ class Frame:
     seconds: float
     image: Image
     length: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A live source sends nothing for now, and whoever was on screen is seen no more."""
 
 
 class Clock:
@@ -137,7 +149,8 @@ def _through_opencv(path: Path, sampling: Sampling) -> Iterator[Frame | FailureT
             detail = f"frames of more than {images.MAX_PIXELS:,} pixels; shrink the clip first"
             yield FailureToAcquire(str(path), Reason.TOO_LARGE, detail)
             return
-        clock, seconds, count, first, moved = Clock(sampling.every), 0.0, 0, None, False
+        clock, seconds, count, shown = Clock(sampling.every), 0.0, 0, 0
+        still: Image | None = None  # the first frame, as long as all others are the same picture
         while capture.grab():
             seconds = info.time(capture, count, seconds)
             count += 1
@@ -146,16 +159,19 @@ def _through_opencv(path: Path, sampling: Sampling) -> Iterator[Frame | FailureT
             done, image = capture.retrieve()
             if not done or image is None:
                 continue
-            first = image if first is None else first
-            moved = moved or not np.array_equal(image, first)
+            if shown == 0:
+                still = image
+            elif still is not None and not np.array_equal(image, still):
+                still = None
+            shown += 1
             yield Frame(seconds, fitted(image), info.length)
     finally:
         capture.release()
-    if first is None:
+    if not shown:
         yield from _not_opened(path, sampling)
     elif info.ends_early(count, seconds):
         yield cut_off(path, seconds, info.length)
-    elif count > 1 and not moved and not has_pyav():
+    elif count > 1 and still is not None and not has_pyav():
         yield FailureToAcquire(str(path), Reason.NO_VIDEO, _STILL)
 
 
@@ -233,7 +249,9 @@ class _Header:
 
 
 def _not_opened(path: Path, sampling: Sampling) -> Iterator[Frame | FailureToAcquire]:
-    if has_pyav():
+    if path.exists() and path.stat().st_size == 0:
+        yield FailureToAcquire(str(path), Reason.NO_VIDEO, "the file is empty")
+    elif has_pyav():
         yield from _through_pyav(path, sampling)
     else:
         detail = (

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from facecli.common.errors import UsageError
-from facecli.video.frames import Clock, Frame, fitted, opened
+from facecli.video.frames import Clock, Frame, Lost, fitted, opened
 
 SILENCE = 10.0
 """Seconds without a frame after which a source is taken for lost."""
@@ -67,24 +67,31 @@ class Live:
         self._began = time.monotonic()
         self._news = threading.Condition()
         self._newest: Frame | None = None
+        self._lost = False
 
-    def frames(self) -> Iterator[Frame]:
-        """The newest frame each time, its time in seconds since this object was made."""
+    def frames(self) -> Iterator[Frame | Lost]:
+        """The newest frame each time, its time in seconds since this object was made.
+
+        While the source is lost, that, again and again: what others work ahead must not wait.
+        """
         threading.Thread(target=self._read, daemon=True).start()
         while not self._stop.is_set():
             with self._news:
                 # Short waits: a signal that sets `stop` wakes nobody.
-                if self._newest is None and not self._news.wait(0.2):
-                    continue
+                if self._newest is None:
+                    self._news.wait(0.2)
                 frame, self._newest = self._newest, None
             if frame is not None:
                 yield frame
+            elif self._lost:
+                yield Lost()
 
     def _read(self) -> None:
         """Open the source again and again, until `stop` is set."""
         pause, name = self._first_pause, shown(self._source)
         while not self._stop.is_set():
             started, count = time.monotonic(), self._read_once()
+            self._lost = True
             if self._stop.is_set():
                 return
             if time.monotonic() - started > STEADY and count:
@@ -113,5 +120,5 @@ class Live:
 
     def _put(self, frame: Frame) -> None:
         with self._news:
-            self._newest = frame
+            self._newest, self._lost = frame, False
             self._news.notify()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from facecli.common.enums import Reason
 from facecli.common.types import FaceTemplate, FailureToAcquire, Photo
+from facecli.recognition import images
 from facecli.recognition.pipeline import Extractor
 from facecli.video import frames
 from facecli.video.frames import Sampling
@@ -27,11 +26,9 @@ def photos_and_clips(
 
 
 def _clip(extractor: Extractor, path: Path, workers: int | None) -> Photo | FailureToAcquire:
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return FailureToAcquire(str(path), Reason.UNREADABLE, error.strerror or str(error))
+    digest = images.sha256_of(path)
+    if isinstance(digest, FailureToAcquire):
+        return digest
     found = list(tracks(extractor, frames.read(path, Sampling()), Tracking(workers=workers)))
     people = [one for one in found if isinstance(one, FaceTemplate)]
     failures = [one for one in found if isinstance(one, FailureToAcquire)]

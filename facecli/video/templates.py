@@ -8,23 +8,27 @@ finding the faces of a frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from facecli.common.parallel import ordered
-from facecli.common.types import Face, FaceTemplate, FailureToAcquire, Image, Template, Track
+from facecli.common.types import FaceTemplate, FailureToAcquire, Float32, Template, Track
+from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage.records import mean_template
 from facecli.threshold.operating_point import built_in_table, shape_table
-from facecli.video.frames import Frame
-from facecli.video.tracks import Piece, Sighting, Tracker, embed
+from facecli.video.frames import Frame, Lost
+from facecli.video.tracks import Piece, Sighting, Tracker, embed, thumbnail
 
 SAME_FMR = 0.01
 """How many pairs of strangers in all are taken for one person within a clip, where they are near in
 place and time: the score is the embedder's table's."""
 
-Seen = tuple[Frame, tuple[Face, ...], tuple[Image, ...]]
+NO_IMAGE = np.empty((0, 0, 3), np.uint8)
+Seen = tuple[Frame, Float32, tuple[Glimpse, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def same_person(spec: EmbedderSpec) -> float:
 
 def tracks(
     extractor: Extractor,
-    frames: Iterable[Frame | FailureToAcquire],
+    frames: Iterable[Frame | Lost | FailureToAcquire],
     how: Tracking,
     progress: Callable[[Frame], object] = lambda _: None,
 ) -> Iterator[FaceTemplate | FailureToAcquire]:
@@ -71,47 +75,50 @@ def tracks(
 
 def pieces(
     extractor: Extractor,
-    frames: Iterable[Frame | FailureToAcquire],
+    frames: Iterable[Frame | Lost | FailureToAcquire],
     how: Tracking,
     progress: Callable[[Frame], object] = lambda _: None,
 ) -> Iterator[Piece | FailureToAcquire]:
     """The same as the faces that each track keeps."""
-    tracker = Tracker(
-        extractor.templates, same_person(extractor.spec), how.bar, how.boxes, how.longest
-    )
+    tracker = Tracker(extractor.look, same_person(extractor.spec), how.bar, how.boxes, how.longest)
     failures = list[FailureToAcquire]()
 
-    def looked_at(item: Frame | FailureToAcquire) -> Seen | FailureToAcquire:
-        if isinstance(item, FailureToAcquire):
+    def looked_at(item: Frame | Lost | FailureToAcquire) -> Seen | Lost | FailureToAcquire:
+        if not isinstance(item, Frame):
             return item
-        return item, *extractor.cut(item.image)
+        # What waits for its turn keeps no frame: of 1080p one takes 6 MB.
+        bare = replace(item, image=NO_IMAGE)
+        return bare, thumbnail(item.image), extractor.glimpses(item.image)
 
-    for seen in ordered(looked_at, frames, how.workers):
+    for seen in ordered(looked_at, frames, how.workers, queued=1):
         if isinstance(seen, FailureToAcquire):
             failures.append(seen)
+        elif isinstance(seen, Lost):
+            yield from tracker.close()
         else:
-            frame, faces, crops = seen
-            yield from tracker.step(frame.seconds, frame.image, faces, crops)
+            frame, thumb, faces = seen
+            yield from tracker.step(frame.seconds, thumb, faces)
             progress(frame)
     yield from tracker.close()
     yield from failures
 
 
-def usable(extractor: Extractor, piece: Piece, bar: float) -> list[tuple[Sighting, FaceTemplate]]:
+def usable(extractor: Extractor, piece: Piece, bar: float) -> list[tuple[Sighting, Look]]:
     """A piece's best faces that reach the bar, the best first."""
     best = piece.best(bar)
-    embed(extractor.templates, best)
-    made = [(seen, seen.template) for seen in best if seen.template]
-    good = [pair for pair in made if pair[1].face.quality >= bar]
-    return sorted(good, key=lambda pair: -pair[1].face.quality)
+    embed(extractor.look, best)
+    made = [(seen, seen.look) for seen in best if seen.look]
+    good = [pair for pair in made if pair[1].found.face.quality >= bar]
+    return sorted(good, key=lambda pair: -pair[1].found.face.quality)
 
 
 def _template(extractor: Extractor, piece: Piece, how: Tracking, number: int) -> FaceTemplate:
     good = usable(extractor, piece, how.bar) or usable(extractor, piece, 0.0)[:1]
     shown, first = good[0]
-    vector = mean_template([found.template.vector for _, found in good])
+    vector = mean_template([look.found.template.vector for _, look in good])
     track = Track(
-        number, piece.start, piece.end, piece.frames, shown.seconds, len(good), shown.crop,
+        number, piece.start, piece.end, piece.frames, shown.seconds, len(good), first.crop,
         tuple(piece.boxes), how.since,
     )  # fmt: skip
-    return FaceTemplate(first.face, Template(vector, first.template.embedder_id), track)
+    embedder = first.found.template.embedder_id
+    return FaceTemplate(first.found.face, Template(vector, embedder), track)

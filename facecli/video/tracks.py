@@ -23,7 +23,8 @@ from typing import cast
 import cv2
 import numpy as np
 
-from facecli.common.types import Face, FaceTemplate, Float32, Image
+from facecli.common.types import Face, Float32, Image
+from facecli.recognition.glimpses import Glimpse, Look
 from facecli.storage.records import mean_template
 
 GAP = 1.0
@@ -39,18 +40,21 @@ REACH = 2.0  # face sides between two centres: farther nobody gets from one fram
 CUT = 0.8  # correlation of two frames' thumbnails: below, the picture may have been cut
 THUMB = (32, 18)  # px
 
-Embed = Callable[[Sequence[Face], Sequence[Image]], Sequence[FaceTemplate]]
+Embed = Callable[[Sequence[Glimpse]], Sequence[Look]]
 Box = tuple[float, float, float, float]
 
 
 @dataclass(slots=True, eq=False)
 class Sighting:
-    """A face in a frame. crop: (112, 112, 3) uint8 BGR. template: once it was asked for."""
+    """A face in a frame. look: once it was asked for."""
 
     seconds: float
-    face: Face
-    crop: Image
-    template: FaceTemplate | None = None
+    glimpse: Glimpse
+    look: Look | None = None
+
+    @property
+    def face(self) -> Face:
+        return self.glimpse.face
 
 
 @dataclass(slots=True, eq=False)
@@ -132,17 +136,22 @@ class Tracker:
         self._pieces: list[Piece] = []
         self._thumb: Float32 | None = None
         self._before = -np.inf
+        self._cut = -np.inf  # seconds of the last frame after which a place may be another's
         self._pause = 0.0  # seconds from the last frame but one to the last
 
-    def step(
-        self, seconds: float, image: Image, faces: Sequence[Face], crops: Sequence[Image]
-    ) -> Iterator[Piece]:
-        """Go on by one frame; the pieces that have ended, first those that ended first."""
-        seen = [Sighting(seconds, *pair) for pair in zip(faces, crops, strict=True)]
+    def step(self, seconds: float, thumb: Float32, faces: Sequence[Glimpse]) -> Iterator[Piece]:
+        """Go on by one frame; the pieces that have ended, first those that ended first.
+
+        thumb: the frame's, see `thumbnail`.
+        """
+        seen = [Sighting(seconds, face) for face in faces]
         # After a cut, or a longer pause, the same place may hold another face.
         self._pause = seconds - self._before if np.isfinite(self._before) else 0.0
-        doubtful = self._was_cut(image) or self._pause > GAP / 2
-        for piece, sighting in self._assigned(seen, doubtful):
+        if doubtful := self._was_cut(thumb) or self._pause > GAP / 2:
+            self._cut = seconds
+        # Who was not there at a cut is told by template when their piece ends, not by place.
+        here = [p for p in self._pieces if doubtful or p.end >= self._cut]
+        for piece, sighting in self._assigned(here, seen, doubtful):
             if piece is None:
                 piece = Piece(seconds, sighting)
                 self._pieces.append(piece)
@@ -151,40 +160,36 @@ class Tracker:
         yield from self._ended(seconds)
 
     def close(self) -> Iterator[Piece]:
-        """There are no more frames: the rest."""
+        """There are no more frames, or none for now: the rest."""
         yield from self._ended(np.inf)
 
     # one frame to the next ---------------------------------------------------------------------
 
-    def _was_cut(self, image: Image) -> bool:
-        small = cv2.resize(image, THUMB, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
-        grey -= grey.mean()
-        thumb = grey / max(float(np.linalg.norm(grey)), 1e-6)
-        before, self._thumb = self._thumb, cast(Float32, thumb)
+    def _was_cut(self, thumb: Float32) -> bool:
+        before, self._thumb = self._thumb, thumb
         return before is not None and float((before * thumb).sum()) < CUT
 
     def _assigned(
-        self, seen: Sequence[Sighting], doubtful: bool
+        self, pieces: Sequence[Piece], seen: Sequence[Sighting], doubtful: bool
     ) -> Iterator[tuple[Piece | None, Sighting]]:
-        """Each sighting with the piece that it goes on with, None where it begins one.
+        """Each sighting with the piece of these that it goes on with, None where it begins one.
 
         One that is in doubt and too poor for its template to tell is left out.
         """
-        overlap = np.array(
-            [[_overlap(p.last.face.box, s.face.box) for s in seen] for p in self._pieces]
-        ).reshape(len(self._pieces), len(seen))
-        near = overlap > NEAR
+        shared = np.array(
+            [[overlap(p.last.face.box, s.face.box) for s in seen] for p in pieces]
+        ).reshape(len(pieces), len(seen))
+        near = shared > NEAR
         alone = (near.sum(axis=0)[None] == 1) & (near.sum(axis=1)[:, None] == 1)
         poor = np.array([[self._poor(p.kept) and self._poor([s]) for s in seen]
-                         for p in self._pieces], bool).reshape(overlap.shape)  # fmt: skip
-        fresh = np.array([p.end == self._before for p in self._pieces], bool)[:, None]
+                         for p in pieces], bool).reshape(shared.shape)  # fmt: skip
+        fresh = np.array([p.end == self._before for p in pieces], bool)[:, None]
         # Whom poor faces show nobody can tell, nor will they be named.
-        plain = (overlap >= OVERLAP) & alone & ((fresh & (not doubtful)) | poor)
-        taken = {int(j): self._pieces[int(i)] for i, j in np.argwhere(plain)}
+        plain = (shared >= OVERLAP) & alone & ((fresh & (not doubtful)) | poor)
+        taken = {int(j): pieces[int(i)] for i, j in np.argwhere(plain)}
         asked = [
             (piece, j)
-            for i, piece in enumerate(self._pieces)
+            for i, piece in enumerate(pieces)
             for j, sighting in enumerate(seen)
             if not plain[i].any() and j not in taken
             and _within_reach(piece.last.face.box, sighting.face.box)
@@ -211,7 +216,7 @@ class Tracker:
             for p in gone
             for q in self._pieces
             if p.end < q.start <= p.end + reach
-            and (cosine := self._likeness(self._best(p), self._best(q))) >= self._same
+            and (cosine := self._likeness(self._best(p), self._best(q)[:1])) >= self._same
         ]:
             _, earlier, later = max(pairs, key=lambda pair: pair[0])
             later.follow(earlier)
@@ -257,25 +262,32 @@ class Tracker:
         """Those whose template tells, by their quality in full; they are embedded here."""
         good = [s for s in seen if s.face.quality >= self._bar]
         embed(self._embed, good)
-        return [s for s in good if s.template and s.template.face.quality >= self._bar]
+        return [s for s in good if s.look and s.look.found.face.quality >= self._bar]
 
     def _cosine(self, some: Sequence[Sighting], others: Sequence[Sighting]) -> float:
         one, other = (mean_template([_vector(s) for s in seen]) for seen in (some, others))
         return float(one @ other)
 
 
+def thumbnail(image: Image) -> Float32:
+    """What of an (H, W, 3) uint8 BGR frame tells a cut: THUMB grey px, mean 0, norm 1."""
+    small = cv2.resize(image, THUMB, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    grey -= grey.mean()
+    return cast(Float32, grey / max(float(np.linalg.norm(grey)), 1e-6))
+
+
 def embed(how: Embed, seen: Sequence[Sighting]) -> None:
-    """Give every sighting its template that has none yet."""
-    bare = [s for s in seen if s.template is None]
+    """Give every sighting its look that has none yet."""
+    bare = [s for s in seen if s.look is None]
     if bare:
-        found = how([s.face for s in bare], [s.crop for s in bare])
-        for sighting, template in zip(bare, found, strict=True):
-            sighting.template = template
+        for sighting, look in zip(bare, how([s.glimpse for s in bare]), strict=True):
+            sighting.look = look
 
 
 def _vector(sighting: Sighting) -> Float32:
-    assert sighting.template is not None
-    return sighting.template.template.vector
+    assert sighting.look is not None
+    return sighting.look.found.template.vector
 
 
 def _part(piece: Piece, person: list[Sighting]) -> Piece:
@@ -291,12 +303,12 @@ def _part(piece: Piece, person: list[Sighting]) -> Piece:
     boxes = [b for b in piece.boxes if nearest(person, b[0]) < nearest(others, b[0])]
     times = [t for t, _ in boxes] or [s.seconds for s in person]
     newest = max(person, key=lambda s: s.seconds)
-    last = Sighting(max(times), newest.face, newest.crop, newest.template)
+    last = Sighting(max(times), newest.glimpse, newest.look)
     frames = len(boxes) or max(len(person), piece.frames * len(person) // len(piece.kept))
     return Piece(min(times), last, frames, piece.span, person, boxes)
 
 
-def _overlap(one: Box, other: Box) -> float:
+def overlap(one: Box, other: Box) -> float:
     """Intersection over union, in [0, 1]."""
     wide = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
     high = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from support import clips
@@ -66,6 +70,59 @@ def test_people_see_lines_come_and_it_ends_by_itself(command: Command, gallery: 
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(lines) >= 2
     assert all("Grace Hopper" in line and "Z-" in line for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cvlc") is None, reason="NOT CHECKED: VLC (cvlc) is missing")
+def test_a_real_rtsp_server_is_watched_lost_and_found_again(command: Command, gallery: Path):
+    """VLC's, of a person who stays, killed and started again."""
+    with TemporaryDirectory() as open_to_all, socket.socket() as free:
+        Path(open_to_all).chmod(0o755)  # VLC does not run as root
+        clip = clips.write(Path(open_to_all) / "x.mp4", walk(clips.grace(), 300, 0.3, 0.5), 25)
+        free.bind(("127.0.0.1", 0))
+        address = f"rtsp://127.0.0.1:{free.getsockname()[1]}/camera"
+        free.close()
+        words = [
+            "cvlc",
+            "--quiet",
+            "--loop",
+            clip,
+            "--sout-keep",
+            "--sout",
+            f"#rtp{{sdp={address}}}",
+        ]
+
+        def server() -> subprocess.Popen[bytes]:
+            user = "nobody" if os.geteuid() == 0 else None
+            return subprocess.Popen(words, stderr=subprocess.DEVNULL, user=user)
+
+        vlc = server()
+        watching = subprocess.Popen(
+            command.arguments("watch", address, "-g", gallery, "--jsonl",
+                              "--longest", "1", "--silence", "2"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment(command.home),
+        )  # fmt: skip
+        assert watching.stdout is not None and watching.stderr is not None
+        try:
+            errors = iter(watching.stderr)
+            assert any(line.endswith(" is there\n") for line in errors)  # VLC may listen late
+            rows = [json.loads(watching.stdout.readline())]
+            vlc.kill()
+            vlc.wait()
+            vlc = server()
+            assert "was lost; trying again in 1 s" in next(errors)
+            assert any(line.endswith(" is there\n") for line in errors)
+            while len(rows) < 2 or rows[-1]["start"] - rows[-2]["end"] < 1:  # the pause at least
+                rows.append(json.loads(watching.stdout.readline()))
+            watching.send_signal(signal.SIGTERM)
+            watching.communicate(timeout=120)
+        finally:
+            vlc.kill()
+            vlc.wait()
+    assert watching.returncode == 0
+    assert {row["subject"] for row in rows} == {"Grace Hopper"}
+    assert {row["path"] for row in rows} == {address}
 
 
 @pytest.mark.parametrize("source", ["clip.mp4", "file:///etc/passwd"])

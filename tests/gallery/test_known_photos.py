@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
+from support import clips
 from support.galleries import blank, collins, hopper, variant
 
 from facecli.common.enums import FacesRule
@@ -215,3 +216,23 @@ def test_the_same_pixels_in_another_file_format_count_as_an_edit(store, extracto
         picture.save(tmp_path / "in/Grace/1.png")
     photo.unlink()
     assert told(run(store, extractor, tmp_path / "in")) == {"1.png": (ALREADY, PhotoChange.EDITED)}
+
+
+def test_a_clip_is_known_again_as_photos_are(store, extractor, tmp_path: Path):
+    """Moved, then another clip in its place."""
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
+    clips.write(first, clips.walk(clips.grace(), 5, 0.3, 0.5))
+
+    def once(path: Path, **options) -> tuple[EnrollStatus, PhotoChange | None]:
+        wanted = [LabelledPhoto(path, "Crew")]
+        report = enroll(store, extractor.on_threads(1), wanted, FacesRule.LARGEST, None, **options)
+        return report.items[0].status, report.items[0].change
+
+    assert once(first) == (ENROLLED, None) and once(first) == (ALREADY, None)
+    first.rename(second)
+    assert once(second) == (ALREADY, PhotoChange.MOVED)
+    assert {row.path for row in rows(store)} == {str(second)}
+    clips.write(second, clips.walk(clips.eileen(), 5, 0.3, 0.5))
+    assert once(second) == (ENROLLED, PhotoChange.REPLACED) and len(rows(store)) == 6
+    assert once(second, replace_them=True) == (ALREADY, PhotoChange.REPLACED)
+    assert [row.id for row in rows(store)] == [4, 5, 6]

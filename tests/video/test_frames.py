@@ -79,12 +79,59 @@ def test_a_clip_that_was_cut_off_gives_what_there_is_and_says_so(tmp_path: Path)
     assert len(all_of(clips.write(tmp_path / "y.avi", noise[:9], code="MJPG"))) == 9
 
 
-@pytest.mark.parametrize("data", [b"", b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2avc1mp41", b"hello"])
-def test_what_cannot_be_opened_is_one_failure(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "x.mp4").write_bytes(data)
-    (failure,) = all_of(tmp_path / "x.mp4")
+@pytest.fixture(params=["OpenCV alone", "PyAV"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With the extra `video` and without."""
+    if request.param == "PyAV" and not frames.has_pyav():
+        pytest.skip(f"NOT CHECKED: PyAV is missing, {frames.NEEDS_PYAV}")
+    monkeypatch.setattr(frames, "has_pyav", lambda: request.param == "PyAV")
+    return request.param
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"", "the file is empty"), (b"a text that is called a clip\n" * 50, ""),
+     (b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2avc1mp41", "")],
+    ids=["empty", "text", "a head alone"],
+)  # fmt: skip
+def test_what_cannot_be_opened_is_one_failure(
+    tmp_path: Path, decoder: str, data: bytes, said: str
+) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(data)
+    assert Sampling().takes(path)  # by its name: nobody else knows it
+    (failure,) = all_of(path)
     assert isinstance(failure, FailureToAcquire)
     assert failure.reason in (Reason.NO_VIDEO, Reason.TRUNCATED)
+    assert (said or ("OpenCV" if decoder == "OpenCV alone" else "FFmpeg")) in failure.detail
+
+
+def test_a_photo_is_none_whatever_it_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    Image.fromarray(numbered(1)[0]).save(path, "JPEG")
+    (tmp_path / "notes.txt").write_text("a text")
+    assert not Sampling().takes(path) and not Sampling().takes(tmp_path / "notes.txt")
+    assert not Sampling().takes(tmp_path / "gone.mp4")
+
+
+def test_the_shortest_and_the_largest_clips(tmp_path: Path, decoder: str) -> None:
+    one = all_of(clips.write(tmp_path / "1.mp4", numbered(1)))
+    assert [frame.seconds for frame in one] == [0.0]
+    large = clips.write(tmp_path / "8k.avi", [np.full((4320, 7680, 3), 90, np.uint8)], code="MJPG")
+    (frame,) = all_of(large)
+    assert frame.image.shape == (2160, 3840, 3)
+
+
+def test_what_is_damaged_inside_is_read_on_or_is_told(tmp_path: Path, decoder: str) -> None:
+    clip = clips.write(tmp_path / "x.mp4", [clips.frame(scenery=i) for i in range(40)])
+    data, rng = bytearray(clip.read_bytes()), np.random.default_rng(0)
+    for at in rng.integers(2000, len(data) - 5000, 300):
+        data[at] ^= 0xFF
+    clip.write_bytes(data)
+    *found, last = all_of(clip)
+    assert all(isinstance(frame, Frame) for frame in found)
+    if isinstance(last, FailureToAcquire):
+        assert last.reason in (Reason.NO_VIDEO, Reason.TRUNCATED)
 
 
 def test_without_the_extra_its_name_is_told(

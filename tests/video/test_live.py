@@ -10,6 +10,7 @@ from support.cameras import Camera, running
 
 from facecli.common.errors import UsageError
 from facecli.common.types import Image
+from facecli.video.frames import Lost
 from facecli.video.live import Live, shown, source_of
 
 
@@ -26,6 +27,8 @@ def watched(camera: Camera, levels: int, **options) -> tuple[list[int], list[str
     live = Live(camera.address, 0.0, stop, notes.append, first_pause=0.1, **options)
     times = []
     for frame in live.frames():
+        if isinstance(frame, Lost):
+            continue
         level = round(float(frame.image.mean()), -1)
         times.append(frame.seconds)
         if not seen or seen[-1] != level:
@@ -84,3 +87,16 @@ def test_what_can_be_watched() -> None:
 def test_passwords_are_not_shown() -> None:
     assert shown("rtsp://me:secret@cam:554/1?a=b") == "rtsp://cam:554/1?a=b"
     assert shown("http://cam/1@2") == "http://cam/1@2" and shown(2) == "camera 2"
+
+
+def test_that_it_is_lost_is_told_until_it_is_back() -> None:
+    stop, came = threading.Event(), list[str]()
+    with running(Camera([grey(50, 6), [], grey(200, 400)])) as camera:
+        live = Live(camera.address, 0.0, stop, lambda _: None, 1.0, first_pause=0.5)
+        for frame in live.frames():
+            came.append("lost" if isinstance(frame, Lost) else "frame")
+            if came[-1] == "frame" and "lost" in came:
+                stop.set()
+    assert came[0] == "frame" and came.count("lost") >= 3
+    first = came.index("lost")
+    assert set(came[first:-1]) == {"lost"}  # again and again, and nothing between

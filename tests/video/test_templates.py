@@ -11,7 +11,7 @@ from support.clips import Actor, frame, walk
 from facecli.common.enums import Reason
 from facecli.common.types import FaceTemplate, FailureToAcquire, Image
 from facecli.recognition.pipeline import Extractor
-from facecli.video.frames import Frame
+from facecli.video.frames import Frame, Lost
 from facecli.video.templates import Tracking, same_person, tracks
 
 
@@ -31,7 +31,7 @@ def test_a_track_has_the_mean_template_of_its_best_faces(extractor: Extractor) -
     assert track is not None and (track.number, track.frames, track.embedded) == (0, 10, 3)
     assert 0 <= track.start <= track.best <= track.end == pytest.approx(1.8)
     assert np.linalg.norm(found.template.vector) == pytest.approx(1, abs=1e-5)
-    again = extractor.templates([found.face], [track.crop])[0].template.vector
+    again = extractor.embedder.embed(track.crop[None])[0]
     assert 0.9 < float(again @ found.template.vector) < 1 - 1e-6  # near it, and not it alone
     assert found.face.quality > 0.55
     boxes = dict(track.boxes)
@@ -77,6 +77,18 @@ def test_a_track_comes_out_while_the_clip_goes_on(extractor: Extractor) -> None:
             yield Frame(i / clips.RATE, frame())
 
     assert isinstance(next(tracks(extractor, endless(), Tracking())), FaceTemplate)
+
+
+def test_who_is_on_screen_when_a_live_source_is_lost_has_left(extractor: Extractor) -> None:
+    """And is another track when it is back, though it be the same person in the same place."""
+    shot = rolled(walk(clips.grace(), 4, 0.4, 0.5))
+    gone: list[Frame | Lost | FailureToAcquire] = [Lost()] * 3
+    back = [Frame(one.seconds + 9, one.image) for one in shot if isinstance(one, Frame)]
+    found = [one.track for one in tracks(extractor, [*shot, *gone, *back], Tracking())]  # type: ignore[union-attr]
+    assert [(t.number, t.start, round(t.end, 3), t.frames) for t in found if t] == [
+        (0, 0.0, 0.6, 4),
+        (1, 9.0, 9.6, 4),
+    ]
 
 
 def test_what_failed_comes_last(extractor: Extractor) -> None:

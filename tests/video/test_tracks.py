@@ -10,11 +10,12 @@ from support import clips
 from support.clips import Actor, frame, walk
 
 from facecli.common.types import Face, Image
+from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.video import tracks
 from facecli.video.templates import same_person
-from facecli.video.tracks import BEST, KEPT, Piece, Sighting, Tracker
+from facecli.video.tracks import BEST, KEPT, Piece, Sighting, Tracker, thumbnail
 
 EVERY = 0.2
 
@@ -30,24 +31,24 @@ def eileen() -> Image:
 
 
 class Counted:
-    """The extractor's templates, and of how many faces they were asked for."""
+    """The extractor's looks, and at how many faces they were taken."""
 
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
         self.embedded = 0
 
-    def __call__(self, faces: Sequence[Face], crops: Sequence[Image]):
-        self.embedded += len(faces)
-        return self._extractor.templates(faces, crops)
+    def __call__(self, seen: Sequence[Glimpse]) -> Sequence[Look]:
+        self.embedded += len(seen)
+        return self._extractor.look(seen)
 
 
 def pieces(extractor: Extractor, frames: Iterable[Image], every=EVERY, **options) -> list[Piece]:
     tracker = Tracker(
-        extractor.templates, same_person(extractor.spec), DEFAULT_BAR, boxes=True, **options
+        extractor.look, same_person(extractor.spec), DEFAULT_BAR, boxes=True, **options
     )
     found = []
     for number, image in enumerate(frames):
-        found += tracker.step(number * every, image, *extractor.cut(image))
+        found += tracker.step(number * every, thumbnail(image), extractor.glimpses(image))
     return found + list(tracker.close())
 
 
@@ -55,10 +56,10 @@ def who(extractor: Extractor, piece: Piece, *people: Image) -> set[int]:
     """Which of the people the faces that a piece kept are."""
     vectors = []
     for person in people:
-        faces, crops = extractor.cut(frame(Actor(person, 0.5)))
-        vectors.append(extractor.templates(faces, crops)[0].template.vector)
-    found = extractor.templates([s.face for s in piece.kept], [s.crop for s in piece.kept])
-    return {int(np.argmax([f.template.vector @ v for v in vectors])) for f in found}
+        (look,) = extractor.look(extractor.glimpses(frame(Actor(person, 0.5))))
+        vectors.append(look.found.template.vector)
+    looks = extractor.look([s.glimpse for s in piece.kept])
+    return {int(np.argmax([one.found.template.vector @ v for v in vectors])) for one in looks}
 
 
 def told(piece: Piece) -> tuple[float, float, int]:
@@ -69,7 +70,7 @@ def test_a_walk_is_one_piece_with_few_faces_embedded(extractor: Extractor, grace
     counted = Counted(extractor)
     tracker = Tracker(counted, same_person(extractor.spec), DEFAULT_BAR, boxes=True)
     for number, image in enumerate(walk(grace, 20, 0.3, 0.7)):
-        assert not list(tracker.step(number * EVERY, image, *extractor.cut(image)))
+        assert not list(tracker.step(number * EVERY, thumbnail(image), extractor.glimpses(image)))
     (piece,) = tracker.close()
     assert told(piece) == (0.0, pytest.approx(3.8), 20)
     assert counted.embedded == BEST
@@ -78,6 +79,19 @@ def test_a_walk_is_one_piece_with_few_faces_embedded(extractor: Extractor, grace
     assert len(piece.kept) <= KEPT
     times = sorted(seen.seconds for seen in piece.best(DEFAULT_BAR))
     assert times[-1] - times[0] > 0.4  # of different spans of its time
+
+
+def test_a_cut_costs_few_templates(extractor: Extractor, grace: Image, eileen: Image) -> None:
+    """Though another face is where one was a moment ago: asked once, not in every frame since."""
+    counted = Counted(extractor)
+    tracker = Tracker(counted, same_person(extractor.spec), DEFAULT_BAR)
+    shots = walk(grace, 12, 0.45, 0.55) + walk(eileen, 12, 0.45, 0.55, 1)
+    found = []
+    for number, image in enumerate(shots):
+        found += tracker.step(number * EVERY, thumbnail(image), extractor.glimpses(image))
+    found += tracker.close()
+    assert [piece.frames for piece in found] == [12, 12]
+    assert counted.embedded <= 2 * BEST + 2
 
 
 def test_two_who_cross_are_not_mixed_up(extractor: Extractor, grace: Image, eileen: Image) -> None:
@@ -159,7 +173,7 @@ def test_a_piece_keeps_few_faces_however_long_it_is() -> None:
 
     def seen(number: int) -> Sighting:
         face = Face((0, 0, 9, 9), np.zeros((5, 2), np.float32), 0.9, quality=rng.random())
-        return Sighting(number * EVERY, face, np.zeros((112, 112, 3), np.uint8))
+        return Sighting(number * EVERY, Glimpse(face, np.zeros((9, 9, 3), np.uint8), (0, 0), 1.0))
 
     piece = Piece(0.0, seen(0))
     for number in range(18_000):  # an hour

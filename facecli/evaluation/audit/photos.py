@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -39,5 +38,5 @@ def _touched_since(path: str, moment: str) -> bool:
 
 
 def _digest(path: str) -> str | None:
-    data = images.read_photo(on_disk(path))
-    return hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else None
+    found = images.sha256_of(on_disk(path))
+    return found if isinstance(found, str) else None
