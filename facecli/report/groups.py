@@ -106,8 +106,8 @@ def summary(found: Groups) -> str:
         f"{found.apart:,} too poor to tell" if found.apart else "",
     ]
     faces = sum(states.values()) + found.apart
-    held = ", ".join(filter(None, parts))
-    return f"{counted(found.photos, 'photo')}, {counted(faces, 'face')}: {held}"
+    there = f"{counted(found.photos, 'photo')}, {counted(faces, 'face')}"
+    return f"{there}: {', '.join(filter(None, parts))}" if faces else there
 
 
 def groups_text(found: Groups, *, everything: bool) -> str:
