@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from facecli.common import places
 from facecli.common.enums import DetectorName, Device, FacesRule, Target
@@ -22,7 +22,7 @@ from facecli.common.types import Decision, Face, FailureToAcquire, OperatingPoin
 from facecli.datasets.labels import LabelledPhoto
 from facecli.gallery.identify import Search, identify
 from facecli.gallery.loaded_models import LoadedModels
-from facecli.gallery.pictures import PhotoLike, source, sources, to_enroll
+from facecli.gallery.pictures import PhotoLike, is_one, source, sources, to_enroll
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import ChannelOrder
 from facecli.recognition.pipeline import Extractor
@@ -288,17 +288,26 @@ class Gallery:
         """
         return self.models.extractor.photos(sources(photos, channels), workers)
 
+    @overload  # text and arrays can be gone through, too, and are one photo each
+    def detect(  # type: ignore[overload-overlap]
+        self, photos: PhotoLike, *, channels: ChannelOrder | str | None = None
+    ) -> tuple[Face, ...]: ...
+    @overload
     def detect(
-        self, photo: PhotoLike, *, channels: ChannelOrder | str | None = None
-    ) -> tuple[Face, ...]:
-        """The faces of a photo, the most prominent first, with their quality.
+        self, photos: Iterable[PhotoLike], *, channels: ChannelOrder | str | None = None
+    ) -> Iterator[tuple[Face, ...]]: ...
+    def detect(
+        self,
+        photos: PhotoLike | Iterable[PhotoLike],
+        *,
+        channels: ChannelOrder | str | None = None,
+    ) -> tuple[Face, ...] | Iterator[tuple[Face, ...]]:
+        """The faces of a photo, the most prominent first, with their quality; of many, one by one.
 
-        Raises InputError where it cannot be read.
+        Raises InputError where a photo cannot be read: `embed` goes on.
         """
-        found = self.models.extractor.photo(source(photo, channels))
-        if isinstance(found, FailureToAcquire):
-            raise InputError(": ".join(filter(None, (found.path, found.reason, found.detail))))
-        return tuple(one.face for one in found.faces)
+        found = (_faces(photo) for photo in self.embed(photos, channels=channels))
+        return next(found) if is_one(photos) else found
 
     def vectors(self) -> Subjects:
         """Everybody's id and name, and their templates: (n, d) float32 unit vectors, row by row.
@@ -464,3 +473,9 @@ class Gallery:
 def _distinct(reader: Reader) -> frozenset[frozenset[str]]:
     """The names of who was said to be two people."""
     return frozenset(frozenset((one.name, other.name)) for one, other in reader.distinct())
+
+
+def _faces(found: Photo | FailureToAcquire) -> tuple[Face, ...]:
+    if isinstance(found, FailureToAcquire):
+        raise InputError(": ".join(filter(None, (found.path, found.reason, found.detail))))
+    return tuple(one.face for one in found.faces)

@@ -41,7 +41,7 @@ def sources(
     A list for one photo and for a list; what comes one by one is taken so.
     Raises UsageError for what is no photo, and for an array whose order is not said.
     """
-    if _is_one(photos):
+    if is_one(photos):
         return [source(photos, channels)]  # type: ignore[arg-type]
     if isinstance(photos, list | tuple):
         return [source(photo, channels) for photo in photos]
@@ -94,7 +94,8 @@ def to_enroll(
     return found.photos, pictures, tuple(map(not_named, found.problems))
 
 
-def _is_one(photos: object) -> bool:
+def is_one(photos: object) -> bool:
+    """Whether it is one photo, and not many."""
     if isinstance(photos, str | os.PathLike | bytes | np.ndarray | Future | OpenedPhoto):
         return True
     # An open file gives lines, which are no photos: it is refused as one.

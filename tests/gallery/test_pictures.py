@@ -115,6 +115,10 @@ def test_embed_and_detect_store_nothing(gallery: Gallery):
     assert 0.5 < face.quality <= 1
     with pytest.raises(InputError, match=r"nobody\.jpg"):
         gallery.detect("nobody.jpg")
+    twice = gallery.detect([hopper(), str(hopper()), "nobody.jpg"])
+    assert [[one.box for one in next(twice)] for _ in range(2)] == [[face.box], [face.box]]
+    with pytest.raises(InputError, match=r"nobody\.jpg"):
+        next(twice)
     everybody = gallery.vectors()
     ids, names, templates = everybody
     assert (ids, names) == ((1,), everybody.names) and templates is everybody.templates
