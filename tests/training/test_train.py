@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -105,6 +106,27 @@ def test_without_a_gain_it_is_not_registered_and_people_enrolled_are_named(
     assert second.returncode == 3 and "--resume" in second.stderr
     other = command(*words, "--resume", out, "--seed", "1")
     assert other.returncode == 3 and "of another run" in other.stderr
+
+
+def test_ctrl_c_ends_it_in_one_line_and_the_next_call_goes_on(
+    people: Path, command: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ("train", people, "--name", "stopped", "--epochs", "4", "--part", "head")
+    process = subprocess.Popen(
+        command.arguments(*words, "--out", out), env=environment(command.home),
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert any("epoch 1:" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    *_, last = process.stderr
+    assert process.wait(LAST_RESORT) == 130
+    assert last == f"facecli: interrupted; go on with the same words and --resume {out}\n"
+    assert (out / "checkpoint.pt").is_file()
+    done = command(*words, "--resume", out)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1:" not in done.stderr
 
 
 def test_a_dry_run_counts_and_writes_nothing(
