@@ -12,6 +12,7 @@ NUMBERS = {"face", "faces", "group", "score", "threshold", "false alarm", "refer
            "reference", "quality", "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
 GAP = "  "
 LONGEST_WORD = 24  # columns: only words that are longer are broken
+MOST_LETTERS = 1000  # of a cell: more than people read, and a name may hold a book
 BREAK_AFTER = " /_-"
 
 
@@ -108,7 +109,10 @@ def short_path(path: str, width: int = 60) -> str:
 
 
 def _shown(cell: str | Cell) -> Cell:
-    return Cell(printable(cell.text), cell.sgr) if isinstance(cell, Cell) else Cell(printable(cell))
+    text, sgr = (cell.text, cell.sgr) if isinstance(cell, Cell) else (cell, "")
+    if len(text) > MOST_LETTERS:
+        text = text[: MOST_LETTERS - 1] + "…"
+    return Cell(printable(text), sgr)
 
 
 def _words(text: str) -> Iterator[str]:

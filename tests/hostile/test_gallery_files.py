@@ -222,3 +222,16 @@ def test_the_made_up_references_of_other_tests_pass(facecli: Facecli, tmp_path: 
     store.add([galleries.reference("Ada", 1)])
     store.close()
     assert facecli("gallery", "check", "-g", tmp_path / "g").code == 0
+
+
+def test_a_schema_that_is_no_text(facecli: Facecli, sound: Path) -> None:
+    whole = sound.read_bytes()
+    name = b"\xc0\xff\xe1\xc0\xff\xe1\xc0"
+    spoilt = whole.replace(b"tablecustodycustody", b"table" + name + b"custody")
+    spoilt = spoilt.replace(b"CREATE TABLE custody (", b"CRXATE TABLE custody (")
+    assert spoilt != whole
+    sound.write_bytes(spoilt)
+    for words in (("list",), ("check",), ("rename", "Grace", "Ada")):
+        done = facecli("gallery", *words, "-g", sound)
+        assert done.code == 4, words
+        assert "its schema is no text" in done.err and "Traceback" not in done.err

@@ -110,3 +110,10 @@ def test_a_long_path_keeps_its_end():
 
 def test_titles_and_values():
     assert titled_lines([("a", "1"), ("long", "2\x1b")]) == "a     1\nlong  2\\x1b"
+
+
+@pytest.mark.parametrize("terminal", [Terminal(), Terminal(60)])
+def test_a_name_as_long_as_a_book_is_cut(terminal: Terminal) -> None:
+    text = table([["a" * 300_000, "0.500"], ["b" * 1000, "0.400"]], ["answer", "score"], terminal)
+    assert text.count("a") == 999 + "answer".count("a") and text.count("…") == 1
+    assert text.count("b") == 1000

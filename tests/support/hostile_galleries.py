@@ -37,6 +37,7 @@ BATCH = 25  # files a process
 COMMANDS_EACH = 2
 CRASH = 70  # instead of an exit code
 ENDS = frozenset({0, 1, 2, 3, 4, 5, 6})
+BROKEN = (sqlite3.Error, OverflowError, struct.error, UnicodeDecodeError)
 Change = Callable[[Path, random.Random], None]
 # What no column expects, as SQL.
 VALUES = (
@@ -147,7 +148,7 @@ def changed(originals: list[Path], path: Path, number: int) -> str:
     done = []
     for _ in range(draw.choice((1, 1, 1, 2, 3))):
         change = draw.choice(CHANGES)
-        with suppress(sqlite3.Error, OverflowError, struct.error):  # the last one broke it already
+        with suppress(*BROKEN):  # by the last one already
             change(path, draw)
         done.append(change.__name__)
     return "+".join(done)

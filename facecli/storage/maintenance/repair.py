@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ from facecli.storage.sqlite.reference_rows import StoredReference
 from facecli.storage.sqlite.store import GalleryFile
 
 _SMALLEST = 512  # bytes: no row of `reference` is smaller, so a file holds no more of them
-_MOST_IDS = 10_000_000  # that are looked for one by one
+# Ids that are looked for one by one: for each row that fits into the file, and at least. They lie
+# apart where many were removed.
+_IDS_A_ROW, _FEWEST_IDS = 10, 50_000
 Row = tuple[Any, ...]  # as SQLite gives it, of any type where its page is damaged
 
 
@@ -156,8 +159,13 @@ def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
 
 
 def _rows(path: Path, key: Key | None, table: str, columns: str) -> Iterator[Row]:
-    """Every row that can be read, one by one: a scan stops at a damaged page without a word."""
-    last = _last_id(path, key, table) or path.stat().st_size // _SMALLEST
+    """Every row that can be read, one by one: a scan stops at a damaged page without a word.
+
+    Only rows whose ids lie far above what the file can hold are scanned for.
+    """
+    fitting = path.stat().st_size // _SMALLEST
+    most = _IDS_A_ROW * fitting + _FEWEST_IDS
+    last = max(fitting, min(_last_id(path, key, table), most))
     db = connect_to_read(path, key)
     try:
         for number in range(1, last + 1):
@@ -165,20 +173,24 @@ def _rows(path: Path, key: Key | None, table: str, columns: str) -> Iterator[Row
                 rows = db.execute(f"SELECT {columns} FROM {table} WHERE id = ?", (number,))
                 row = rows.fetchone()
             except sql_errors():
-                db.close()  # SQLCipher answers nothing more once it has met a damaged page
-                db = connect_to_read(path, key)
+                if key is not None:  # SQLCipher answers nothing more after a damaged page
+                    db.close()
+                    db = connect_to_read(path, key)
                 continue
             if row is not None:
                 yield row
+        with suppress(*sql_errors()):
+            above = db.execute(f"SELECT {columns} FROM {table} WHERE id > ? ORDER BY id", (last,))
+            yield from islice(above, fitting)
     finally:
         db.close()
 
 
 def _last_id(path: Path, key: Key | None, table: str) -> int:
+    """The highest id that was ever given; 0 where that cannot be read, and a lie where it can."""
     with suppress(*sql_errors()), closing(connect_to_read(path, key)) as db:
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        # An id may be far above the number of rows, for none is given twice; a lie is not followed.
-        return min(row[0], _MOST_IDS) if row and type(row[0]) is int else 0
+        return row[0] if row and type(row[0]) is int else 0
     return 0
 
 

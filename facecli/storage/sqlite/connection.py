@@ -119,11 +119,12 @@ def require_no_log(path: Path) -> None:
 
 def sql_errors() -> tuple[type[Exception], ...]:
     """What SQLite raises, and SQLCipher where it is in use: its classes are its own, and of some
-    damaged pages it says that there is no memory.
+    damaged pages it says that there is no memory. Where a schema holds bytes that are no text, what
+    SQLite says of it is none, and Python cannot read it.
     """
     sqlcipher = sys.modules.get("sqlcipher3.dbapi2")
     own = (sqlcipher.DatabaseError, MemoryError) if sqlcipher else ()
-    return (sqlite3.DatabaseError, *own)
+    return (sqlite3.DatabaseError, UnicodeDecodeError, *own)
 
 
 def _connect(path: Path, key: Key | None, options: str = "") -> sqlite3.Connection:
@@ -329,6 +330,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sql_errors() as error:
         text = str(error) or "no memory for it"
+        if isinstance(error, UnicodeDecodeError):
+            text = "its schema is no text"
         if mistake := _mistake(text):
             raise MisuseError(f"{path}: {mistake}") from error
         if "locked" in text or "busy" in text:

@@ -301,7 +301,9 @@ class GalleryFile:
 
     def log_search(self, photo: str, subjects: Iterable[str]) -> None:
         """Where the audit log is on, note a search. photo: sha256; subjects: who was identified."""
-        if audit_log.is_on(self._db):
+        with explained(self.path):
+            on = audit_log.is_on(self._db)
+        if on:
             with self._transaction() as db:
                 named: list[str | None] = [*sorted(subjects)]
                 for name in named or [None]:

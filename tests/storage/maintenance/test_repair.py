@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from time import process_time
 
 import pytest
 from support.galleries import Command, new_store, reference, unit_vector
@@ -239,6 +240,25 @@ def test_thresholds_are_recovered_and_names_that_are_lost_are_told(path: Path):
     pairs = [(one.name, other.name) for one, other in store.reader.distinct()]
     assert pairs == [("recovered subject 1", "recovered subject 2")]
     store.close()
+
+
+@pytest.mark.parametrize("seq", [2**62, -5, 10_000_001])
+def test_ids_are_looked_for_within_reason_and_none_is_lost(large: Path, seq: int):
+    far = 10_000_000  # where many came and went
+    damage(large, f"UPDATE reference SET id = {far} WHERE id = 600")
+    damage(large, f"UPDATE sqlite_sequence SET seq = {seq} WHERE name = 'reference'")
+    before = references(large)
+    pages = leaf_pages(large)
+    with large.open("r+b") as file:
+        file.seek(pages[0])
+        file.write(b"\xff" * PAGE)
+    began = process_time()
+    done = repair(large)
+    assert process_time() - began < 20, "a lie of SQLite's counter is not followed"
+    assert done.recovered is not None
+    found = references(done.recovered.path)
+    assert len(before - found) < 100 and found <= before
+    assert unit_vector(599).tobytes() in found, "nor is an id that is far above the others"
 
 
 def test_a_file_that_does_not_say_what_it_is_cannot_be_recovered(path: Path, tmp_path: Path):

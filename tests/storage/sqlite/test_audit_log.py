@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.galleries import Command, collins, hopper, new_store, reference
 
+from facecli.common.errors import GalleryError
 from facecli.storage.records import LogEntry
 from facecli.storage.sqlite.store import GalleryFile
 
@@ -116,3 +117,15 @@ def test_the_command_with_real_photos(tmp_path: Path):
     table = command("gallery", "log", "-g", path).stdout
     assert known["subject"][:12] in table and "purged" in table
     assert command("gallery", "check", "-g", path).returncode == 0
+
+
+@pytest.mark.parametrize("value", ["NULL", "'no'", "7"])
+def test_where_it_cannot_be_told_whether_it_is_on_a_search_fails(store: GalleryFile, value: str):
+    with sqlite3.connect(store.path) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute("ALTER TABLE custody DROP COLUMN logging")
+        db.execute("ALTER TABLE custody ADD COLUMN logging")
+        db.execute(f"UPDATE custody SET logging = {value}")
+    db.close()
+    with pytest.raises(GalleryError, match=r"whether the log is on is .*damaged"):
+        store.log_search("0" * 64, ["Ada"])
