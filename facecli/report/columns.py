@@ -12,7 +12,7 @@ NUMBERS = {"face", "faces", "group", "score", "threshold", "false alarm", "refer
            "reference", "quality", "FMR", "FNMR", "errors", "95 % interval"}  # fmt: skip
 GAP = "  "
 LONGEST_WORD = 24  # columns: only words that are longer are broken
-MOST_LETTERS = 1000  # of a cell: more than people read, and a name may hold a book
+MOST_LETTERS = 100_000  # of a cell: more than anybody reads, and a name may hold a book
 BREAK_AFTER = " /_-"
 
 
@@ -79,11 +79,13 @@ def fold(text: str, width: int) -> list[str]:
         if line and terminal_width((line + word).rstrip()) > width:
             lines.append(line.rstrip())
             line = ""
-        while terminal_width(word.rstrip()) > width:
-            head = _head(word, width)
+        start, rest = 0, len(word.rstrip())
+        # Only marks, which take no column, could lie further on: a long word is not measured whole.
+        while terminal_width(word[start : min(rest, start + 8 * width)]) > width:
+            head = _head(word[start : start + 8 * width], width)
             lines.append(head)
-            word = word[len(head) :]
-        line += word
+            start += len(head)
+        line += word[start:]
     return [*lines, line.rstrip()] if line or not lines else lines
 
 

@@ -52,7 +52,7 @@ class Sampling:
     def takes(self, path: Path) -> bool:
         """Whether a file is a clip, by its content; of what nobody knows its name tells.
 
-        Then the decoder says what is wrong with it, as it should of a clip.
+        Then `read` says what is wrong with it, as it should of a clip.
         """
         kind = kind_of(path)
         if kind is None:
@@ -103,6 +103,10 @@ def read(path: Path, sampling: Sampling) -> Iterator[Frame | FailureToAcquire]:
     """
     if sampling.animations and is_animation(path):
         return _animation(path, sampling)
+    kind = kind_of(path)
+    if kind is not None and kind.family is not Family.VIDEO:
+        # Never the decoder's to judge: a list of files is a clip to it, and it opens those.
+        return iter((_no_clip(path),))
     if sampling.key_frames or (has_pyav() and _is_interlaced(path)):
         return _through_pyav(path, sampling)
     return _through_opencv(path, sampling)
@@ -249,9 +253,7 @@ class _Header:
 
 
 def _not_opened(path: Path, sampling: Sampling) -> Iterator[Frame | FailureToAcquire]:
-    if path.exists() and path.stat().st_size == 0:
-        yield FailureToAcquire(str(path), Reason.NO_VIDEO, "the file is empty")
-    elif has_pyav():
+    if has_pyav():
         yield from _through_pyav(path, sampling)
     else:
         detail = (
@@ -259,6 +261,12 @@ def _not_opened(path: Path, sampling: Sampling) -> Iterator[Frame | FailureToAcq
             f"extra: {NEEDS_PYAV}"
         )
         yield FailureToAcquire(str(path), Reason.NO_VIDEO, detail)
+
+
+def _no_clip(path: Path) -> FailureToAcquire:
+    empty = path.stat().st_size == 0
+    detail = "the file is empty" if empty else "its content is no clip of a kind that is known"
+    return FailureToAcquire(str(path), Reason.NO_VIDEO, detail)
 
 
 def _animation(path: Path, sampling: Sampling) -> Iterator[Frame | FailureToAcquire]:

@@ -56,7 +56,7 @@ def test_every_bad_clip_has_its_row_and_the_batch_goes_on(
         assert found[name] == ["identified"], name
     assert found["b"] == ["identified", "failed"] and found["j"] == ["no_face"]
     reasons = {Path(row["path"]).name[0]: row["reason"] for row in rows if row["reason"]}
-    assert "which was looked at" in reasons["b"] and "not an image" in reasons["d"]
+    assert "which was looked at" in reasons["b"] and "no clip of a kind" in reasons["d"]
     assert [line for line in done.err.splitlines() if not line.startswith("facecli: ")] == []
 
 

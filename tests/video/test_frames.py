@@ -90,7 +90,7 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"", "the file is empty"), (b"a text that is called a clip\n" * 50, ""),
+    [(b"", "the file is empty"), (b"a text that is called a clip\n" * 50, "no clip of a kind"),
      (b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2avc1mp41", "")],
     ids=["empty", "text", "a head alone"],
 )  # fmt: skip
@@ -104,6 +104,17 @@ def test_what_cannot_be_opened_is_one_failure(
     assert isinstance(failure, FailureToAcquire)
     assert failure.reason in (Reason.NO_VIDEO, Reason.TRUNCATED)
     assert (said or ("OpenCV" if decoder == "OpenCV alone" else "FFmpeg")) in failure.detail
+
+
+@pytest.mark.parametrize(
+    "text", ["ffconcat version 1.0\nfile a.mp4\n", "#EXTM3U\n#EXTINF:1,\na.mp4\n"]
+)
+def test_a_list_of_files_is_not_followed(tmp_path: Path, decoder: str, text: str) -> None:
+    clips.write(tmp_path / "a.mp4", numbered(3))
+    (tmp_path / "x.mp4").write_text(text)
+    for sampling in (Sampling(), Sampling(key_frames=decoder == "PyAV")):
+        (failure,) = frames.read(tmp_path / "x.mp4", sampling)
+        assert isinstance(failure, FailureToAcquire) and "no clip of a kind" in failure.detail
 
 
 def test_a_photo_is_none_whatever_it_is_called(tmp_path: Path) -> None:
