@@ -74,6 +74,8 @@ def fold(text: str, width: int) -> list[str]:
 
     What has no such place within a line is broken where the line ends.
     """
+    if terminal_width(text) <= width:
+        return [text.rstrip()]
     lines, line = list[str](), ""
     for word in _words(text):
         if line and terminal_width((line + word).rstrip()) > width:
