@@ -155,7 +155,7 @@ def test_a_clip_s_faces_are_shown_with_their_time(facecli: Facecli, tmp_path: Pa
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_was_looked_at(tmp_path: Path) -> None:
-    command, many = Command(tmp_path / "home"), 300  # seconds of work after the first are kept
+    command, many = Command(tmp_path / "home"), 900  # seconds of work after the first are kept
     write_variants(tmp_path / "photos", hopper(), many, width=160)
     gallery = tmp_path / "g"
     process = subprocess.Popen(

@@ -110,6 +110,8 @@ class FileReader:
             raise GalleryError(f"nobody called {name!r} is enrolled: see `facecli gallery list`")
         row = self._one(f"{_LISTED} WHERE s.id = ? GROUP BY s.id", subject_id)
         with explained(self.path):
+            if row is None:
+                raise values.Unsound(f"the name {name!r} is found, and its row is not")
             return _subject(row)
 
     def distinct(self) -> tuple[tuple[SubjectRow, SubjectRow], ...]:
