@@ -20,6 +20,7 @@ SILENCE = 10.0
 """Seconds without a frame after which a source is taken for lost."""
 
 FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0  # seconds between two tries; each is twice the one before
+LAST_WAIT = 2.0  # seconds for the frame under way, when it is stopped
 STEADY = 10.0  # seconds that a source must have run for the next pause to be the first again
 _ADDRESS = re.compile(r"(?:https?|rtsps?|rtmps?|udp|srt)://", re.IGNORECASE)
 _SECRET = re.compile(r"(?<=://)[^/@]*@")
@@ -74,17 +75,23 @@ class Live:
 
         While the source is lost, that, again and again: what others work ahead must not wait.
         """
-        threading.Thread(target=self._read, daemon=True).start()
-        while not self._stop.is_set():
-            with self._news:
-                # Short waits: a signal that sets `stop` wakes nobody.
-                if self._newest is None:
-                    self._news.wait(0.2)
-                frame, self._newest = self._newest, None
-            if frame is not None:
-                yield frame
-            elif self._lost:
-                yield Lost()
+        reader = threading.Thread(target=self._read, daemon=True)
+        reader.start()
+        try:
+            while not self._stop.is_set():
+                with self._news:
+                    # Short waits: a signal that sets `stop` wakes nobody.
+                    if self._newest is None:
+                        self._news.wait(0.2)
+                    frame, self._newest = self._newest, None
+                if frame is not None:
+                    yield frame
+                elif self._lost:
+                    yield Lost()
+        finally:
+            # A decoder that is still at work while the program ends would crash it. One that waits
+            # for a source is not waited for.
+            reader.join(LAST_WAIT)
 
     def _read(self) -> None:
         """Open the source again and again, until `stop` is set."""
