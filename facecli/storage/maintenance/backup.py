@@ -43,18 +43,19 @@ def backup(gallery: GalleryFile, path: Path, *, replace: bool = False) -> tuple[
     with outputs.draft(path, force=replace, kept=judged) as draft, explained(path):
         gallery.copy_to(draft)
         _check(draft, gallery.key, path)
-        grouping = grouping_path(gallery.path)
-        return (path, *(_backup_grouping(grouping, gallery.key, grouping_path(path), replace)
-                        if grouping.exists() else ()))  # fmt: skip
+        own, copied = grouping_path(gallery.path), grouping_path(path)
+        if not own.exists():
+            return (path,)
+        _backup_grouping(own, gallery.key, copied, replace)
+    return path, copied
 
 
-def _backup_grouping(own: Path, key: Key | None, path: Path, replace: bool) -> tuple[Path, ...]:
+def _backup_grouping(own: Path, key: Key | None, path: Path, replace: bool) -> None:
     require_no_log(path)
     judged = partial(_kept_grouping, own, key)
     with outputs.draft(path, force=replace, kept=judged) as draft, explained(path):
         grouping_life.copy(own, key, draft)
         _check(draft, key, path)
-    return (path,)
 
 
 def _kept_grouping(own: Path, key: Key | None, path: Path) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from facecli.common import atomic
 from facecli.common.errors import GalleryError
 from facecli.common.files import followed
+from facecli.common.names import name_key
 from facecli.common.types import FaceTemplate
 from facecli.storage.keys import Key
 from facecli.storage.records import CalibrationRow, NewReference
@@ -149,8 +150,11 @@ def _recover(path: Path, key: Key | None, dry_run: bool) -> Recovered:
                 recovered.add(new)
                 there = {row.subject_id for row in rows}
                 for one, other, ended_by in pairs:
-                    if ended_by is None and one != other and {one, other} <= there:
-                        recovered.distinct(_called(names, one), _called(names, other))
+                    first, second = (_called(names, number) for number in (one, other))
+                    # Names may be damaged, too: of two alike nothing can be said, and all else is
+                    # worth more than what could.
+                    if ended_by is None and {one, other} <= there and not _alike(first, second):
+                        recovered.distinct(first, second)
                 for row in choices:
                     recovered.calibrate(CalibrationRow(*row))
             atomic.place(draft, target)
@@ -166,8 +170,14 @@ def _rows(path: Path, key: Key | None, table: str, columns: str) -> Iterator[Row
     fitting = path.stat().st_size // _SMALLEST
     most = _IDS_A_ROW * fitting + _FEWEST_IDS
     last = max(fitting, min(_last_id(path, key, table), most))
+    there = False
     db = connect_to_read(path, key)
     try:
+        with suppress(*sql_errors()):
+            db.execute(f"SELECT {columns} FROM {table} LIMIT 0")
+            there = True
+        if not there:  # a gallery of before there was this table
+            return
         for number in range(1, last + 1):
             try:
                 rows = db.execute(f"SELECT {columns} FROM {table} WHERE id = ?", (number,))
@@ -217,6 +227,10 @@ def _sound(row: StoredReference, dimension: int) -> bool:
 
 def _called(names: Mapping[int, str], subject_id: int) -> str:
     return names.get(subject_id) or f"recovered subject {subject_id}"
+
+
+def _alike(first: str, second: str) -> bool:
+    return name_key(first) == name_key(second)
 
 
 def _reference(row: StoredReference, name: str, embedder_id: str) -> NewReference:

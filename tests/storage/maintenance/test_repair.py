@@ -242,6 +242,24 @@ def test_thresholds_are_recovered_and_names_that_are_lost_are_told(path: Path):
     store.close()
 
 
+def test_two_who_have_one_name_after_the_damage_are_recovered_all_the_same(path: Path):
+    with sqlite3.connect(path) as db:
+        asked = "SELECT rootpage FROM sqlite_master WHERE name = 'revision'"
+        (root,) = db.execute(asked).fetchone()
+    db.close()
+    data = path.read_bytes()
+    (page,) = [at for at in range(PAGE, len(data), PAGE)
+               if data[at] == 13 and b"AdaAda" in data[at : at + PAGE]]  # fmt: skip
+    with path.open("r+b") as file:  # Bob's row says Ada, and a page that recovery needs not is gone
+        file.seek(page)
+        file.write(data[page : page + PAGE].replace(b"Bob", b"Ada"))
+        file.seek((root - 1) * PAGE)
+        file.write(b"\xff" * PAGE)
+    done = repair(path)
+    assert done.recovered is not None
+    assert references(done.recovered.path) == seeds(1, 2, 3, 4)
+
+
 @pytest.mark.parametrize("seq", [2**62, -5, 10_000_001])
 def test_ids_are_looked_for_within_reason_and_none_is_lost(large: Path, seq: int):
     far = 10_000_000  # where many came and went
