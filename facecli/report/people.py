@@ -100,7 +100,7 @@ def distinct_row(first: str, second: str) -> dict[str, Any]:
 def distinct_table(rows: Sequence[Row], terminal: Terminal = ANYWHERE) -> str:
     """The same for people, a line a pair."""
     if not rows:
-        return "of nobody was it said that they are two people"
+        return "no two subjects were said to be two people"
     return table([[r["first"], r["second"]] for r in rows], ["subject", "and not"], terminal)
 
 
