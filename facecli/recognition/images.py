@@ -255,13 +255,23 @@ def _raw_view(data: bytes, path: str, side: int | None, max_pixels: int) -> View
     except ImportError:
         detail = "a camera's raw file needs the extra: pip install 'facecli[raw]'"
         raise _Refused(Reason.NEEDS_EXTRA, detail) from None
-    try:
+
+    def preview_in(data: bytes) -> tuple[Pillow.Transpose | None, bytes | Image]:
         with rawpy.imread(io.BytesIO(data)) as raw:
-            flip, preview = _FLIPPED.get(raw.sizes.flip), raw.extract_thumb().data
+            return _FLIPPED.get(raw.sizes.flip), raw.extract_thumb().data
+
+    try:
+        flip, preview = preview_in(data)
     except rawpy.LibRawNoThumbnailError:
         raise _Refused(Reason.UNREADABLE, "it holds no preview; develop it to a JPEG") from None
+    # Of a file that is cut LibRaw hands out what its memory held before: another photo, perhaps.
+    cut = _Refused(Reason.TRUNCATED, "the end of its preview is missing; fetch the file again")
     if not isinstance(preview, bytes):  # (H, W, 3) uint8 RGB
+        if not np.array_equal(preview, preview_in(data + b"\xa5" * preview.size)[1]):
+            raise cut
         return View(_to_bgr(_turned(Pillow.fromarray(preview), flip)), 1)
+    if preview[-256:] not in data:  # LibRaw puts a header before it; the end is the file's
+        raise cut
     found = decode_view(preview, path, side, max_pixels)
     if isinstance(found, FailureToAcquire) or _says_which_way_up(preview):
         return found
