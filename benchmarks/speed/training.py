@@ -20,7 +20,7 @@ from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.training import picture
 from facecli.training.loop import RATES, Recipe
-from facecli.training.train import CHECKPOINT, Sources, train
+from facecli.training.train import CROPS, Sources, train
 
 LIMITS = {Part.HEAD: 10.0, Part.LAST: 60.0}  # s, on a CPU, for 2,300 photos
 
@@ -36,7 +36,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         out = Path(made)
         for part in (parts[0], *parts):  # once to make the crops
-            (out / CHECKPOINT).unlink(missing_ok=True)
+            for file in out.iterdir():
+                if file.name != CROPS:
+                    file.unlink()
             recipe = replace(Recipe(), part=part, lr=RATES[part])
             began = time.monotonic()
             done = train(
