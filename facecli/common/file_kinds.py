@@ -43,6 +43,10 @@ class FileKind:
 
 UNKNOWN = FileKind("", Family.OTHER)
 
+TRANSPORT_STREAM = FileKind("TS", Family.VIDEO)
+PACKETS = (188, 192)
+"""Bytes of its packets, ISO/IEC 13818-1; on discs four more before each."""
+
 _PHOTOS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -102,7 +106,7 @@ def file_kind(head: bytes, suffix: str = "") -> FileKind:
     if head[4:8] in _OLD_MOV and head[0] < ord(" "):  # after a length, not within a word
         return FileKind("MOV", Family.VIDEO)
     if _is_transport_stream(head):
-        return FileKind("TS", Family.VIDEO)
+        return TRANSPORT_STREAM
     if _PAGE.match(head):  # what a server sent instead of the photo
         return FileKind("HTML", Family.OTHER)
     name = _begins(head, _OTHERS)
@@ -186,11 +190,10 @@ def _raw_in_tiff(head: bytes, suffix: str) -> str:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """ISO/IEC 13818-1: a sync byte every 188; on discs every 192, after four bytes."""
-    packets = ((0, 188), (4, 192))
+    """A sync byte at the beginning of each packet."""
     return any(
         len(head) > at + 2 * every and set(head[at::every]) == {0x47} and b"\0" in head
-        for at, every in packets
+        for at, every in zip((0, 4), PACKETS, strict=True)
     )
 
 

@@ -21,7 +21,15 @@ import cv2
 import numpy as np
 
 from facecli.common.enums import Reason
-from facecli.common.file_kinds import CLIP_SUFFIXES, UNKNOWN, Family, is_animation, kind_of
+from facecli.common.file_kinds import (
+    CLIP_SUFFIXES,
+    PACKETS,
+    TRANSPORT_STREAM,
+    UNKNOWN,
+    Family,
+    is_animation,
+    kind_of,
+)
 from facecli.common.types import FailureToAcquire, Image
 from facecli.recognition import images
 
@@ -107,9 +115,21 @@ def read(path: Path, sampling: Sampling) -> Iterator[Frame | FailureToAcquire]:
     if kind is not None and kind.family is not Family.VIDEO:
         # Never the decoder's to judge: a list of files is a clip to it, and it opens those.
         return iter((_no_clip(path),))
-    if sampling.key_frames or (has_pyav() and _is_interlaced(path)):
-        return _through_pyav(path, sampling)
-    return _through_opencv(path, sampling)
+    through_pyav = sampling.key_frames or (has_pyav() and _is_interlaced(path))
+    found = _through_pyav(path, sampling) if through_pyav else _through_opencv(path, sampling)
+    return _to_its_last_packet(found, path) if kind == TRANSPORT_STREAM else found
+
+
+def _to_its_last_packet(
+    found: Iterator[Frame | FailureToAcquire], path: Path
+) -> Iterator[Frame | FailureToAcquire]:
+    """A transport stream has no length of its own: cut off, it ends inside a packet."""
+    size = path.stat().st_size
+    last: Frame | FailureToAcquire | None = None
+    for last in found:
+        yield last
+    if isinstance(last, Frame) and all(size % packet for packet in PACKETS):
+        yield cut_off(path, last.seconds, float("nan"))
 
 
 def fitted(image: Image) -> Image:

@@ -79,6 +79,17 @@ def test_a_clip_that_was_cut_off_gives_what_there_is_and_says_so(tmp_path: Path)
     assert len(all_of(clips.write(tmp_path / "y.avi", noise[:9], code="MJPG"))) == 9
 
 
+def test_a_transport_stream_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (50, 270, 480, 3), np.uint8)
+    whole = clips.write(tmp_path / "x.ts", noise, code="mpg2", rate=25)
+    assert sum(isinstance(frame, Frame) for frame in all_of(whole)) == len(all_of(whole)) > 7
+    data = whole.read_bytes()
+    whole.write_bytes(data[: len(data) * 6 // 10 // 188 * 188 + 99])
+    *found, failure = all_of(whole)
+    assert 3 < len(found) < 8 and all(isinstance(frame, Frame) for frame in found)
+    assert isinstance(failure, FailureToAcquire) and failure.reason is Reason.TRUNCATED
+
+
 @pytest.fixture(params=["OpenCV alone", "PyAV"])
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With the extra `video` and without."""
