@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import resource
 import signal
 import subprocess
 from pathlib import Path
@@ -127,6 +128,39 @@ def test_ctrl_c_ends_it_in_one_line_and_the_next_call_goes_on(
     done = command(*words, "--resume", out)
     assert done.returncode == 0, done.stderr
     assert "epoch 0" not in done.stderr and "epoch 2:" in done.stderr
+
+
+def test_a_full_disk_is_said_at_every_file_and_what_was_done_is_kept(
+    people: Path, command: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ("train", people, "--name", "full", "--epochs", "1")
+
+    def files() -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def cut_short_at(name: str, *more: object) -> None:
+        """Whatever is larger than a quarter of a megabyte cannot be written."""
+        before = files() if out.exists() else {}
+        done = subprocess.run(
+            command.arguments(*words, *more), capture_output=True, text=True,
+            env=environment(command.home),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, 1 << 18)),
+        )  # fmt: skip
+        assert done.returncode == 74, done.stderr
+        assert done.stderr.splitlines()[-1].startswith(f"facecli: error: {out / name} cannot be")
+        assert files() == before
+
+    cut_short_at("crops.npz", "--out", out)
+    assert command(*words, "--out", out).returncode == 0
+    for name in ("card.md", "table.json", "model.onnx"):
+        (out / name).unlink()
+    cut_short_at("model.onnx", "--resume", out)
+    assert command(*words, "--resume", out).returncode == 0
+    for name in ("card.md", "table.json", "model.onnx", "checkpoint.pt"):
+        (out / name).unlink()
+    cut_short_at("checkpoint.pt", "--out", out)
+    assert command(*words, "--out", out).returncode == 0
 
 
 def test_a_dry_run_counts_and_writes_nothing(
