@@ -44,8 +44,8 @@ class FileKind:
 UNKNOWN = FileKind("", Family.OTHER)
 
 TRANSPORT_STREAM = FileKind("TS", Family.VIDEO)
-PACKETS = (188, 192)
-"""Bytes of its packets, ISO/IEC 13818-1; on discs four more before each."""
+TRANSPORT_PACKETS = (188, 192)
+"""Bytes of a packet, ISO/IEC 13818-1, 2.4.3.2; on discs with four more before each."""
 
 _PHOTOS = {
     b"\xff\xd8\xff": "JPEG",
@@ -193,7 +193,7 @@ def _is_transport_stream(head: bytes) -> bool:
     """A sync byte at the beginning of each packet."""
     return any(
         len(head) > at + 2 * every and set(head[at::every]) == {0x47} and b"\0" in head
-        for at, every in zip((0, 4), PACKETS, strict=True)
+        for at, every in zip((0, 4), TRANSPORT_PACKETS, strict=True)
     )
 
 

@@ -249,7 +249,10 @@ def _check_chunks(data: bytes) -> None:
 
 
 def _raw_view(data: bytes, path: str, side: int | None, max_pixels: int) -> View | FailureToAcquire:
-    """The preview inside a camera's raw file. Raises _Refused without the extra or a preview."""
+    """The preview inside a camera's raw file.
+
+    Raises _Refused without the extra or a preview, and where the preview's end is missing.
+    """
     try:
         import rawpy  # optional
     except ImportError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 from facecli.common.enums import Reason
 from facecli.common.file_kinds import (
     CLIP_SUFFIXES,
-    PACKETS,
+    TRANSPORT_PACKETS,
     TRANSPORT_STREAM,
     UNKNOWN,
     Family,
@@ -124,12 +125,14 @@ def _to_its_last_packet(
     found: Iterator[Frame | FailureToAcquire], path: Path
 ) -> Iterator[Frame | FailureToAcquire]:
     """A transport stream has no length of its own: cut off, it ends inside a packet."""
-    size = path.stat().st_size
-    last: Frame | FailureToAcquire | None = None
-    for last in found:
-        yield last
-    if isinstance(last, Frame) and all(size % packet for packet in PACKETS):
-        yield cut_off(path, last.seconds, float("nan"))
+    seconds: float | None = None
+    for one in found:
+        seconds = one.seconds if isinstance(one, Frame) else None
+        yield one
+    with suppress(OSError):  # deleted meanwhile, it was read to its end all the same
+        size = path.stat().st_size
+        if seconds is not None and all(size % packet for packet in TRANSPORT_PACKETS):
+            yield cut_off(path, seconds, float("nan"))
 
 
 def fitted(image: Image) -> Image:

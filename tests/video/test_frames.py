@@ -88,6 +88,9 @@ def test_a_transport_stream_that_was_cut_off_says_so(tmp_path: Path) -> None:
     *found, failure = all_of(whole)
     assert 3 < len(found) < 8 and all(isinstance(frame, Frame) for frame in found)
     assert isinstance(failure, FailureToAcquire) and failure.reason is Reason.TRUNCATED
+    found = frames.read(whole, Sampling())
+    whole.unlink()  # before it is opened: a row, as for any other clip
+    assert [type(one) for one in found] == [FailureToAcquire]
 
 
 @pytest.fixture(params=["OpenCV alone", "PyAV"])
