@@ -270,10 +270,12 @@ def _raw_view(data: bytes, path: str, side: int | None, max_pixels: int) -> View
     # Of a file that is cut LibRaw hands out what its memory held before: another photo, perhaps.
     cut = _Refused(Reason.TRUNCATED, "the end of its preview is missing; fetch the file again")
     if not isinstance(preview, bytes):  # (H, W, 3) uint8 RGB
-        if not np.array_equal(preview, preview_in(data + b"\xa5" * preview.size)[1]):
+        dark, light = (preview_in(data + fill * preview.size)[1] for fill in (b"\0", b"\xff"))
+        if not np.array_equal(dark, light):
             raise cut
         return View(_to_bgr(_turned(Pillow.fromarray(preview), flip)), 1)
-    if preview[-256:] not in data:  # LibRaw puts a header before it; the end is the file's
+    own = 4 + int.from_bytes(preview[4:6], "big")  # after an EXIF block that LibRaw may put before
+    if preview not in data and preview[own:] not in data:
         raise cut
     found = decode_view(preview, path, side, max_pixels)
     if isinstance(found, FailureToAcquire) or _says_which_way_up(preview):
