@@ -45,10 +45,10 @@ def make_table(
         scores.append((vectors[i + 1 :] @ vectors[i])[others])
         mass.append((share[i + 1 :] * share[i])[others])
     table = from_scores(np.concatenate(scores), len(counts), made_from, np.concatenate(mass))
-    photos = [np.flatnonzero(codes == code) for code in range(len(counts))]
+    by_person = vectors[np.argsort(codes, kind="stable")]
     rng = np.random.default_rng(0)
-    fitting = [n for n in sizes if n <= len(photos) // 2]
-    effects = tuple(_effect(vectors, photos, table, n, searches, rng) for n in fitting)
+    fitting = [n for n in sizes if n <= len(counts) // 2]
+    effects = tuple(_effect(by_person, counts, table, n, searches, rng) for n in fitting)
     return replace(
         table, effects=effects, embedder_id=embedder_id, margins=margins(vectors, subjects)
     )
@@ -56,16 +56,21 @@ def make_table(
 
 def _effect(
     vectors: Float32,
-    photos: Sequence[NDArray[np.intp]],
+    counts: NDArray[np.intp],
     table: ReferenceTable,
     n: int,
     searches: int,
     rng: np.random.Generator,
 ) -> CrowdEffect:
-    """Galleries of n people drawn with one photo each, and all others searched there."""
+    """Galleries of n people drawn with one photo each, and all others searched there.
+
+    vectors: person by person, `counts` of each.
+    """
+    first = np.cumsum(counts) - counts
     best, alike = [], []
-    for _ in range(max(FEWEST_DRAWS, searches // len(photos))):
-        people = vectors[[rng.choice(own) for own in photos]][rng.permutation(len(photos))]
+    for _ in range(max(FEWEST_DRAWS, searches // len(counts))):
+        drawn = vectors[first + rng.integers(0, counts)]
+        people = drawn[rng.permutation(len(drawn))]
         scores = people[n:] @ people[:n].T
         best.append(scores.max(axis=1))
         alike.append(crowd(scores))

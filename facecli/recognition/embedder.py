@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class OnnxEmbedder:
         inputs = self._session.get_inputs()
         self._input: str = inputs[0].name
         self._batch: int | None = _fixed(inputs[0].shape[0])
-        self._centre = None if spec.centre is None else _centre(spec.centre, spec.dimension)
+        self._centre = centre_of(spec)
         try:
             self._prove(weights)
         except ModelError:
@@ -58,8 +57,7 @@ class OnnxEmbedder:
         vectors = self._run(_blob(crops, self.spec))
         if self.spec.flip:
             vectors = vectors + self._run(_blob(crops[:, :, ::-1], self.spec))
-        unit = _normalise(vectors)
-        return unit if self._centre is None else _normalise(unit - self._centre)
+        return unit_vectors(vectors, self._centre)
 
     def _prove(self, weights: bytes) -> None:
         """Raise ModelError unless the network has the described shape and computes as on a CPU."""
@@ -107,20 +105,31 @@ def _blob(crops: Image, spec: EmbedderSpec) -> Float32:
     return blob
 
 
+def unit_vectors(outputs: Float32, centre: Float32 | None) -> Float32:
+    """(n, d) float32 templates of what the network gave, of both mirror images their sum.
+
+    centre: what `centre_of` gives. Raises ModelError for values that are not finite.
+    """
+    unit = _normalise(outputs)
+    return unit if centre is None else _normalise(unit - centre)
+
+
+def centre_of(spec: EmbedderSpec) -> Float32 | None:
+    """The fixed mean that some embedders want subtracted: (d,) float32. Raises ModelError."""
+    if spec.centre is None:
+        return None
+    try:
+        centre = np.asarray(json.loads(spec.centre.read_text())["centre"], np.float32)
+        if centre.shape != (spec.dimension,) or not np.isfinite(centre).all():
+            raise ValueError(f"not {spec.dimension} finite numbers")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"the mean vector {spec.centre} cannot be used: {error}") from error
+    return centre
+
+
 def _normalise(vectors: Float32) -> Float32:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms < 1e-12).any():
         raise ModelError("the network returned values that are not finite, or only zeros")
     unit: Float32 = (vectors / norms).astype(np.float32)
     return unit
-
-
-def _centre(path: Path, dimension: int) -> Float32:
-    """The fixed mean vector that some embedders want subtracted: (dimension,) float32."""
-    try:
-        centre = np.asarray(json.loads(path.read_text())["centre"], np.float32)
-        if centre.shape != (dimension,) or not np.isfinite(centre).all():
-            raise ValueError(f"not {dimension} finite numbers")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the mean vector {path} cannot be used: {error}") from error
-    return centre

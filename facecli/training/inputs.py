@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime as ort
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facecli.common.errors import ModelError
 from facecli.common.parallel import batches, ordered
 from facecli.common.types import Float32, Image
+from facecli.recognition.embedder import centre_of, unit_vectors
 from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
 from facecli.training.crops import Crops
 
@@ -22,59 +23,91 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """Crops, or what the front of the network makes of them, of n photos.
+    """Crops, or what the front of the network makes of them, of all n photos of `Crops`.
 
     values: (n, views, ...): with a front float32 features of each crop and its mirror image, of
     the photo and then of the degraded photo (2 or 4 views); without one (n, 1 or 2, 112, 112, 3)
-    uint8 crops. places: the place of each row of `Crops` here, -1 where it has none.
+    uint8 crops.
     """
 
     spec: EmbedderSpec
     values: NDArray[np.float32] | Image
-    places: NDArray[np.intp]
 
     def take(self, rows: Rows, shifted: Mask, mirrored: Mask) -> Float32:
         """(len(rows), ...) float32, for the trained part. shifted, mirrored: which view of each."""
-        at = self.places[rows]
         if self.values.dtype == np.uint8:
-            crops = self.values[at, shifted.astype(np.intp)]
+            crops = self.values[rows, shifted.astype(np.intp)]
             crops = np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops)
             return blob(cast(Image, crops), self.spec)
-        return cast(Float32, self.values[at, 2 * shifted.astype(np.intp) + mirrored])
+        return cast(Float32, self.values[rows, 2 * shifted.astype(np.intp) + mirrored])
 
 
 def make_inputs(
     front: bytes,
     spec: EmbedderSpec,
     crops: Crops,
-    rows: Sequence[int],
-    progress: Callable[[], object] | None = None,
+    workers: int | None = None,
+    step: Callable[[], object] | None = None,
 ) -> Inputs:
-    """Those of these rows. front: the ONNX bytes of the part that stays; empty for none.
+    """front: the ONNX bytes of the part that stays; empty for none. step: called once a photo.
 
     Raises ModelError where the front does not run.
     """
-    kept = np.unique(np.asarray(rows, np.intp))
-    places = np.full(len(crops.photos), -1, np.intp)
-    places[kept] = np.arange(len(kept))
-    both = (
-        [crops.images[kept]] if crops.shifted is None else [crops.images[kept], crops.shifted[kept]]
-    )
+    both = [crops.images] if crops.shifted is None else [crops.images, crops.shifted]
     views = np.stack(both, axis=1)
     if not front:
-        return Inputs(spec, views, places)
+        return Inputs(spec, views)
     run = _runner(front)
 
-    def work(batch: tuple[Image, ...]) -> list[Float32]:
-        return [run(_with_mirror(one, spec)) for one in batch]
+    def work(photo: Image) -> Float32:
+        return np.concatenate([run(one[None]) for one in _with_mirror(photo, spec)])
 
-    parts: list[Float32] = []
-    for some in ordered(work, batches(iter(views), lambda _: None)):
-        parts += some
-        for _ in some:
-            if progress is not None:
-                progress()
-    return Inputs(spec, np.stack(parts), places)
+    return Inputs(spec, _of_all(work, views, workers, step))
+
+
+def templates(
+    inputs: Inputs,
+    tail: bytes,
+    rows: Rows,
+    shifted: bool = False,
+    workers: int | None = None,
+    step: Callable[[], object] | None = None,
+) -> Float32:
+    """(len(rows), d) as `OnnxEmbedder` makes them of these photos, or of the degraded ones.
+
+    tail: the ONNX bytes of the trained part. step: called once a photo. Raises ModelError.
+    """
+    run, centre = _runner(tail), centre_of(inputs.spec)
+    views = [False, True] if inputs.spec.flip else [False]
+
+    def work(row: np.intp) -> Float32:
+        at, there = np.array([row]), np.array([shifted])
+        made = [run(inputs.take(at, there, np.array([one]))) for one in views]
+        return cast(Float32, np.concatenate(made).sum(axis=0))
+
+    if not len(rows):
+        return np.zeros((0, inputs.spec.dimension), np.float32)
+    return unit_vectors(_of_all(work, rows, workers, step), centre)
+
+
+def _of_all(
+    work: Callable[[Any], Float32],
+    items: Iterable[Any],
+    workers: int | None,
+    step: Callable[[], object] | None,
+) -> Float32:
+    """What `work` gives of each, on threads, one below the other."""
+
+    def together(some: tuple[Any, ...]) -> list[Float32]:
+        return [work(one) for one in some]
+
+    made: list[Float32] = []
+    for part in ordered(together, batches(iter(items), lambda _: None), workers):
+        made += part
+        for _ in part:
+            if step is not None:
+                step()
+    return np.stack(made) if made else np.zeros((0, 0), np.float32)
 
 
 def blob(crops: Image, spec: EmbedderSpec) -> Float32:
@@ -91,15 +124,15 @@ def _with_mirror(views: Image, spec: EmbedderSpec) -> Float32:
     return blob(both.reshape(-1, *views.shape[1:]), spec)
 
 
-def _runner(front: bytes) -> Callable[[Float32], Float32]:
+def _runner(part: bytes) -> Callable[[Float32], Float32]:
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
     options.intra_op_num_threads = 1  # photos are what runs in parallel
     try:
-        session = ort.InferenceSession(front, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(part, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
     except Exception as error:  # onnxruntime's own types share no base
-        raise ModelError(f"the front of the network does not run: {error}") from error
+        raise ModelError(f"a part of the network does not run: {error}") from error
 
     def run(values: Float32) -> Float32:
         made: Float32 = session.run(None, {name: values})[0]

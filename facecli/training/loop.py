@@ -24,6 +24,7 @@ from facecli.common.enums import Device, LossName, Part
 from facecli.common.errors import InputError, OutputError, UsageError
 from facecli.common.files import regular
 from facecli.common.types import Float32
+from facecli.recognition.embedder import centre_of
 from facecli.training import losses
 from facecli.training.inputs import Inputs, Mask, Rows
 from facecli.training.losses import Margin
@@ -120,7 +121,7 @@ class Run:
     ) -> None:
         self.inputs, self.split, self.recipe, self.key = inputs, split, recipe, key
         self.checkpoint, self.device, self.shifted = checkpoint, device, shifted
-        self.found = found
+        self.found, self.centre = found, centre_of(inputs.spec)
         self.module = module.to(device.value)
         self.heads = self._heads()
         # A step moves every number of a tensor by about as much, so it is measured by their size:
@@ -286,12 +287,15 @@ class Run:
         )
 
     def _templates(self, panel: Panel) -> PanelTemplates:
-        """As `OnnxEmbedder` makes them, the embedder's centre aside."""
+        """As `OnnxEmbedder` makes them, but not refused where a network in ruins gives NaN."""
 
         def unit(rows: Sequence[int], shifted: bool) -> Float32:
             there = np.array(rows, np.intp)
             made = self._outputs(there, np.full(len(there), shifted))
             made /= np.linalg.norm(made, axis=1, keepdims=True)
+            if self.centre is not None:
+                made -= self.centre
+                made /= np.linalg.norm(made, axis=1, keepdims=True)
             return np.where(self.found[there][:, None] | (not shifted), made, 0)
 
         return PanelTemplates(

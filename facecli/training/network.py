@@ -2,6 +2,7 @@
 
 The trained part becomes a torch module by onnx2torch. What it has learnt is written back into the
 very ONNX file that it came from: graph, operators, opset and free batch stay, only numbers change.
+Weights kept in 16 bits become 32.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ LAST_SHARE = 0.3  # of the weights that `last` trains at least
 class Divided:
     """A network cut at a tensor that all of it passes through.
 
-    whole: the file, its batch free. front: the ONNX bytes from the crop to the cut; empty where all
-    is trained. module: the torch module from the cut to the embedding, in evaluation mode
-    (normalisation by the statistics of the published training stays as it is). homes: where each
-    of its parameters is kept in the file.
+    whole: the file, its batch free and its weights as they are computed with. front, tail: the ONNX
+    bytes from the crop to the cut, and from there to the embedding; front is empty where all is
+    trained. module: the tail in torch, in evaluation mode (normalisation by the statistics of the
+    published training stays as it is).
+    homes: where each of its parameters is kept in the file.
     trained, weights: how many numbers are trained, and how many there are.
     """
 
     whole: bytes
     front: bytes
+    tail: bytes
     module: Any
     homes: Mapping[str, Home]
     trained: int
@@ -54,22 +57,26 @@ def divide(content: bytes, part: Part) -> Divided:
     content: an ONNX file that passes `check.output_of`. Raises ModelError where an operator cannot
     be converted, or a trained number has no place in the file.
     """
-    model = _free_batch(onnx.load_model_from_string(content))
-    content = model.SerializeToString()
-    graph = model.graph
-    weights = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    total = sum(w.size for w in weights.values() if _trainable(w))
-    (output,) = (value.name for value in graph.output)
-    (crop,) = (value.name for value in graph.input if value.name not in weights)
-    at, cut = (0, crop) if part is Part.ALL else _cut(model, weights, part, total) or (0, crop)
-    tail = _part(model, list(graph.node)[at:], cut if at else None, output)
-    front = _part(model, list(graph.node)[:at], None, cut).SerializeToString() if at else b""
+    model = _whole_weights(_free_batch(onnx.load_model_from_string(content)))
+    front, tail = _parts(model, part)
+    total = sum(
+        tensor.size
+        for tensor in map(numpy_helper.to_array, model.graph.initializer)
+        if _trainable(tensor)
+    )
     module = _converted(tail)
     homes = _homes(tail, module)
     trained = sum(int(p.numel()) for p in module.parameters())
     if not trained:
         raise ModelError("there is nothing to train in this network: it holds no weights")
-    return Divided(content, bytes(front), module, homes, trained, total)
+    return Divided(
+        model.SerializeToString(), front, tail.SerializeToString(), module, homes, trained, total
+    )
+
+
+def tail_of(content: bytes, part: Part) -> bytes:
+    """The ONNX bytes behind the cut, of a file that `written_back` gave."""
+    return bytes(_parts(onnx.load_model_from_string(content), part)[1].SerializeToString())
 
 
 def written_back(divided: Divided, module: Any) -> bytes:
@@ -98,11 +105,46 @@ def _free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _cut(
-    model: onnx.ModelProto, weights: Mapping[str, Any], part: Part, total: int
-) -> tuple[int, str] | None:
+def _whole_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With the weights that a file keeps in 16 bits as the 32 that it computes with.
+
+    What is learnt in small steps would be lost in 16 bits; and onnx2torch reads no such file.
+    """
+    graph = model.graph
+    kept = {tensor.name: tensor for tensor in graph.initializer}
+    casts = [
+        node for node in graph.node
+        if node.op_type == "Cast" and node.input[0] in kept
+        and helper.get_node_attr_value(node, "to") == TensorProto.FLOAT
+    ]  # fmt: skip
+    for node in casts:
+        values = numpy_helper.to_array(kept[node.input[0]]).astype(np.float32)
+        graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
+    for node in casts:
+        if node.input[0] in kept and node.input[0] not in read:
+            graph.initializer.remove(kept.pop(node.input[0]))
+    return model
+
+
+def _parts(model: onnx.ModelProto, part: Part) -> tuple[bytes, onnx.ModelProto]:
+    """What stays, empty where all is trained, and what is trained."""
+    nodes = list(model.graph.node)
+    weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    (output,) = (value.name for value in model.graph.output)
+    found = None if part is Part.ALL else _cut(model, weights, part)
+    if found is None:
+        return b"", _part(model, nodes, None, output)
+    at, cut = found
+    front = _part(model, nodes[:at], None, cut).SerializeToString()
+    return bytes(front), _part(model, nodes[at:], cut, output)
+
+
+def _cut(model: onnx.ModelProto, weights: Mapping[str, Any], part: Part) -> tuple[int, str] | None:
     """The first node behind the cut and the tensor cut at; None where only the whole will do."""
     behind = 0
+    total = sum(values.size for values in weights.values() if _trainable(values))
     wanted = 1 if part is Part.HEAD else LAST_SHARE * total
     nodes = list(model.graph.node)
     for at in range(len(nodes) - 1, 0, -1):

@@ -69,7 +69,7 @@ def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
     crops = Crops((own * TIMED)[:TIMED], (), black, np.ones(TIMED, bool), shifted,
                   np.ones(TIMED, bool), ())  # fmt: skip
     began = time.perf_counter()
-    inputs = make_inputs(divided.front, base, crops, range(TIMED))
+    inputs = make_inputs(divided.front, base, crops)
     front = (time.perf_counter() - began) / TIMED
     plain = np.zeros(TIMED, bool)
     began = time.perf_counter()
@@ -78,12 +78,11 @@ def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
         made.sum().backward()
     step = (time.perf_counter() - began) / TIMED
     panel = len(split.select.probes) + len(split.select.strangers)
-    used = len(split.train) + panel + len(split.select.gallery)
     epoch = step * (views * len(split.train) + panel)
     per_row = inputs.values[0].nbytes if recipe.part is not Part.ALL else 0
     return Preview(
         len({name_key(photo.subject) for photo in own}), len(own), split,
         divided.trained, divided.weights,
-        each * views * len(every) + front * used + epoch * recipe.epochs,
-        views * black[0].nbytes * len(every) + per_row * used,
+        each * views * len(every) + front * len(every) + epoch * recipe.epochs,
+        (views * black[0].nbytes + per_row) * len(every),
     )  # fmt: skip

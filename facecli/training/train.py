@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,11 +17,9 @@ from facecli.common.enums import Device, Reason
 from facecli.common.errors import InputError, OutputError
 from facecli.common.files import private_folder
 from facecli.common.names import name_key
-from facecli.common.parallel import batches, ordered
 from facecli.common.timestamp import now
-from facecli.common.types import FailureToAcquire, Float32, Image
+from facecli.common.types import FailureToAcquire, Float32
 from facecli.datasets.labels import LabelledPhoto, labelled
-from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
@@ -34,9 +31,10 @@ from facecli.training import export, loop, network
 from facecli.training.crops import Crops
 from facecli.training.degrade import Look
 from facecli.training.enrolled import overlap
-from facecli.training.inputs import make_inputs
+from facecli.training.inputs import Inputs, make_inputs, templates
 from facecli.training.loop import Epoch, Recipe, Run
 from facecli.training.measure import Comparison, PanelTemplates, Verdict, compare
+from facecli.training.network import Divided
 from facecli.training.people import Panel, Split, people, split
 
 CROPS, CHECKPOINT, MODEL = "crops.npz", "checkpoint.pt", "model.onnx"
@@ -105,9 +103,12 @@ class Training:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Gathered:
-    """Crops of all sources with the split of their people. looks: what was degraded to."""
+    """Crops of all sources with the split of their people. looks: what was degraded to.
+    templates: (n, d) the base's, of the photos as they are.
+    """
 
     crops: Crops
+    inputs: Inputs
     split: Split
     looks: tuple[Look, ...]
     remarks: tuple[str, ...]
@@ -152,13 +153,9 @@ def train(
         private_folder(out)
     except OSError as error:
         raise OutputError(f"{out} cannot be made: {error.strerror}") from error
-    gathered = _gather(sources, base, recipe.seed, out / CROPS, workers, stage or _silent)
-    crops, parts = gathered.crops, gathered.split
+    gathered = _gather(sources, base, divided, recipe.seed, out / CROPS, workers, stage or _silent)
+    crops, parts, inputs = gathered.crops, gathered.split, gathered.inputs
     shifted = crops.shifted is not None
-    select = (*parts.select.gallery, *parts.select.probes, *parts.select.strangers)
-    rows = (*parts.train, *select)
-    begin = (stage or _silent)("features", len(set(rows)))
-    inputs = make_inputs(divided.front, base, crops, rows, begin)
     digest = _digest(crops, parts)
     key = _key(base, recipe, digest, gathered.looks, parts)
     run = Run(
@@ -175,8 +172,9 @@ def train(
         divided, trained.module, inputs, crops.images[np.array(parts.train[: export.COMPARED])],
         parts.train, name, base, source,
     )  # fmt: skip
-    begin = (stage or _silent)("measuring", 0)
-    comparisons, vectors, whose = _compared(gathered, base, made, recipe.seed, workers)
+    (stage or _silent)("measuring", 0)
+    tails = (divided.tail, network.tail_of(made.content, recipe.part))
+    comparisons, vectors, whose = _compared(gathered, tails, recipe.seed, workers)
     table = export.reference_table(vectors, whose, made.spec, f"people unseen by {name}")
     table_line = (
         f"a table of {table.subjects:,} people who were neither trained on nor chosen by"
@@ -221,9 +219,15 @@ def _silent(_: str, __: int) -> Step:
 
 
 def _gather(
-    sources: Sources, base: EmbedderSpec, seed: int, kept: Path, workers: int | None, stage: Stage
+    sources: Sources,
+    base: EmbedderSpec,
+    divided: Divided,
+    seed: int,
+    kept: Path,
+    workers: int | None,
+    stage: Stage,
 ) -> _Gathered:
-    """Everybody's crops, and who is for what."""
+    """Everybody's crops and what the front makes of them, and who is for what."""
     layouts = [
         labelled(list(paths)) if paths else None
         for paths in (sources.people, sources.judges, sources.strangers)
@@ -246,14 +250,17 @@ def _gather(
     )
     if set(made.sha256) - set(before):
         crops_of.write(made, kept, key)
-    templates = embedded(
-        extractor.embedder, made.images, workers, stage("templates", len(made.images))
+    count = len(made.photos)
+    inputs = make_inputs(divided.front, base, made, workers, stage("features", count))
+    every = np.arange(count, dtype=np.intp)
+    vectors = templates(
+        inputs, divided.tail, every, workers=workers, step=stage("templates", count)
     )
     place = {photo.path: number for photo, number in zip(photos, origin, strict=True)}
     rows = [list[int](), list[int](), list[int]()]
     for row, photo in enumerate(made.photos):
         rows[place[photo.path]].append(row)
-    lost, remarks = _doubtful(made, rows, templates, base)
+    lost, remarks = _doubtful(made, rows, vectors, base)
     groups = [people(made.photos, [r for r in some if r not in lost]) for some in rows]
     strangers = {k: v for k, v in groups[2].items() if k not in groups[0] and k not in groups[1]}
     if both := sorted(set(groups[0]) & set(groups[1])):
@@ -265,7 +272,7 @@ def _gather(
     twice = None if made.shifted is None else made.found.tolist()
     parts = split(groups[0], made.good.tolist(), groups[1], strangers, seed, twice)
     remarks += [*_failed([*problems, *made.failures]), *parts.remarks]
-    return _Gathered(made, parts, looks, tuple(remarks), templates, groups[0])
+    return _Gathered(made, inputs, parts, looks, tuple(remarks), vectors, groups[0])
 
 
 def _doubtful(
@@ -312,48 +319,33 @@ def _doubtful(
     return lost, remarks
 
 
-def embedded(
-    embedder: Any, images: Image, workers: int | None = None, step: Step | None = None
-) -> Float32:
-    """(n, d) templates of (n, 112, 112, 3) crops, on threads; a black crop's is zeros."""
-    parts: list[Float32] = []
-
-    def work(some: tuple[Image, ...]) -> Float32:
-        made: Float32 = embedder.embed(np.stack(some))
-        return made * np.array([[bool(one.any())] for one in some], np.float32)
-
-    for part in ordered(work, batches(iter(images), lambda _: None), workers):
-        parts.append(part)
-        for _ in part:
-            if step is not None:
-                step()
-    return np.concatenate(parts) if parts else np.zeros((0, embedder.spec.dimension), np.float32)
-
-
 def _compared(
-    gathered: _Gathered, base: EmbedderSpec, made: export.Exported, seed: int, workers: int | None
+    gathered: _Gathered, tails: tuple[bytes, bytes], seed: int, workers: int | None
 ) -> tuple[tuple[Comparison, ...], Float32, list[int]]:
-    """Base and result on the people who report; and the result's templates of these people."""
+    """Base and result on the people who report; and the result's templates of these people.
+
+    tails: the trained part of both, the result's as it is in its file.
+    """
     crops, panel = gathered.crops, gathered.split.report
-    old = OnnxEmbedder(base, registry.read_verified(base), Device.CPU)
-    new = OnnxEmbedder(made.spec, made.content, Device.CPU)
     rows = np.array([*panel.gallery, *panel.probes, *panel.strangers], np.intp)
-    plain = embedded(new, crops.images[rows], workers)
     before = gathered.templates[rows]
+    plain = templates(gathered.inputs, tails[1], rows, workers=workers)
     whose = [*range(len(panel.gallery)), *panel.owners]
     whose += range(len(panel.gallery), len(panel.gallery) + len(panel.strangers))
     found = [compare(AS_THEY_ARE, _panel(before, panel), _panel(plain, panel), seed)]
     vectors, owners = plain, whose
     if crops.shifted is not None:
-        images = np.where(crops.found[:, None, None, None], crops.shifted, 0)[rows]
-        shifted = [embedded(one, images, workers) for one in (old, new)]
+        there = crops.found[rows]
+        shifted = [
+            np.where(there[:, None], templates(gathered.inputs, tail, rows, True, workers), 0)
+            for tail in tails
+        ]
         n = len(panel.gallery)
         pairs = [
             _panel(np.concatenate([clean[:n], degraded[n:]]), panel)
             for clean, degraded in zip((before, plain), shifted, strict=True)
         ]
         found.insert(0, compare(SHIFTED, pairs[0], pairs[1], seed))
-        there = np.asarray(shifted[1].any(axis=1), bool)
         vectors = np.concatenate([plain, shifted[1][there]])
         owners = [*whose, *(w for w, t in zip(whose, there, strict=True) if t)]
     return tuple(found), vectors, owners

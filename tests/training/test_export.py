@@ -53,7 +53,7 @@ def made(tmp_path: Path, crops: Crops) -> Made:
     with torch.no_grad():
         for parameter in divided.module.parameters():
             parameter.mul_(1 + 0.1 * torch.rand(parameter.shape, generator=generator))
-    return divided, make_inputs(divided.front, spec, crops, range(12))
+    return divided, make_inputs(divided.front, spec, crops)
 
 
 def exported(made: Made, crops: Crops) -> export.Exported:

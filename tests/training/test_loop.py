@@ -39,9 +39,8 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     crops = made_up_crops(people=40, each=3, strangers=300, shifted=True)
     groups = people.people(crops.photos, range(len(crops.photos)))
     parts = people.split(groups, crops.good.tolist(), {}, {}, 0)
-    rows = (*parts.train, *parts.select.gallery, *parts.select.probes, *parts.select.strangers)
     inputs = {
-        part: make_inputs(divide(content, part).front, spec, crops, rows)
+        part: make_inputs(divide(content, part).front, spec, crops)
         for part in (Part.LAST, Part.ALL)
     }
 

@@ -24,11 +24,13 @@ pytestmark = pytest.mark.training
 
 
 def contents() -> dict[str, bytes]:
-    shipped = registry.find_embedder(registry.DEFAULT_EMBEDDER).path.read_bytes()
-    found = {"shipped": shipped, "iresnet": iresnet()}
-    return found | ({"sface": SFACE.read_bytes()} if SFACE.is_file() else {})
+    """What ships as it ships, SFace's large weights in 16 bits; and other forms."""
+    found = {name: registry.find_embedder(name).path.read_bytes() for name in SHIPPED}
+    found["iresnet"] = iresnet()
+    return found | ({"published sface": SFACE.read_bytes()} if SFACE.is_file() else {})
 
 
+SHIPPED = (registry.DEFAULT_EMBEDDER, "sface")
 CONTENTS = contents()
 
 
@@ -79,7 +81,8 @@ def test_what_is_learnt_is_in_the_file_and_nothing_else_has_changed(name: str, p
     found = run(content, crops())  # two crops at once, whatever the file took before
     assert np.abs(unit(found) - unit(wanted)).max() < 1e-4
     before, after = (onnx.load_model_from_string(c).graph for c in (CONTENTS[name], content))
-    assert [n.op_type for n in before.node] == [n.op_type for n in after.node]
+    left = [n.op_type for n in before.node if n.op_type != "Cast"]  # of 16-bit weights
+    assert left == [n.op_type for n in after.node]
     assert len(before.initializer) == len(after.initializer)
     onnx.checker.check_model(onnx.load_model_from_string(content))
 
