@@ -11,9 +11,9 @@ import pytest
 
 from facecli.common.errors import ModelError
 from facecli.common.types import Face, Float32, Image
-from facecli.recognition.detector import FINEST_SIDE, YuNet, opencv
+from facecli.recognition.detector import FINEST_SIDE, OVERLAP, STRIP, YuNet, opencv
 from facecli.recognition.model_zoo import registry
-from facecli.recognition.yunet import RuntimeNetwork
+from facecli.recognition.yunet import Network, RuntimeNetwork
 
 EYES = {"Grace Hopper": (267, 195), "Eileen Collins": (225, 104)}  # px: read off the portraits
 GREY = 110
@@ -240,3 +240,71 @@ def test_at_a_glance_the_same_faces_are_seen_each_once(
         assert worst(one.landmarks, other.landmarks) < 0.25
         (again,) = detector.detect(frame, [one])
         assert worst(again.landmarks, other.landmarks) < 0.1
+
+
+@pytest.mark.parametrize("sizes", [(60, 110), (110, 60)])
+def test_in_one_pass_too_the_largest_comes_first(
+    sizes: tuple[int, int], hopper: Image, collins: Image, detector: YuNet
+) -> None:
+    """Of a picture so small that one pass is all."""
+    canvas = np.full((150, 240, 3), GREY, np.uint8)
+    for left, size, tile in zip((5, 125), sizes, (hopper, collins), strict=True):
+        part = _around(tile, only(detector.detect(tile)))
+        canvas[20 : 20 + size, left : left + size] = cv2.resize(part, (size, size))
+    for seen in (detector.glance(canvas), detector.detect(canvas)):
+        assert len(seen) == 2
+        assert long_side(seen[0]) > 1.3 * long_side(seen[1])
+
+
+def _around(image: Image, face: Face) -> Image:
+    """A square that holds a face, with a quarter of its size on each side."""
+    x1, y1, x2, y2 = face.box
+    side, middle, centre = 1.5 * long_side(face), (x1 + x2) / 2, (y1 + y2) / 2
+    left, top = round(middle - side / 2), round(centre - side / 2)
+    return image[max(0, top) : round(top + side), max(0, left) : round(left + side)]
+
+
+class Plates(Network):
+    """Sees white plates on black as faces, the score by their size; as exact as their pixels are.
+
+    What the passes do is geometry: plates show it to a pixel, which faces do not.
+    """
+
+    def rows(self, image: Image) -> Float32:
+        white = (image[:, :, 0] > 127).astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=8)
+        rows = []
+        for x, y, w, h, _ in stats[1:]:
+            points = [(x + w * i / 4, y + h * i / 4) for i in range(5)]
+            rows.append([x, y, w, h, *np.ravel(points), 0.6 + 0.3 * w / image.shape[1]])
+        return np.array(rows, np.float32).reshape(-1, 15)
+
+
+def plates(boxes: list[tuple[int, int, int, int]], side: int) -> Image:
+    picture = np.zeros((side, side, 3), np.uint8)
+    for x, y, w, h in boxes:
+        picture[y : y + h, x : x + w] = 255
+    return picture
+
+
+def test_what_a_strip_s_edge_cuts_is_seen_once_and_whole() -> None:
+    """Small plates on every edge of the finest pass's strips, cut by it in every place."""
+    edges = [*range(STRIP, FINEST_SIDE, STRIP), *range(STRIP + OVERLAP, FINEST_SIDE, STRIP)]
+    boxes = [
+        (20 + 72 * i, edge + above, 20, 24)
+        for edge in edges
+        for i, above in enumerate(range(-28, 6))
+    ]
+    found = YuNet(b"", lambda *_: Plates()).detect(plates(boxes, FINEST_SIDE))
+    assert len(found) == len(boxes)
+    seen = sorted((*f.box[:2], f.box[2] - f.box[0], f.box[3] - f.box[1]) for f in found)
+    assert np.abs(np.array(seen) - sorted(boxes)).max() <= 1
+
+
+@pytest.mark.parametrize("place", [(0, 0), (1000, 700), (1900, 2300), (2300, 60)])
+def test_landmarks_are_those_of_the_close_view(place: tuple[int, int]) -> None:
+    """A pixel of the coarse pass is four of the picture; the close view tells them apart."""
+    x, y = place
+    (face,) = YuNet(b"", lambda *_: Plates()).detect(plates([(x, y, 181, 203)], FINEST_SIDE))
+    wanted = [(x + 181 * i / 4, y + 203 * i / 4) for i in range(5)]
+    assert np.abs(face.landmarks + 0.5 - wanted).max() < 1.1

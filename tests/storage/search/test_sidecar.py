@@ -210,6 +210,49 @@ def test_the_8_bit_bound_holds_for_every_row(shape: str) -> None:
         assert index.slack(probe) < 0.1, "a bound that bounds nothing"
 
 
+@pytest.mark.parametrize("dimension", [48, 192])
+def test_the_8_bit_bound_is_reached_and_no_wider(dimension: int) -> None:
+    """Values just above an edge of their step where the probe is negative, just below the next one
+    where it is positive: each is off by half a step, and all to the same side."""
+    rng = np.random.default_rng(3)
+    low = -rng.uniform(0.1, 0.3, dimension).astype(np.float32)
+    high = rng.uniform(0.1, 0.3, dimension).astype(np.float32)
+    index = Quantised.eight_bit(low, high)
+    probe = units(1, dimension, 4)[0]
+    within = np.where(probe > 0, 0.999, 0.001)
+    steps = (rng.integers(0, 255, (500, dimension)) + within) / 255
+    templates = (low + steps * (high - low)).astype(np.float32)
+    index.add(templates)
+    scores, rows = index.search(probe[None], len(templates))
+    true = templates[rows[0]].astype(float) @ probe.astype(float)
+    slack, rounding = index.slack(probe), 2 * dimension * 2.0**-23
+    error = np.abs(true - scores[0])
+    assert error.max() <= slack
+    assert error.min() >= 0.99 * (slack - rounding)
+    assert index.slack(np.zeros(dimension, np.float32)) == pytest.approx(rounding, rel=1e-12)
+    assert slack - rounding == pytest.approx(np.abs(probe) @ (high - low) / 255 / 2, rel=1e-5)
+
+
+def test_a_search_takes_one_thread_and_gives_faiss_its_threads_back() -> None:
+    faiss = pytest.importorskip("faiss")
+    taken: list[int] = []
+
+    class Watched:
+        """An index that notes how many threads it may take."""
+
+        def search(self, probes: Float32, k: int) -> tuple[Float32, Float32]:
+            taken.append(faiss.omp_get_max_threads())
+            return probes, probes
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        Quantised(Watched()).search(units(1, 8, 0), 1)
+        assert (taken, faiss.omp_get_max_threads()) == ([1], 3)
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
 # in step -------------------------------------------------------------------------------------
 
 
