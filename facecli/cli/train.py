@@ -86,6 +86,9 @@ def run(
     batch: Annotated[int, typer.Option("--batch", min=2, help="Faces a step.")] = 64,
     seed: SeedOption = 0,
     device: DeviceOption = Device.AUTO,
+    devices: Annotated[
+        int, typer.Option("--devices", min=1, help="GPUs to share the work, a process each.")
+    ] = 1,
     validate_dir: Annotated[
         Path | None,
         typer.Option(
@@ -173,9 +176,9 @@ def run(
         resumable(f"go on with the same words and --resume {folder}"),
     ):
         result = train(
-            sources, name, recipe, folder, spec, device=device, resume=resume is not None,
-            gallery=storage, register=register, anyway=anyway, workers=workers,
-            stage=_stages(quiet), progress=_epochs(quiet),
+            sources, name, recipe, folder, spec, device=device, devices=devices,
+            resume=resume is not None, gallery=storage, register=register, anyway=anyway,
+            workers=workers, stage=_stages(quiet), progress=_epochs(quiet),
         )  # fmt: skip
     for remark in result.remarks:
         note(remark, quiet)

@@ -34,14 +34,18 @@ def require_converter() -> None:
             f"torchvision {_version('torchvision')} does not fit torch {_version('torch')}: "
             f"install both in one command, from one place ({_first_line(error)})"
         ) from error
-    try:
-        import_module("onnx2torch")
-    except ImportError as error:
-        raise UsageError(f"training needs onnx2torch as well: {_HOW}{_detail(error)}") from error
+    for name in ("onnx2torch", "lightning_fabric"):
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UsageError(f"training needs {name} as well: {_HOW}{_detail(error)}") from error
 
 
-def chosen_device(device: Device) -> Device:
-    """CPU or CUDA; AUTO takes CUDA where it is there. Raises DeviceError, UsageError."""
+def chosen_device(device: Device, count: int = 1) -> Device:
+    """CPU or CUDA; AUTO takes CUDA where it is there. count: how many are wanted.
+
+    Raises DeviceError, UsageError.
+    """
     import torch
 
     there = bool(torch.cuda.is_available())
@@ -52,6 +56,8 @@ def chosen_device(device: Device) -> Device:
         raise DeviceError(f"--device cuda was asked for, and {built}: use --device cpu")
     if device not in (Device.CPU, Device.CUDA):
         raise UsageError(f"training runs on cpu or cuda, not on {device}")
+    if device is Device.CUDA and count > (seen := torch.cuda.device_count()):
+        raise DeviceError(f"--devices {count} was asked for, and torch sees {seen} CUDA devices")
     return device
 
 

@@ -9,24 +9,26 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
 from facecli.common import atomic
-from facecli.common.enums import Device, LossName, Part
+from facecli.common.enums import LossName, Part
 from facecli.common.errors import InputError, OutputError, UsageError
 from facecli.common.files import regular
 from facecli.common.types import Float32
 from facecli.recognition.embedder import centre_of
 from facecli.training import losses
 from facecli.training.inputs import Inputs, Mask, Rows
+from facecli.training.learner import Learner, beginning
 from facecli.training.losses import Margin
 from facecli.training.measure import PanelTemplates, mean_angle, measure
 from facecli.training.people import Panel, Split
@@ -103,8 +105,10 @@ class Trained:
 class Run:
     """One training: where it stands, and how it goes on.
 
-    module: the trained part, from `network.divide`; changed in place. inputs: of all rows of train
-    and select. key: what must be the same for a checkpoint to be this run's. checkpoint: its file.
+    module: the trained part, from `network.divide`; changed in place. inputs: of all photos. key:
+    what must be the same for a checkpoint to be this run's. checkpoint: its file. fabric: what it
+    runs on; of several processes each has a share of every batch, and the first one measures,
+    writes and tells.
     """
 
     def __init__(
@@ -116,18 +120,22 @@ class Run:
         recipe: Recipe,
         key: str,
         checkpoint: Path,
-        device: Device = Device.CPU,
+        fabric: Fabric,
         shifted: bool = False,
     ) -> None:
         self.inputs, self.split, self.recipe, self.key = inputs, split, recipe, key
-        self.checkpoint, self.device, self.shifted = checkpoint, device, shifted
+        self.checkpoint, self.fabric, self.shifted = checkpoint, fabric, shifted
         self.found, self.centre = found, centre_of(inputs.spec)
-        self.module = module.to(device.value)
-        self.heads = self._heads()
+        self.module = module.to(fabric.device)
+        rows, y = np.array(split.train, np.intp), np.array(split.classes, np.intp)
+        heads = beginning(self._outputs(rows, np.zeros(len(rows), bool)), y, recipe.loss)
+        learner = Learner(self.module, heads, recipe.loss, recipe.margin).to(fabric.device)
+        self.heads = learner.heads
         # A step moves every number of a tensor by about as much, so it is measured by their size:
         # in one network that may differ by a factor of a thousand from layer to layer.
-        groups = [{"params": [one], "size": _size(one)} for one in self._parameters()]
-        self.optimizer = torch.optim.Adam(groups, lr=recipe.lr)
+        learnt = [one for one in learner.parameters() if one.requires_grad]
+        groups = [{"params": [one], "size": _size(one)} for one in learnt]
+        self.learner, self.optimizer = fabric.setup(learner, torch.optim.Adam(groups, lr=recipe.lr))
         self.epochs: list[Epoch] = []
         self.best: Epoch | None = None
         self.best_state: dict[str, Tensor] = {}
@@ -142,7 +150,7 @@ class Run:
         with _deterministic():
             if not self.epochs:
                 nan = math.nan
-                self._keep(self._measured(Epoch(0, nan, nan, nan, nan, nan, nan, nan)), progress)
+                self._keep(Epoch(0, nan, nan, nan, nan, nan, nan, nan), progress)
             while not stopped and (number := len(self.epochs)) <= self.recipe.epochs:
                 fresh = self._epoch(number)
                 if fresh is None:
@@ -151,10 +159,14 @@ class Run:
                         f"try a lower --lr than {self.recipe.lr:g}"
                     )
                     break
-                self._keep(self._measured(fresh), progress)
+                self._keep(fresh, progress)
                 best = cast(Epoch, self.best)
                 if number - best.number >= PATIENCE and number < self.recipe.epochs:
                     stopped = f"{PATIENCE} epochs without a better one"
+        return self.result(stopped)
+
+    def result(self, stopped: str = "") -> Trained:
+        """Where it stands: the module is then the best epoch's."""
         self.module.load_state_dict(self.best_state)
         return Trained(self.module.cpu(), cast(Epoch, self.best), tuple(self.epochs), stopped)
 
@@ -199,64 +211,38 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["size"]
         total, turned, steps = 0.0, 0.0, 0
-        for start in range(0, len(rows) - 1, recipe.batch):
-            part = slice(start, start + recipe.batch)
-            x = self._embedded(self.inputs.take(rows[part], shifted[part], mirrored[part]))
-            target = torch.from_numpy(y[part]).to(self.device.value)
-            loss = self._loss(x, target)
-            if not bool(torch.isfinite(loss)):
+        ranks = self.fabric.world_size
+        for start in range(0, len(rows), recipe.batch):
+            step = np.arange(start, min(start + recipe.batch, len(rows)))
+            if len(step) < 2 * ranks:
+                break
+            part = np.split(step[: len(step) // ranks * ranks], ranks)[self.fabric.global_rank]
+            values = self.inputs.take(rows[part], shifted[part], mirrored[part])
+            target = torch.from_numpy(y[part]).to(self.fabric.device)
+            loss, x = self.learner(torch.from_numpy(values).to(self.fabric.device), target)
+            everywhere = float(self._mean(loss.detach()))
+            if not math.isfinite(everywhere):
                 return None
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self._parameters(), STEEPEST)
+            self.fabric.backward(loss)
+            self.fabric.clip_gradients(
+                self.learner, self.optimizer, max_norm=STEEPEST, error_if_nonfinite=False
+            )
             self.optimizer.step()
             steps += 1
-            total += float(loss.detach())
+            total += everywhere
             turned += self._angle(x.detach(), target)
-        return Epoch(number, total / steps, turned / steps, lr, *[math.nan] * 4)
+        angle = float(self._mean(torch.tensor(turned / steps, device=self.fabric.device)))
+        return Epoch(number, total / steps, angle, lr, *[math.nan] * 4)
 
-    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
-        centres, name, margin = self.heads["centres"], self.recipe.loss, self.recipe.margin
-        if name is LossName.SOFTMAX:
-            return losses.softmax_loss(x, centres, y, self.heads["bias"])
-        if name is LossName.CENTER:
-            near = losses.center_loss(x, self.heads["means"], y)
-            return losses.softmax_loss(x, centres, y, self.heads["bias"]) + (
-                losses.CENTER_WEIGHT * near
-            )
-        if name is LossName.TRIPLET:
-            return losses.triplet_loss(x, y, margin.m2)
-        loss = losses.margin_loss(x, centres, y, margin)
-        if name is LossName.INTRA:
-            return loss + losses.intra_loss(x, centres, y)
-        return loss + losses.inter_loss(centres) if name is LossName.INTER else loss
-
-    def _heads(self) -> dict[str, Tensor]:
-        """The classes' centres begin as the means of their people's templates.
-
-        A beginning by chance would first have to be learnt, and pull the embedder along.
-        """
-        rows, y = np.array(self.split.train, np.intp), np.array(self.split.classes, np.intp)
-        raw = self._outputs(rows, np.zeros(len(rows), bool))
-        means = np.stack([raw[y == c].mean(axis=0) for c in range(len(self.split.names))])
-        unit = means / np.linalg.norm(means, axis=1, keepdims=True)
-        plain = self.recipe.loss in (LossName.SOFTMAX, LossName.CENTER)
-        found = {"centres": unit}
-        if plain:
-            found["bias"] = np.zeros(len(means), np.float32)
-        if self.recipe.loss is LossName.CENTER:
-            found["means"] = means
-        return {
-            name: torch.tensor(values, dtype=torch.float32, device=self.device.value,
-                               requires_grad=True)
-            for name, values in found.items()
-        }  # fmt: skip
+    def _mean(self, value: Tensor) -> Tensor:
+        """Over all processes."""
+        return cast(Tensor, self.fabric.all_reduce(value, reduce_op="mean"))
 
     def _embedded(self, values: Float32) -> Tensor:
         """(n, d) of the trained part, float32; on CUDA in mixed precision."""
-        x = torch.from_numpy(values).to(self.device.value)
-        mixed = self.device is Device.CUDA
-        with torch.autocast("cuda", dtype=torch.bfloat16) if mixed else nullcontext():
+        x = torch.from_numpy(values).to(self.fabric.device)
+        with self.fabric.autocast():
             made = self.module(x)
         return cast(Tensor, made.float())
 
@@ -311,20 +297,22 @@ class Run:
             )
         return mean_angle(cosine.double().cpu().numpy())
 
-    def _parameters(self) -> list[Tensor]:
-        return [*self.module.parameters(), *self.heads.values()]
-
-    def _keep(self, epoch: Epoch, progress: Callable[[Epoch], object] | None) -> None:
+    def _keep(self, trained: Epoch, progress: Callable[[Epoch], object] | None) -> None:
+        first = self.fabric.is_global_zero
+        epoch: Epoch = self.fabric.broadcast(self._measured(trained) if first else trained)
         self.epochs.append(epoch)
         if self.best is None or epoch.merit > self.best.merit:
             self.best = epoch
             state = self.module.state_dict()
             self.best_state = {name: tensor.clone() for name, tensor in state.items()}
-        self._write()
-        if progress is not None:
+        problem = self.fabric.broadcast(self._write() if first else None)
+        if problem is not None:  # to all, or the others would wait for the first one
+            raise OutputError(problem)
+        if progress is not None and first:
             progress(epoch)
 
-    def _write(self) -> None:
+    def _write(self) -> str | None:
+        """What is wrong where it cannot be written."""
         out = io.BytesIO()
         torch.save(
             {
@@ -342,7 +330,8 @@ class Run:
         try:
             atomic.write(self.checkpoint, out.getbuffer(), replace=True)
         except OSError as error:
-            raise OutputError(f"{self.checkpoint} cannot be written: {error.strerror}") from error
+            return f"{self.checkpoint} cannot be written: {error.strerror}"
+        return None
 
 
 def require_checkpoint(path: Path) -> None:

@@ -30,9 +30,10 @@ from facecli.training import crops as crops_of
 from facecli.training import export, loop, network
 from facecli.training.crops import Crops
 from facecli.training.degrade import Look
+from facecli.training.devices import Job, carried_out
 from facecli.training.enrolled import overlap
 from facecli.training.inputs import Inputs, make_inputs, templates
-from facecli.training.loop import Epoch, Recipe, Run
+from facecli.training.loop import Epoch, Recipe
 from facecli.training.measure import Comparison, PanelTemplates, Verdict, compare
 from facecli.training.network import Divided
 from facecli.training.people import Panel, Split, people, split
@@ -124,6 +125,7 @@ def train(
     base: EmbedderSpec,
     *,
     device: Device = Device.AUTO,
+    devices: int = 1,
     resume: bool = False,
     gallery: Storage | None = None,
     register: bool = False,
@@ -134,8 +136,9 @@ def train(
 ) -> Training:
     """Train `base` on people's photos, and measure both on others. Files go to `out`, 0600.
 
-    resume: go on from the checkpoint there. gallery: whose people are looked for in the training
-    set. register: install it under its name where it is better, or `anyway`.
+    devices: how many processes, on CUDA a GPU each. resume: go on from the checkpoint there.
+    gallery: whose people are looked for in the training set. register: install it under its name
+    where it is better, or `anyway`.
     Raises InputError for photos that will not do, UsageError for what does not fit together,
     ModelError, DeviceError, OutputError.
     """
@@ -143,7 +146,7 @@ def train(
 
     started = time.monotonic()
     require_converter()
-    where = chosen_device(device)
+    where = chosen_device(device, devices)
     if register:
         export.require_free(name)
     registry.verify_files(base)
@@ -158,12 +161,10 @@ def train(
     shifted = crops.shifted is not None
     digest = _digest(crops, parts)
     key = _key(base, recipe, digest, gathered.looks, parts)
-    run = Run(
-        divided.module, inputs, parts, crops.found, recipe, key, out / CHECKPOINT, where, shifted
+    job = Job(
+        divided.whole, inputs, parts, crops.found, recipe, key, out / CHECKPOINT, shifted, resume
     )
-    if resume:
-        run.resume()
-    trained = run.train(progress)
+    trained = carried_out(job, where, devices, progress)
     source = (
         f"{base.name} ({base.source}), trained further by facecli train on {len(parts.train):,} "
         f"photos of {len(parts.names):,} people, set {digest[:16]}"

@@ -16,9 +16,10 @@ import torch
 from support.made_up_people import made_up_crops, spec_of
 from support.networks import iresnet
 
-from facecli.common.enums import LossName, Part
+from facecli.common.enums import Device, LossName, Part
 from facecli.common.errors import InputError, UsageError
 from facecli.training import losses, people
+from facecli.training.devices import one
 from facecli.training.inputs import make_inputs
 from facecli.training.loop import Epoch, Recipe, Run
 from facecli.training.losses import Margin
@@ -47,7 +48,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     def made(recipe: Recipe = RECIPE, name: str = "run", key: str = "key", **more: bool) -> Run:
         return Run(
             divide(content, recipe.part).module, inputs[recipe.part], parts, crops.found, recipe,
-            key, folder / f"{name}.pt", **more,
+            key, folder / f"{name}.pt", one(Device.CPU), **more,
         )  # fmt: skip
 
     return made

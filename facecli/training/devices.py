@@ -1,0 +1,107 @@
+"""A run on one processor or on several: Lightning Fabric starts the processes and joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from facecli.common.enums import Device
+from facecli.common.errors import FacecliError
+from facecli.training.inputs import Inputs, Mask
+from facecli.training.loop import Epoch, Recipe, Run, Trained
+from facecli.training.network import divide
+from facecli.training.people import Split
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What each process makes a `Run` of, for which the other fields are. content: the base's ONNX
+    file. resume: go on from the checkpoint.
+    """
+
+    content: bytes
+    inputs: Inputs
+    split: Split
+    found: Mask
+    recipe: Recipe
+    key: str
+    checkpoint: Path
+    shifted: bool
+    resume: bool
+
+    def run(self, fabric: Fabric) -> Run:
+        """Raises InputError as `Run.resume` does."""
+        run = Run(
+            divide(self.content, self.recipe.part).module, self.inputs, self.split, self.found,
+            self.recipe, self.key, self.checkpoint, fabric, self.shifted,
+        )  # fmt: skip
+        if self.resume:
+            run.resume()
+        return run
+
+
+def carried_out(
+    job: Job,
+    device: Device,
+    count: int = 1,
+    progress: Callable[[Epoch], object] | None = None,
+) -> Trained:
+    """Train to the end. count: processes, on CUDA a GPU each. progress: called after each epoch.
+
+    Several processes learn what one learns, but for the order in which shares are summed.
+    Raises InputError and OutputError as `Run` does.
+    """
+    fabric = one(device, count)
+    if count == 1:
+        return job.run(fabric).train(progress)
+    lines = get_context("spawn").Queue()
+    with _told(lines, progress):
+        # As one with what it works on: of arguments Fabric takes no frozen dataclass.
+        stopped = fabric.launch(partial(_share, job, lines))
+    if isinstance(stopped, FacecliError):
+        raise stopped
+    return replace(job, resume=True).run(one(Device.CPU)).result(stopped)
+
+
+def one(device: Device, count: int = 1) -> Fabric:
+    """On CUDA in mixed precision."""
+    return Fabric(
+        accelerator=device.value,
+        devices=count,
+        strategy="ddp_spawn" if count > 1 else "auto",
+        precision="bf16-mixed" if device is Device.CUDA else "32-true",
+    )
+
+
+def _share(job: Job, lines: Any, fabric: Fabric) -> str | FacecliError:
+    """One process: why it stopped, or what is wrong, which as an exception would be lost."""
+    try:
+        return job.run(fabric).train(lines.put).stopped
+    except FacecliError as error:
+        return error
+
+
+@contextmanager
+def _told(lines: Any, progress: Callable[[Epoch], object] | None) -> Iterator[None]:
+    """Pass on the epochs that another process puts in."""
+
+    def pass_on() -> None:
+        while (epoch := lines.get()) is not None:
+            if progress is not None:
+                progress(epoch)
+
+    thread = Thread(target=pass_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        lines.put(None)
+        thread.join()
