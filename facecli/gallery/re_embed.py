@@ -326,7 +326,7 @@ def _elsewhere(
     there, and never end.
     """
     with explained(to), atomic.draft(to) as draft:
-        store.copy_to(draft)
+        store.copy_to(draft, to)
         with closing(GalleryFile.open(draft, store.key)) as copy:
             count = put(copy)
             copy.compact()

@@ -309,6 +309,34 @@ def test_a_full_disk_loses_nothing(facecli: Facecli, place: Path, name: str) -> 
     assert [k for k in set(after) - set(before) if k != "new"] == []
 
 
+def test_a_disk_with_too_little_room_for_a_backup_is_the_backup_s_fault(
+    facecli: Facecli, place: Path
+) -> None:
+    """A real disk, of 64 kB."""
+    disk = place / "disk"
+    disk.mkdir()
+    before = all_of(place)
+    mounted = f"mount -t tmpfs -o size=64k x {disk}"
+    alone = ["unshare", "-rm", "sh", "-c"]
+    try:
+        subprocess.run([*alone, mounted], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("NOT CHECKED: unshare -rm may not be run here")
+    script = f'{mounted} && "$@"; rc=$?; ls -A {disk} >&2; exit $rc'
+    backup = words(FILES["backup"], "disk/copy")
+    done = subprocess.run(
+        [*alone, script, "sh", sys.executable, "-m", "facecli", *map(str, backup)],
+        capture_output=True, text=True, cwd=place, timeout=LAST_RESORT,
+        env=environment(facecli.home),
+    )  # fmt: skip
+    assert done.returncode == 74, done.stderr
+    assert done.stderr == (
+        "facecli: error: disk/copy cannot be written: database or disk is full: free some disk "
+        "space, or write it elsewhere\n"
+    ), "one line, and nothing left on that disk"
+    assert all_of(place) == before
+
+
 @NEEDS_READ_ONLY
 @pytest.mark.parametrize("name", [*FILES, *TRAIN, *NEW, *FOLDERS])
 def test_a_folder_without_the_right_to_write_is_said_before_the_work(

@@ -41,7 +41,7 @@ def backup(gallery: GalleryFile, path: Path, *, replace: bool = False) -> tuple[
     require_no_log(path)
     judged = partial(_kept, gallery)
     with outputs.draft(path, force=replace, kept=judged) as draft, explained(path):
-        gallery.copy_to(draft)
+        gallery.copy_to(draft, path)
         _check(draft, gallery.key, path)
         own, copied = grouping_path(gallery.path), grouping_path(path)
         if not own.exists():

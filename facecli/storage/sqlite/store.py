@@ -14,7 +14,7 @@ from typing import Self
 
 from facecli.common import atomic
 from facecli.common.enums import LogAction
-from facecli.common.errors import EmbedderMismatchError, GalleryError
+from facecli.common.errors import EmbedderMismatchError, GalleryError, OutputError
 from facecli.common.files import followed, private_folder
 from facecli.common.names import require_name
 from facecli.common.timestamp import now
@@ -46,6 +46,7 @@ from facecli.storage.sqlite.connection import (
     present,
     recognise,
     set_kind,
+    sql_errors,
     waiting,
 )
 from facecli.storage.sqlite.consistency import Mended
@@ -470,20 +471,30 @@ class GalleryFile:
             for model, file in models.items()
         )
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: Path, final: Path) -> None:
         """Copy this moment of the gallery into the empty file `path`; others may go on writing.
 
-        The copy of an encrypted one is encrypted with the same key.
+        The copy of an encrypted one is encrypted with the same key. final: where the copy is to
+        be, to speak of. Raises OutputError where its disk is full, GalleryError where the gallery
+        cannot be read.
         """
         # Not the file's bytes: while somebody writes they are of two moments, and lack the log.
         with explained(self.path), closing(connect(path, self.key)) as copy:
-            self._db.backup(copy)
+            try:
+                self._db.backup(copy)
+            except sql_errors() as error:
+                if "full" not in str(error):
+                    raise
+                raise OutputError(
+                    f"{final} cannot be written: {error}: free some disk space, or write it "
+                    "elsewhere"
+                ) from error
 
     def copy_beside(self, what: str) -> Path:
         """The same in a new file beside it, with `what` and the time in its name."""
         copy = files_beside.free_name(self.path, what)
         with explained(copy), atomic.draft(copy) as draft:
-            self.copy_to(draft)
+            self.copy_to(draft, copy)
             atomic.place(draft, copy)
         return copy
 

@@ -279,7 +279,7 @@ def test_what_remains_in_the_gallery_s_own_files_is_found(path: Path):
 def test_copies_in_the_folder_are_named_and_left(path: Path):
     store = GalleryFile.open(path)
     copy, unrelated = path.with_name("backup.facecli"), path.with_name("notes.txt")
-    store.copy_to(copy)
+    store.copy_to(copy, copy)
     unrelated.write_text(f"{GRACE} was here")
     done = store.erase(Called(GRACE))
     store.close()
