@@ -12,9 +12,10 @@ from threading import Thread
 from typing import Any
 
 from lightning_fabric import Fabric
+from torch.multiprocessing import ProcessExitedException
 
 from facecli.common.enums import Device
-from facecli.common.errors import FacecliError
+from facecli.common.errors import DeviceError, FacecliError
 from facecli.training.inputs import Inputs, Mask
 from facecli.training.loop import Epoch, Recipe, Run, Trained
 from facecli.training.network import divide
@@ -57,15 +58,21 @@ def carried_out(
     """Train to the end. count: processes, on CUDA a GPU each. progress: called after each epoch.
 
     Several processes learn what one learns, but for the order in which shares are summed.
-    Raises InputError and OutputError as `Run` does.
+    Raises InputError and OutputError as `Run` does, DeviceError where a process was killed.
     """
     fabric = one(device, count)
     if count == 1:
         return job.run(fabric).train(progress)
     lines = get_context("spawn").Queue()
-    with _told(lines, progress):
-        # As one with what it works on: of arguments Fabric takes no frozen dataclass.
-        stopped = fabric.launch(partial(_share, job, lines))
+    try:
+        with _told(lines, progress):
+            # As one with what it works on: of arguments Fabric takes no frozen dataclass.
+            stopped = fabric.launch(partial(_share, job, lines))
+    except ProcessExitedException as error:
+        raise DeviceError(
+            f"one of the {count} processes was killed, perhaps for want of memory: the epochs "
+            "before are kept; go on with --resume, and fewer --devices"
+        ) from error
     if isinstance(stopped, FacecliError):
         raise stopped
     return replace(job, resume=True).run(one(Device.CPU)).result(stopped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from support.made_up_people import made_up_crops, spec_of
 from support.networks import iresnet
 
 from facecli.common.enums import Device, LossName, Part
-from facecli.common.errors import InputError, OutputError
+from facecli.common.errors import DeviceError, InputError, OutputError
 from facecli.training import losses, people
 from facecli.training.devices import Job, carried_out
 from facecli.training.inputs import make_inputs
@@ -97,3 +98,20 @@ def test_what_goes_wrong_in_one_process_ends_all_in_its_own_words(
         carried_out(replace(job, checkpoint=tmp_path / "not" / "there.pt"), Device.CPU, 2)
     with pytest.raises(InputError, match="no run to resume"):
         carried_out(replace(job, resume=True), Device.CPU, 2)
+
+
+def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(make: Make) -> None:
+    job = make("killed.pt")
+
+    def kill(epoch: Epoch) -> None:
+        if epoch.number == 1:
+            active_children()[0].kill()
+
+    with pytest.raises(DeviceError, match="--resume"):
+        carried_out(replace(job, recipe=replace(RECIPE, epochs=50)), Device.CPU, 2, kill)
+    assert active_children() == []
+    seen: list[Epoch] = []
+    carried_out(
+        replace(job, resume=True, recipe=replace(RECIPE, epochs=4)), Device.CPU, 1, seen.append
+    )
+    assert all(epoch.number > 1 for epoch in seen)
