@@ -51,7 +51,8 @@ DECIDES = {  # what decides, and the tests that should notice, the nearest first
     "storage/search/candidates": "storage/search/test_candidates storage/search/test_sidecar",
     "storage/search/flat": "storage/search/test_flat",
     "storage/search/quantised": "storage/search/test_sidecar",
-    "storage/search/ranker": "storage/search/test_ranker gallery/test_gallery",
+    "storage/search/ranker": "storage/search/test_ranker gallery/test_gallery "
+    "storage/search/test_sidecar",
     "storage/sqlite/deletion": "storage/sqlite/test_erasure_check",
     "storage/sqlite/subject_rows": "storage/sqlite/test_store storage/sqlite/test_undo",
     "storage/sqlite/undo": "storage/sqlite/test_undo storage/sqlite/test_store",

@@ -98,6 +98,16 @@ def test_two_faces_of_one_photo_are_never_one_person() -> None:
     assert apart.labels.max() == 0, "in six photos nothing tells them apart"
 
 
+def test_a_face_in_several_photos_is_apart_from_all_that_are_in_one_of_them() -> None:
+    """A track of a clip is in many frames; photos are then rows of a face and a photo."""
+    twins = at_angles(0, 10, 20)
+    one_each = np.array([[0, 0], [1, 1], [2, 2]])
+    assert group(twins, one_each, threshold).labels.tolist() == [0, 0, 0]
+    together = np.array([[0, 0], [0, 5], [1, 1], [2, 2], [2, 5]])
+    labels = group(twins, together, threshold).labels
+    assert labels[0] != labels[2] and labels[1] in (labels[0], labels[2])
+
+
 def test_a_third_face_does_not_bring_two_of_one_photo_together() -> None:
     between = at_angles(0, 40, 80)  # the middle one is like both; these are in one photo
     found = group(between, np.array([0, 1, 0]), threshold)

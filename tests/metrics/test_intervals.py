@@ -54,6 +54,22 @@ def test_design_effect_divides_the_trials(pair, effect):
     assert interval.trials == trials * effect
 
 
+def test_a_design_effect_is_named_where_there_is_one():
+    assert wilson(3, 20).method == wilson(3, 20, design_effect=1.004).method == "Wilson"
+    assert wilson(3, 20, design_effect=1.005).method == "Wilson, design effect 1"
+    assert wilson(3, 20, design_effect=2.5).method == "Wilson, design effect 2.5"
+
+
+def test_which_person_of_a_pair_comes_first_is_all_one_to_the_design_effect():
+    """Whoever has the last number, and on whichever side."""
+    rng = np.random.default_rng(0)
+    low, high = rng.integers(0, 6, 80), rng.integers(6, 12, 80)
+    mask = rng.random(80) < 0.3
+    effect = dyadic_design_effect(mask, low, high)
+    assert effect == dyadic_design_effect(mask, high, low) > 1
+    assert effect == pytest.approx(brute_design_effect(mask, high, low))
+
+
 def test_no_trials_is_undefined_not_zero():
     for interval in (clopper_pearson(0, 0), wilson(0, 0), pair_interval([]), search_interval([])):
         assert math.isnan(interval.rate)

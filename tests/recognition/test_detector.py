@@ -298,7 +298,8 @@ def test_what_a_strip_s_edge_cuts_is_seen_once_and_whole() -> None:
     found = YuNet(b"", lambda *_: Plates()).detect(plates(boxes, FINEST_SIDE))
     assert len(found) == len(boxes)
     seen = sorted((*f.box[:2], f.box[2] - f.box[0], f.box[3] - f.box[1]) for f in found)
-    assert np.abs(np.array(seen) - sorted(boxes)).max() <= 1
+    off = np.abs(np.array(seen) - sorted(boxes)).max(axis=1)
+    assert off.max() <= 1 and np.mean(off < 0.01) > 0.9
 
 
 @pytest.mark.parametrize("place", [(0, 0), (1000, 700), (1900, 2300), (2300, 60)])

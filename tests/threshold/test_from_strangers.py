@@ -78,12 +78,13 @@ def test_a_folder_is_a_person_and_so_is_a_photo_that_names_nobody(tmp_path: Path
     for name in ("Bob_1.jpg", "Bob_2.jpg", "IMG_1234.jpg", "IMG_1235.jpg"):
         (tmp_path / name).write_bytes(variant(collins(), 1))
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "unknown" / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
     found = read_people(tmp_path)
     counted = sorted((person.name, len(person.photos)) for person in found.people)
     assert counted == [
         ("000.jpg", 1), ("Ada Lovelace", 2), ("Bob", 2), ("IMG_1234.jpg", 1), ("IMG_1235.jpg", 1),
     ]  # fmt: skip
-    assert [Path(problem.path).name for problem in found.problems] == ["gone.jpg"]
+    assert sorted(Path(p.path).name for p in found.problems) == ["gone.jpg", "lost.jpg"]
     with pytest.raises(InputError, match="no photos"):
         read_people(tmp_path / "nowhere")
 

@@ -101,6 +101,7 @@ def test_each_change_comes_back_to_the_bit(store: GalleryFile):
     assert [change.kind for change in store.journal.changes()] == [
         ChangeKind.REMOVE, ChangeKind.REMOVE_REFERENCE, ChangeKind.MERGE, ChangeKind.RENAME,
     ]  # fmt: skip
+    assert [change.references for change in store.journal.changes()] == [1, 1, 0, 0]
     while states:
         assert contents(store) != states[-1]
         store.journal.undo()
