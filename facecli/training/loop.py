@@ -151,7 +151,11 @@ class Run:
             if not self.epochs:
                 nan = math.nan
                 self._keep(Epoch(0, nan, nan, nan, nan, nan, nan, nan), progress)
-            while not stopped and (number := len(self.epochs)) <= self.recipe.epochs:
+            while (number := len(self.epochs)) <= self.recipe.epochs:
+                best = cast(Epoch, self.best)
+                if number - 1 - best.number >= PATIENCE:  # also where it goes on from there
+                    stopped = f"{PATIENCE} epochs without a better one"
+                    break
                 fresh = self._epoch(number)
                 if fresh is None:
                     stopped = (
@@ -160,9 +164,6 @@ class Run:
                     )
                     break
                 self._keep(fresh, progress)
-                best = cast(Epoch, self.best)
-                if number - best.number >= PATIENCE and number < self.recipe.epochs:
-                    stopped = f"{PATIENCE} epochs without a better one"
         return self.result(stopped)
 
     def result(self, stopped: str = "") -> Trained:

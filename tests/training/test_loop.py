@@ -21,7 +21,7 @@ from facecli.common.errors import InputError, UsageError
 from facecli.training import losses, people
 from facecli.training.devices import one
 from facecli.training.inputs import make_inputs
-from facecli.training.loop import Epoch, Recipe, Run
+from facecli.training.loop import PATIENCE, Epoch, Recipe, Run
 from facecli.training.losses import Margin
 from facecli.training.network import divide
 
@@ -102,6 +102,18 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(stop: int, make: Mak
     assert repr(last[0]["optimizer"]) == repr(last[1]["optimizer"])
     for name, tensor in last[0]["heads"].items():
         assert torch.equal(tensor, last[1]["heads"][name])
+
+
+def test_a_run_that_came_to_its_end_learns_no_more_when_it_goes_on(make: Make) -> None:
+    """As it does to be registered: what was reported is what is made again."""
+    recipe = replace(RECIPE, lr=1e-9, epochs=9)
+    finished = make(recipe, "patience").train()
+    assert len(finished.epochs) == 1 + PATIENCE and "without a better one" in finished.stopped
+    resumed = make(recipe, "patience")
+    resumed.resume()
+    again = resumed.train(lambda epoch: pytest.fail(f"epoch {epoch.number} once more"))
+    assert repr(again.epochs) == repr(finished.epochs) and again.stopped == finished.stopped
+    assert same(finished.module, again.module)
 
 
 def test_the_same_seed_learns_the_same_and_another_something_else(make: Make) -> None:
