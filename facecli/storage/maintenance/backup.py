@@ -54,7 +54,7 @@ def _backup_grouping(own: Path, key: Key | None, path: Path, replace: bool) -> N
     require_no_log(path)
     judged = partial(_kept_grouping, own, key)
     with outputs.draft(path, force=replace, kept=judged) as draft, explained(path):
-        grouping_life.copy(own, key, draft)
+        grouping_life.copy(own, key, draft, path)
         _check(draft, key, path)
 
 

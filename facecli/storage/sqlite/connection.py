@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from facecli.common.atomic import draft, place
-from facecli.common.errors import GalleryError, MisuseError, UsageError
+from facecli.common.errors import GalleryError, MisuseError, OutputError, UsageError
 from facecli.common.files import regular
 from facecli.common.timestamp import now
 from facecli.common.waiting import said
@@ -321,6 +321,23 @@ def _migrate(path: Path, db: sqlite3.Connection) -> None:
 def waiting(path: Path) -> AbstractContextManager[None]:
     """Around what may have to wait for another program that has the file."""
     return said(f"waiting for another program that uses {path}", BUSY_SECONDS)
+
+
+def copy_into(db: sqlite3.Connection, empty: Path, key: Key | None, final: Path) -> None:
+    """Copy this moment of an open file into an empty one, which is encrypted with the key.
+
+    Not the file's bytes: while somebody writes they are of two moments, and lack the log. final:
+    where the copy is to be, to speak of. Raises OutputError where its disk is full.
+    """
+    with closing(connect(empty, key)) as copy:
+        try:
+            db.backup(copy)
+        except sql_errors() as error:
+            if "full" not in str(error):
+                raise
+            raise OutputError(
+                f"{final} cannot be written: {error}: free some disk space, or write it elsewhere"
+            ) from error
 
 
 @contextmanager

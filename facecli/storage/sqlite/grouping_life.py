@@ -14,7 +14,7 @@ from facecli.common.timestamp import now
 from facecli.storage.interface import Deleted
 from facecli.storage.keys import Key
 from facecli.storage.sqlite.byte_search import Needles
-from facecli.storage.sqlite.connection import PAGE_SIZE, connect, explained
+from facecli.storage.sqlite.connection import PAGE_SIZE, connect, copy_into, explained
 from facecli.storage.sqlite.erasure_check import needle
 from facecli.storage.sqlite.files_beside import grouping_path
 from facecli.storage.sqlite.grouping_rows import TABLES, TRACKS
@@ -68,10 +68,13 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
             yield f"row {row_id} of {table} points at no {parent}"
 
 
-def copy(path: Path, key: Key | None, empty: Path) -> None:
-    """Copy this moment of it into the empty file; others may go on writing."""
-    with closing(connect(path, key)) as db, closing(connect(empty, key)) as made:
-        db.backup(made)
+def copy(path: Path, key: Key | None, empty: Path, final: Path) -> None:
+    """Copy this moment of it into the empty file; others may go on writing.
+
+    final: where the copy is to be, to speak of. Raises OutputError where its disk is full.
+    """
+    with closing(connect(path, key)) as db:
+        copy_into(db, empty, key, final)
 
 
 def was_once(db: sqlite3.Connection, other: sqlite3.Connection) -> bool:

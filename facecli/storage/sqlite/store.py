@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Self
 
 from facecli.common import atomic
 from facecli.common.enums import LogAction
-from facecli.common.errors import EmbedderMismatchError, GalleryError, OutputError
+from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.files import followed, private_folder
 from facecli.common.names import require_name
 from facecli.common.timestamp import now
@@ -40,13 +40,13 @@ from facecli.storage.sqlite.audit_log import AuditLog
 from facecli.storage.sqlite.connection import (
     FileKind,
     connect,
+    copy_into,
     explained,
     give_log_back,
     make_file,
     present,
     recognise,
     set_kind,
-    sql_errors,
     waiting,
 )
 from facecli.storage.sqlite.consistency import Mended
@@ -478,17 +478,8 @@ class GalleryFile:
         be, to speak of. Raises OutputError where its disk is full, GalleryError where the gallery
         cannot be read.
         """
-        # Not the file's bytes: while somebody writes they are of two moments, and lack the log.
-        with explained(self.path), closing(connect(path, self.key)) as copy:
-            try:
-                self._db.backup(copy)
-            except sql_errors() as error:
-                if "full" not in str(error):
-                    raise
-                raise OutputError(
-                    f"{final} cannot be written: {error}: free some disk space, or write it "
-                    "elsewhere"
-                ) from error
+        with explained(self.path):
+            copy_into(self._db, path, self.key, final)
 
     def copy_beside(self, what: str) -> Path:
         """The same in a new file beside it, with `what` and the time in its name."""
