@@ -54,15 +54,15 @@ class OnnxEmbedder:
         """
         if len(crops) == 0:
             return np.empty((0, self.spec.dimension), np.float32)
-        vectors = self._run(_blob(crops, self.spec))
+        vectors = self._run(blob(crops, self.spec))
         if self.spec.flip:
-            vectors = vectors + self._run(_blob(crops[:, :, ::-1], self.spec))
+            vectors = vectors + self._run(blob(crops[:, :, ::-1], self.spec))
         return unit_vectors(vectors, self._centre)
 
     def _prove(self, weights: bytes) -> None:
         """Raise ModelError unless the network has the described shape and computes as on a CPU."""
         probe = np.full((1, self.spec.input_size, self.spec.input_size, 3), 128, np.uint8)
-        if (vector := self._run(_blob(probe, self.spec))).shape != (1, self.spec.dimension):
+        if (vector := self._run(blob(probe, self.spec))).shape != (1, self.spec.dimension):
             raise ModelError(
                 f"model {self.spec.name} gives vectors of shape {vector.shape[1:]}, "
                 f"its description says {self.spec.dimension}"
@@ -73,9 +73,9 @@ class OnnxEmbedder:
             )
             selftest.require(found, self.device)
 
-    def _run(self, blob: Float32) -> Float32:
+    def _run(self, values: Float32) -> Float32:
         size = self._batch or (1 if self.device is Device.CPU else MOST_AT_ONCE)
-        shares = [blob[i : i + size] for i in range(0, len(blob), size)]
+        shares = [values[i : i + size] for i in range(0, len(values), size)]
         try:
             parts = [
                 self._session.run(None, {self._input: _padded(s, self._batch or len(s))})[0]
@@ -83,26 +83,25 @@ class OnnxEmbedder:
             ]
         except Exception as error:  # onnxruntime's own types share no base
             raise ModelError(f"model {self.spec.name} does not run: {error}") from error
-        return np.concatenate(parts)[: len(blob)].astype(np.float32)
+        return np.concatenate(parts)[: len(values)].astype(np.float32)
 
 
 def _fixed(size: object) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
 
 
-def _padded(blob: Float32, size: int) -> Float32:
-    if len(blob) == size:
-        return blob
-    return np.concatenate([blob, np.zeros((size - len(blob), *blob.shape[1:]), np.float32)])
+def _padded(values: Float32, size: int) -> Float32:
+    if len(values) == size:
+        return values
+    return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), np.float32)])
 
 
-def _blob(crops: Image, spec: EmbedderSpec) -> Float32:
-    """(n, H, W, 3) uint8 BGR to (n, 3, H, W) float32 as the network wants it."""
+def blob(crops: Image, spec: EmbedderSpec) -> Float32:
+    """(n, H, W, 3) uint8 BGR to (n, 3, H, W) float32 in one piece, as the network wants it."""
     if spec.channel_order is ChannelOrder.RGB:
         crops = crops[..., ::-1]
     planes = crops.transpose(0, 3, 1, 2).astype(np.float32)
-    blob: Float32 = (planes - np.float32(spec.mean)) / np.float32(spec.std)
-    return blob
+    return np.ascontiguousarray((planes - np.float32(spec.mean)) / np.float32(spec.std))
 
 
 def unit_vectors(outputs: Float32, centre: Float32 | None) -> Float32:

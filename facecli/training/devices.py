@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -15,20 +16,17 @@ from lightning_fabric import Fabric
 from torch.multiprocessing import ProcessExitedException
 
 from facecli.common.enums import Device
-from facecli.common.errors import DeviceError, FacecliError
+from facecli.common.errors import DeviceError, FacecliError, UsageError
 from facecli.training.inputs import Inputs, Mask
 from facecli.training.loop import Epoch, Recipe, Run, Trained
-from facecli.training.network import divide
 from facecli.training.people import Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What each process makes a `Run` of, for which the other fields are. content: the base's ONNX
-    file. resume: go on from the checkpoint.
-    """
+    """What each process makes a `Run` of: its arguments. resume: go on from the checkpoint."""
 
-    content: bytes
+    module: Any
     inputs: Inputs
     split: Split
     found: Mask
@@ -40,9 +38,10 @@ class Job:
 
     def run(self, fabric: Fabric) -> Run:
         """Raises InputError as `Run.resume` does."""
+        # A copy: torch hands a module to several processes in memory that all of them write to.
         run = Run(
-            divide(self.content, self.recipe.part).module, self.inputs, self.split, self.found,
-            self.recipe, self.key, self.checkpoint, fabric, self.shifted,
+            deepcopy(self.module), self.inputs, self.split, self.found, self.recipe, self.key,
+            self.checkpoint, fabric, self.shifted,
         )  # fmt: skip
         if self.resume:
             run.resume()
@@ -58,8 +57,15 @@ def carried_out(
     """Train to the end. count: processes, on CUDA a GPU each. progress: called after each epoch.
 
     Several processes learn what one learns, but for the order in which shares are summed.
-    Raises InputError and OutputError as `Run` does, DeviceError where a process was killed.
+    Raises UsageError for more processes than a batch has pairs, InputError and OutputError as
+    `Run` does, DeviceError where a process was killed.
     """
+    least = min(job.recipe.batch, len(job.split.train))
+    if least < 2 * count:
+        raise UsageError(
+            f"--devices {count} takes a --batch and a training set of {2 * count} photos at least, "
+            f"two for each; there are {least}"
+        )
     fabric = one(device, count)
     if count == 1:
         return job.run(fabric).train(progress)

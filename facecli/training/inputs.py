@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from facecli.common.errors import ModelError
 from facecli.common.parallel import batches, ordered
 from facecli.common.types import Float32, Image
-from facecli.recognition.embedder import centre_of, unit_vectors
-from facecli.recognition.model_zoo.specs import ChannelOrder, EmbedderSpec
+from facecli.recognition.embedder import blob, centre_of, unit_vectors
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.training.crops import Crops
 
 Rows = NDArray[np.intp]
@@ -108,14 +108,6 @@ def _of_all(
             if step is not None:
                 step()
     return np.stack(made) if made else np.zeros((0, 0), np.float32)
-
-
-def blob(crops: Image, spec: EmbedderSpec) -> Float32:
-    """(n, 112, 112, 3) uint8 BGR to (n, 3, 112, 112) float32 as the network wants it."""
-    if spec.channel_order is ChannelOrder.RGB:
-        crops = crops[..., ::-1]
-    planes = crops.transpose(0, 3, 1, 2).astype(np.float32)
-    return np.ascontiguousarray((planes - np.float32(spec.mean)) / np.float32(spec.std))
 
 
 def _with_mirror(views: Image, spec: EmbedderSpec) -> Float32:

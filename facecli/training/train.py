@@ -162,7 +162,7 @@ def train(
     digest = _digest(crops, parts)
     key = _key(base, recipe, digest, gathered.looks, parts)
     job = Job(
-        divided.whole, inputs, parts, crops.found, recipe, key, out / CHECKPOINT, shifted, resume
+        divided.module, inputs, parts, crops.found, recipe, key, out / CHECKPOINT, shifted, resume
     )
     trained = carried_out(job, where, devices, progress)
     source = (

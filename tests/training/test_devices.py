@@ -18,7 +18,7 @@ from support.made_up_people import made_up_crops, spec_of
 from support.networks import iresnet
 
 from facecli.common.enums import Device, LossName, Part
-from facecli.common.errors import DeviceError, InputError, OutputError
+from facecli.common.errors import DeviceError, InputError, OutputError, UsageError
 from facecli.training import losses, people
 from facecli.training.devices import Job, carried_out
 from facecli.training.inputs import make_inputs
@@ -45,7 +45,15 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
     def made(name: str) -> Job:
         return Job(
-            content, inputs, parts, crops.found, RECIPE, "key", folder / name, False, resume=False
+            divide(content, Part.LAST).module,
+            inputs,
+            parts,
+            crops.found,
+            RECIPE,
+            "key",
+            folder / name,
+            False,
+            resume=False,
         )
 
     return made
@@ -76,7 +84,7 @@ def test_two_processes_learn_what_one_learns(loss: LossName, make: Make) -> None
 
 
 def base_of(make: Make) -> np.ndarray:
-    state = divide(make("").content, Part.LAST).module.state_dict()
+    state = make("").module.state_dict()
     return np.concatenate([tensor.numpy().ravel() for tensor in state.values()])
 
 
@@ -115,3 +123,11 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(make: Make
         replace(job, resume=True, recipe=replace(RECIPE, epochs=4)), Device.CPU, 1, seen.append
     )
     assert all(epoch.number > 1 for epoch in seen)
+
+
+@pytest.mark.parametrize("batch", [2, 5])
+def test_a_batch_that_is_too_small_to_share_is_refused(batch: int, make: Make) -> None:
+    job = make("small.pt")
+    with pytest.raises(UsageError, match=f"--devices 3 takes a --batch .* there are {batch}"):
+        carried_out(replace(job, recipe=replace(RECIPE, batch=batch)), Device.CPU, 3)
+    assert not job.checkpoint.exists()
