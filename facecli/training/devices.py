@@ -60,12 +60,7 @@ def carried_out(
     Raises UsageError for more processes than a batch has pairs, InputError and OutputError as
     `Run` does, DeviceError where a process was killed.
     """
-    least = min(job.recipe.batch, len(job.split.train))
-    if least < 2 * count:
-        raise UsageError(
-            f"--devices {count} takes a --batch and a training set of {2 * count} photos at least, "
-            f"two for each; there are {least}"
-        )
+    require_shares(min(job.recipe.batch, len(job.split.train)), count)
     fabric = one(device, count)
     if count == 1:
         return job.run(fabric).train(progress)
@@ -82,6 +77,15 @@ def carried_out(
     if isinstance(stopped, FacecliError):
         raise stopped
     return replace(job, resume=True).run(one(Device.CPU)).result(stopped)
+
+
+def require_shares(photos: int, count: int) -> None:
+    """Raise UsageError where a batch of that many has not two for each process."""
+    if photos < 2 * count:
+        raise UsageError(
+            f"--devices {count} takes a --batch and a training set of {2 * count} photos at least, "
+            f"two for each; there are {photos}"
+        )
 
 
 def one(device: Device, count: int = 1) -> Fabric:

@@ -30,7 +30,7 @@ from facecli.training import crops as crops_of
 from facecli.training import export, loop, network
 from facecli.training.crops import Crops
 from facecli.training.degrade import Look
-from facecli.training.devices import Job, carried_out
+from facecli.training.devices import Job, carried_out, require_shares
 from facecli.training.enrolled import overlap
 from facecli.training.inputs import Inputs, make_inputs, templates
 from facecli.training.loop import Epoch, Recipe
@@ -147,6 +147,7 @@ def train(
     started = time.monotonic()
     require_converter()
     where = chosen_device(device, devices)
+    require_shares(recipe.batch, devices)  # before the photos are worked on
     if register:
         export.require_free(name)
     registry.verify_files(base)

@@ -198,6 +198,7 @@ def test_a_file_that_is_no_run_s_is_not_replaced(
         (("--anyway",), 2, "goes with --register"),
         (("--from", "none"), 5, "no embedder called"),
         (("--lr", "0"), 2, "--lr"),
+        (("--devices", "2", "--batch", "3", "--device", "cpu"), 2, "--devices 2 takes a --batch"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(
