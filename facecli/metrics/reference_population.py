@@ -30,12 +30,15 @@ def make_table(
     embedder_id: str = "",
     sizes: Sequence[int] = SIZES,
     searches: int = SEARCHES,
+    steeper: float = 1.0,
 ) -> ReferenceTable:
     """The table of all comparisons between different people, and the effects of crowds.
 
     vectors: (n, d) float32 templates, one a photo. subjects: (n,) whose. sizes: of the galleries
     that are drawn, as far as they leave half of the people to search for; searches: in those of
-    each size. Always the same for the same templates.
+    each size. steeper: what the slopes of crowds are multiplied by. As measured they level what one
+    population's people differ by; other populations differ by more. Always the same for the same
+    templates.
     """
     _, codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     share = 1 / counts[codes]
@@ -48,7 +51,7 @@ def make_table(
     by_person = vectors[np.argsort(codes, kind="stable")]
     rng = np.random.default_rng(0)
     fitting = [n for n in sizes if n <= len(counts) // 2]
-    effects = tuple(_effect(by_person, counts, table, n, searches, rng) for n in fitting)
+    effects = tuple(_effect(by_person, counts, table, n, searches, steeper, rng) for n in fitting)
     return replace(
         table, effects=effects, embedder_id=embedder_id, margins=margins(vectors, subjects)
     )
@@ -60,6 +63,7 @@ def _effect(
     table: ReferenceTable,
     n: int,
     searches: int,
+    steeper: float,
     rng: np.random.Generator,
 ) -> CrowdEffect:
     """Galleries of n people drawn with one photo each, and all others searched there.
@@ -77,7 +81,7 @@ def _effect(
     y, a = np.concatenate(best).astype(np.float64), np.concatenate(alike)
     slope, likeness = 0.0, float(a.mean()) if n >= FIRST else 0.0
     if n > FIRST:
-        slope = float(np.cov(y, a)[0, 1] / a.var())
+        slope = steeper * float(np.cov(y, a)[0, 1] / a.var())
         y = y - slope * (a - likeness)
     low, middle, high, top = np.quantile(y, [0.1, 0.5, 0.9, 0.99])
     return CrowdEffect(

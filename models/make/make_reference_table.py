@@ -1,6 +1,7 @@
 """Make a model's reference table Q(p) from photos of many people, a folder per person.
 
     python models/make/make_reference_table.py PHOTOS OUT.json --model NAME [--corrections FILE.csv]
+        [--steeper FACTOR]
 
 How is said in facecli/metrics/reference_population.py. Corrections:
 `kind,a,b,why` rows, `drop` a photo, `same-subject`.
@@ -29,12 +30,13 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--corrections", type=Path)
     parser.add_argument("--name", default="photos", help="what to call the photos")
+    parser.add_argument("--steeper", type=float, default=1.0, help="times the slopes of crowds")
     args = parser.parse_args()
     dropped, renamed = read_corrections(args.corrections)
     spec = registry.find_embedder(args.model)
     vectors, subjects = templates(args.photos, spec, dropped, renamed)
     text = f"{len(np.unique(subjects))} subjects, {len(vectors)} photos of {args.name}"
-    table = make_table(vectors, subjects, text, spec.embedder_id)
+    table = make_table(vectors, subjects, text, spec.embedder_id, steeper=args.steeper)
     args.out.write_text(table.to_json() + "\n", encoding="utf-8")
     print(f"{table.subjects} subjects, {table.comparisons} comparisons, mean {table.mean():.4f}")
     for tail in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):

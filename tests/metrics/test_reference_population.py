@@ -44,11 +44,23 @@ def test_a_person_with_many_photos_counts_once() -> None:
     assert many.score(0.1) == pytest.approx(plain.score(0.1), abs=0.01)
 
 
+def test_steeper_slopes_are_only_that() -> None:
+    vectors, subjects = population(100, 0.5)
+    plain, steeper = (
+        make_table(vectors, subjects, "x", "", (20,), 2000, steeper=by) for by in (1, 1.5)
+    )
+    one, other = plain.effects[0], steeper.effects[0]
+    assert other.slope == pytest.approx(1.5 * one.slope, abs=2e-4)
+    assert (other.likeness, steeper.scores) == (one.likeness, plain.scores)
+    assert other.spread > one.spread, "the measured slope leaves the least"
+
+
+@pytest.mark.parametrize("steeper", [1.0, 1.5])
 @pytest.mark.parametrize("groups", [0.0, 1.0])
-def test_the_effect_describes_searches_of_the_same_people(groups: float) -> None:
+def test_the_effect_describes_searches_of_the_same_people(groups: float, steeper: float) -> None:
     """From both sides: at the table's 5 % among 30, 3 to 8 % of other people are named."""
     vectors, subjects = population(400, groups)
-    table = make_table(vectors[:400], subjects[:400], "x", "", (30,), 5000)
+    table = make_table(vectors[:400], subjects[:400], "x", "", (30,), 5000, steeper)
     gallery, strangers = vectors[400:460:2], vectors[460::2]
     scores = strangers @ gallery.T
     effect = table.effect(30)
