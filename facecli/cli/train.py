@@ -81,7 +81,7 @@ def run(
     m1: Annotated[float | None, typer.Option("--m1", help="Factor of the angle.")] = None,
     m2: Annotated[float | None, typer.Option("--m2", help="Added to the angle, radians.")] = None,
     m3: Annotated[float | None, typer.Option("--m3", help="Taken off the cosine.")] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 12,
+    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 20,
     lr: Annotated[float | None, typer.Option("--lr", help="Learning rate at first.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=2, help="Faces a step.")] = 64,
     seed: SeedOption = 0,

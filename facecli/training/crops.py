@@ -23,7 +23,8 @@ from facecli.recognition.pipeline import Extractor, prominence
 from facecli.training import degrade
 from facecli.training.degrade import Appearance, Look
 
-FORMAT = 1  # of the file that keeps them
+FORMAT = 2  # of the file that keeps them
+LOOKS = 5  # that each photo is degraded to: one alone would be learnt by heart
 SAMPLE = 24  # photos that looks are matched on
 MOST_LOOKS = 200  # photos of another camera that are measured
 
@@ -32,19 +33,28 @@ MOST_LOOKS = 200  # photos of another camera that are measured
 class Crops:
     """The most prominent face of each of n photos.
 
-    images: (n, 112, 112, 3) uint8 BGR. good: (n,) whether `enroll` would take the face by what the
-    photo shows. shifted: (n, 112, 112, 3) the same photos degraded; None where nothing asked for
-    that. found: (n,) whether a face was found in the degraded photo (its crop is black where not).
+    views: (n, 1 + k, 112, 112, 3) uint8 BGR: the photo as it is, and degraded in k ways; none where
+    nothing asked for that. good: (n,) whether `enroll` would take the face by what the photo shows.
+    found: (n, k) whether a face was found in the degraded photo (its crop is black where not).
     failures: of photos that gave none.
     """
 
     photos: tuple[LabelledPhoto, ...]
     sha256: tuple[str, ...]
-    images: Image
+    views: Image
     good: NDArray[np.bool_]
-    shifted: Image | None
     found: NDArray[np.bool_]
     failures: tuple[FailureToAcquire, ...]
+
+    @property
+    def images(self) -> Image:
+        """(n, 112, 112, 3) the photos as they are."""
+        return self.views[:, 0]
+
+    @property
+    def degraded(self) -> bool:
+        """Whether there are degraded views."""
+        return bool(self.views.shape[1] > 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,12 +68,12 @@ class _Cut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Made:
-    """What one photo gave. crops: (1 or 2, 112, 112, 3), the second one degraded."""
+    """What one photo gave. crops: (1 + k, 112, 112, 3). found: (k,). See `Crops`."""
 
     sha256: str
     crops: Image
     good: bool
-    found: bool
+    found: NDArray[np.bool_]
 
 
 def looks(extractor: Extractor, camera: Sequence[Path], own: Sequence[Path]) -> tuple[Look, ...]:
@@ -86,9 +96,9 @@ def acquire(
     workers: int | None = None,
     progress: Callable[[], object] | None = None,
 ) -> Crops:
-    """A crop of every photo and, with looks to degrade to, another of it degraded.
+    """A crop of every photo and, with looks to degrade to, LOOKS of it degraded.
 
-    Which look a photo takes on hangs on its bytes and the seed alone. kept: what `read` gave.
+    Which looks a photo takes on hangs on its bytes and the seed alone. kept: what `read` gave.
     progress: called once a photo.
     """
     known = {} if kept is None else kept
@@ -109,26 +119,23 @@ def acquire(
             made.append((photo, found))
         if progress is not None:
             progress()
-    size = alignment.CROP_SIZE
-    empty = np.zeros((0, 2 if shift else 1, size, size, 3), np.uint8)
-    crops = np.stack([one.crops for _, one in made]) if made else empty
+    size, looks = alignment.CROP_SIZE, LOOKS if shift else 0
+    empty = np.zeros((0, 1 + looks, size, size, 3), np.uint8)
     return Crops(
         tuple(photo for photo, _ in made),
         tuple(one.sha256 for _, one in made),
-        crops[:, 0],
+        np.stack([one.crops for _, one in made]) if made else empty,
         np.array([one.good for _, one in made], bool),
-        crops[:, 1] if shift else None,
-        np.array([one.found for _, one in made], bool),
+        np.array([one.found for _, one in made], bool).reshape(len(made), looks),
         tuple(failures),
     )
 
 
 def write(crops: Crops, path: Path, key: str) -> None:
     """Keep the crops by their photos' hashes, for `read` with the same key. Raises OutputError."""
-    both = [crops.images] if crops.shifted is None else [crops.images, crops.shifted]
     out = io.BytesIO()
     np.savez(
-        out, format=FORMAT, key=key, sha256=np.array(crops.sha256), crops=np.stack(both, axis=1),
+        out, format=FORMAT, key=key, sha256=np.array(crops.sha256), crops=crops.views,
         good=crops.good, found=crops.found,
     )  # fmt: skip
     try:
@@ -156,7 +163,7 @@ def read(path: Path, key: str) -> Mapping[str, _Made]:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return {}
     rows = zip(*columns, strict=True)
-    return {str(s): _Made(str(s), crops, bool(good), bool(f)) for s, crops, good, f in rows}
+    return {str(s): _Made(str(s), crops, bool(good), f) for s, crops, good, f in rows}
 
 
 def _made(
@@ -167,15 +174,15 @@ def _made(
         return cut
     seen = quality.assess(cut.face, cut.crop)
     good = quality.fault(replace(cut.face, quality=seen.score), quality.DEFAULT_BAR) is None
-    if not shift:
-        return _Made(sha256, cut.crop[None], good, True)
     draw = np.random.default_rng([seed, int(sha256[:15], 16)])
-    look = shift[int(draw.integers(len(shift)))]
-    image, _ = degrade.degraded(cut.image, cut.face.box, look, int(draw.integers(1 << 31)))
-    again = _cut(extractor, _as_file(image), path)
-    lost = isinstance(again, FailureToAcquire)
-    second = np.zeros_like(cut.crop) if isinstance(again, FailureToAcquire) else again.crop
-    return _Made(sha256, np.stack([cut.crop, second]), good, not lost)
+    views, found = [cut.crop], list[bool]()
+    for _ in range(LOOKS if shift else 0):
+        look = shift[int(draw.integers(len(shift)))]
+        image, _ = degrade.degraded(cut.image, cut.face.box, look, int(draw.integers(1 << 31)))
+        again = _cut(extractor, _as_file(image), path)
+        found.append(isinstance(again, _Cut))
+        views.append(again.crop if isinstance(again, _Cut) else np.zeros_like(cut.crop))
+    return _Made(sha256, np.stack(views), good, np.array(found, bool))
 
 
 def _cuts(extractor: Extractor, paths: Sequence[Path], most: int) -> Iterator[_Cut]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
-from torch.multiprocessing import ProcessExitedException
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from facecli.common.enums import Device
 from facecli.common.errors import DeviceError, FacecliError, UsageError
@@ -58,17 +59,24 @@ def carried_out(
 
     Several processes learn what one learns, but for the order in which shares are summed.
     Raises UsageError for more processes than a batch has pairs, InputError and OutputError as
-    `Run` does, DeviceError where a process was killed.
+    `Run` does, DeviceError where a process was killed or a GPU's memory does not suffice.
     """
     require_shares(min(job.recipe.batch, len(job.split.train)), count)
     fabric = one(device, count)
     if count == 1:
-        return job.run(fabric).train(progress)
+        try:
+            return job.run(fabric).train(progress)
+        except torch.OutOfMemoryError as error:
+            raise _too_large(job.recipe.batch) from error
     lines = get_context("spawn").Queue()
     try:
         with _told(lines, progress):
             # As one with what it works on: of arguments Fabric takes no frozen dataclass.
             stopped = fabric.launch(partial(_share, job, lines))
+    except ProcessRaisedException as error:  # its text is all that came over
+        if torch.OutOfMemoryError.__name__ not in str(error):
+            raise
+        raise _too_large(job.recipe.batch) from error
     except ProcessExitedException as error:
         raise DeviceError(
             f"one of the {count} processes was killed, perhaps for want of memory: the epochs "
@@ -77,6 +85,13 @@ def carried_out(
     if isinstance(stopped, FacecliError):
         raise stopped
     return replace(job, resume=True).run(one(Device.CPU)).result(stopped)
+
+
+def _too_large(batch: int) -> DeviceError:
+    return DeviceError(
+        f"the GPU's memory does not suffice: the epochs before are kept. Begin anew with a smaller "
+        f"--batch than {batch} or a smaller --part, or go on with --resume and --device cpu"
+    )
 
 
 def require_shares(photos: int, count: int) -> None:

@@ -20,7 +20,7 @@ from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import add, registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
-from facecli.training.inputs import Inputs
+from facecli.training.inputs import features_of
 from facecli.training.network import Divided, written_back
 
 PARITY = 1e-4  # between numbers of unit vectors
@@ -44,17 +44,16 @@ class Exported:
 def export(
     divided: Divided,
     module: Any,
-    inputs: Inputs,
     crops: Image,
-    rows: Sequence[int],
     name: str,
     base: EmbedderSpec,
     source: str,
 ) -> Exported:
     """Write what was learnt into the base's file, and see that the file computes it.
 
-    crops: those of `rows`, (k, 112, 112, 3) uint8 BGR. Licence, commercial use and preprocessing
-    are the base's; its odd faces and its table are not: they hold for its own templates.
+    crops: (k, 112, 112, 3) uint8 BGR, on which file and module are compared. Licence, commercial
+    use and preprocessing are the base's; its odd faces and its table are not: they hold for its own
+    templates.
     Raises ModelError where the file computes something else than the module.
     """
     content = written_back(divided, module)
@@ -62,13 +61,12 @@ def export(
         base, name=name, sha256=hashlib.sha256(content).hexdigest(), source=source, card=None,
         table=None, odd=None, rewritten=None, rewritten_sha256=None,
     )  # fmt: skip
-    at = np.array(rows[:COMPARED], np.intp)
-    sure = np.zeros(len(at), bool)
+    features = features_of(divided.front, base)(crops)
     with torch.no_grad():
-        views = [sure, ~sure] if base.flip else [sure]
-        made = sum(module(torch.from_numpy(inputs.take(at, sure, one))).numpy() for one in views)
+        sides = module(torch.from_numpy(features)).numpy().reshape(len(crops), 2, -1)
+    made = sides.sum(axis=1) if base.flip else sides[:, 0]
     plain = replace(spec, centre=None)
-    found = OnnxEmbedder(plain, content, Device.CPU).embed(crops[:COMPARED])
+    found = OnnxEmbedder(plain, content, Device.CPU).embed(crops)
     wanted = made / np.linalg.norm(made, axis=1, keepdims=True)
     parity = float(np.abs(found - wanted).max())
     if not parity <= PARITY:

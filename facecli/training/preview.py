@@ -16,7 +16,7 @@ from facecli.recognition import alignment
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.training import network, people
-from facecli.training.crops import Crops
+from facecli.training.crops import LOOKS, Crops
 from facecli.training.inputs import make_inputs
 from facecli.training.loop import Recipe
 from facecli.training.people import Split
@@ -63,26 +63,25 @@ def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
         isinstance(extractor.photo(photo.path), FailureToAcquire)
     each = (time.perf_counter() - began) / min(TIMED, len(every)) / processors()
     size = alignment.CROP_SIZE
-    black = np.zeros((TIMED, size, size, 3), np.uint8)
-    views = 2 if sources.camera else 1
-    shifted = black if sources.camera else None
-    crops = Crops((own * TIMED)[:TIMED], (), black, np.ones(TIMED, bool), shifted,
-                  np.ones(TIMED, bool), ())  # fmt: skip
+    looks = LOOKS if sources.camera else 0
+    black = np.zeros((TIMED, 1 + looks, size, size, 3), np.uint8)
+    crops = Crops((own * TIMED)[:TIMED], (), black, np.ones(TIMED, bool),
+                  np.ones((TIMED, looks), bool), ())  # fmt: skip
     began = time.perf_counter()
     inputs = make_inputs(divided.front, base, crops)
     front = (time.perf_counter() - began) / TIMED
-    plain = np.zeros(TIMED, bool)
+    as_it_is, plain = np.zeros(TIMED, np.intp), np.zeros(TIMED, bool)
     began = time.perf_counter()
     with torch.enable_grad():
-        made = divided.module(torch.from_numpy(inputs.take(np.arange(TIMED), plain, plain)))
+        made = divided.module(torch.from_numpy(inputs.take(np.arange(TIMED), as_it_is, plain)))
         made.sum().backward()
     step = (time.perf_counter() - began) / TIMED
     panel = len(split.select.probes) + len(split.select.strangers)
-    epoch = step * (views * len(split.train) + panel)
+    epoch = step * ((2 if looks else 1) * len(split.train) + panel)
     per_row = inputs.values[0].nbytes if recipe.part is not Part.ALL else 0
     return Preview(
         len({name_key(photo.subject) for photo in own}), len(own), split,
         divided.trained, divided.weights,
-        each * views * len(every) + front * len(every) + epoch * recipe.epochs,
-        (views * black[0].nbytes + per_row) * len(every),
+        each * (1 + looks) * len(every) + front * len(every) + epoch * recipe.epochs,
+        (black[0].nbytes + per_row) * len(every),
     )  # fmt: skip

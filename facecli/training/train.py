@@ -159,7 +159,7 @@ def train(
         raise OutputError(f"{out} cannot be made: {error.strerror}") from error
     gathered = _gather(sources, base, divided, recipe.seed, out / CROPS, workers, stage or _silent)
     crops, parts, inputs = gathered.crops, gathered.split, gathered.inputs
-    shifted = crops.shifted is not None
+    shifted = crops.degraded
     digest = _digest(crops, parts)
     key = _key(base, recipe, digest, gathered.looks, parts)
     job = Job(
@@ -170,10 +170,8 @@ def train(
         f"{base.name} ({base.source}), trained further by facecli train on {len(parts.train):,} "
         f"photos of {len(parts.names):,} people, set {digest[:16]}"
     )
-    made = export.export(
-        divided, trained.module, inputs, crops.images[np.array(parts.train[: export.COMPARED])],
-        parts.train, name, base, source,
-    )  # fmt: skip
+    compared = crops.images[np.array(parts.train[: export.COMPARED])]
+    made = export.export(divided, trained.module, compared, name, base, source)
     (stage or _silent)("measuring", 0)
     tails = (divided.tail, network.tail_of(made.content, recipe.part))
     comparisons, vectors, whose = _compared(gathered, tails, recipe.seed, workers)
@@ -271,7 +269,7 @@ def _gather(
         )
     if known := len(groups[2]) - len(strangers):
         remarks.append(f"people of --strangers who are among the others, left out: {known:,}")
-    twice = None if made.shifted is None else made.found.tolist()
+    twice = [bool(some.any()) for some in made.found] if made.degraded else None
     parts = split(groups[0], made.good.tolist(), groups[1], strangers, seed, twice)
     remarks += [*_failed([*problems, *made.failures]), *parts.remarks]
     return _Gathered(made, inputs, parts, looks, tuple(remarks), vectors, groups[0])
@@ -336,10 +334,10 @@ def _compared(
     whose += range(len(panel.gallery), len(panel.gallery) + len(panel.strangers))
     found = [compare(AS_THEY_ARE, _panel(before, panel), _panel(plain, panel), seed)]
     vectors, owners = plain, whose
-    if crops.shifted is not None:
-        there = crops.found[rows]
+    if crops.degraded:
+        there = crops.found[rows, 0]
         shifted = [
-            np.where(there[:, None], templates(gathered.inputs, tail, rows, True, workers), 0)
+            np.where(there[:, None], templates(gathered.inputs, tail, rows, 1, workers), 0)
             for tail in tails
         ]
         n = len(panel.gallery)

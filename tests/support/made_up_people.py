@@ -18,7 +18,10 @@ from facecli.training.crops import Crops
 def made_up_crops(
     people: int = 24, each: int = 4, strangers: int = 0, seed: int = 0, shifted: bool = False
 ) -> Crops:
-    """Crops of `each` photos of `people`, then one photo each of `strangers`."""
+    """Crops of `each` photos of `people`, then one photo each of `strangers`.
+
+    shifted: with three degraded views, grey, each with a noise of its own.
+    """
     rng = np.random.default_rng(seed)
     photos, images = [], []
     for person in range(people + strangers):
@@ -28,13 +31,16 @@ def made_up_crops(
             noisy = pattern + rng.normal(0, 40, pattern.shape)
             images.append(np.clip(noisy, 0, 255).astype(np.uint8))
             photos.append(LabelledPhoto(Path(f"P{person:03}/{number}.jpg"), f"P{person:03}"))
-    stacked = np.stack(images)
-    grey = np.repeat(stacked.mean(axis=3, keepdims=True), 3, axis=3).astype(np.uint8)
+    views = [np.stack(images)]
+    grey = np.repeat(views[0].mean(axis=3, keepdims=True), 3, axis=3)
+    for _ in range(3 if shifted else 0):
+        noisy = grey + rng.normal(0, 4, (*grey.shape[:3], 1))
+        views.append(np.clip(noisy, 0, 255).astype(np.uint8))
     n = len(photos)
     return Crops(
         tuple(photos),
         tuple(hashlib.sha256(str(photo.path).encode()).hexdigest() for photo in photos),
-        stacked, np.ones(n, bool), grey if shifted else None, np.ones(n, bool), (),
+        np.stack(views, axis=1), np.ones(n, bool), np.ones((n, len(views) - 1), bool), (),
     )  # fmt: skip
 
 

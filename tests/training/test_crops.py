@@ -33,7 +33,7 @@ def test_the_crop_s_template_is_the_pipeline_s(
 ) -> None:
     found = crops.acquire(extractor, photos)
     assert len(found.photos) == 6 and [Path(f.path).name for f in found.failures] == ["nobody.png"]
-    assert found.shifted is None and found.good.any()
+    assert not found.degraded and found.good.any() and found.found.shape == (6, 0)
     for photo, crop in zip(found.photos, found.images, strict=True):
         wanted = extractor.photo(photo.path).faces[0].template.vector
         (made,) = extractor.embedder.embed(crop[None])
@@ -45,10 +45,19 @@ def test_a_degraded_crop_is_cut_from_the_degraded_photo(
 ) -> None:
     found = crops.acquire(extractor, photos, [Look(50, 20, 0, True)], seed=1)
     again = crops.acquire(extractor, photos[::-1], [Look(50, 20, 0, True)], seed=1)
-    assert found.found.all() and found.shifted is not None and again.shifted is not None
-    assert np.array_equal(found.shifted, again.shifted[::-1]), "the order decides nothing"
-    assert (np.ptp(found.shifted.astype(int), axis=3) == 0).all(), "they are grey"
+    assert found.found.shape == (6, crops.LOOKS) and found.found.all() and found.degraded
+    assert np.array_equal(found.views, again.views[::-1]), "the order decides nothing"
+    assert (np.ptp(found.views[:, 1:].astype(int), axis=4) == 0).all(), "they are grey"
     assert (np.ptp(found.images.astype(int), axis=3) > 0).any()
+
+
+def test_a_photo_is_degraded_in_several_ways(
+    photos: tuple[LabelledPhoto, ...], extractor: Extractor
+) -> None:
+    looks = [Look(50, detail, 4, True) for detail in (10, 16, 24, 32)]
+    found = crops.acquire(extractor, photos, looks)
+    for views in found.views:
+        assert len({view.tobytes() for view in views[1:]}) == crops.LOOKS, "noise differs at least"
 
 
 def test_what_is_kept_is_not_read_again_and_what_is_damaged_is(

@@ -14,6 +14,7 @@ pytest.importorskip("torch", reason="NOT CHECKED: pip install 'facecli[train]'")
 pytest.importorskip("lightning_fabric", reason="NOT CHECKED: pip install 'facecli[train]'")
 
 import torch
+from support.hungry import Hungry
 from support.made_up_people import made_up_crops, spec_of
 from support.networks import iresnet
 
@@ -123,6 +124,15 @@ def test_a_process_that_is_killed_ends_the_others_and_the_run_goes_on(make: Make
         replace(job, resume=True, recipe=replace(RECIPE, epochs=4)), Device.CPU, 1, seen.append
     )
     assert all(epoch.number > 1 for epoch in seen)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_little_memory_on_a_gpu_is_told_in_a_line(count: int, make: Make) -> None:
+    job = make(f"hungry{count}.pt")
+    with pytest.raises(DeviceError, match=r"memory does not suffice: .* smaller --batch than 16"):
+        carried_out(replace(job, module=Hungry(job.module)), Device.CPU, count)
+    assert active_children() == []
+    assert job.checkpoint.exists(), "with epoch 0"
 
 
 @pytest.mark.parametrize("batch", [2, 5])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,10 @@ from facecli.common.enums import Device, Part
 from facecli.common.errors import ModelError, UsageError
 from facecli.recognition.embedder import OnnxEmbedder
 from facecli.recognition.model_zoo import registry
+from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.threshold import operating_point
 from facecli.training import export
 from facecli.training.crops import Crops
-from facecli.training.inputs import Inputs, make_inputs
 from facecli.training.network import Divided, divide
 
 pytestmark = pytest.mark.training
@@ -40,11 +39,11 @@ def crops() -> Crops:
     return made_up_crops(people=4, each=3)
 
 
-Made = tuple[Divided, Inputs]
+Made = tuple[Divided, EmbedderSpec]
 
 
 @pytest.fixture
-def made(tmp_path: Path, crops: Crops) -> Made:
+def made(tmp_path: Path) -> Made:
     """A network whose trained part is not the base's any more."""
     content = iresnet()
     spec = spec_of(tmp_path / "base.onnx", content)
@@ -53,14 +52,12 @@ def made(tmp_path: Path, crops: Crops) -> Made:
     with torch.no_grad():
         for parameter in divided.module.parameters():
             parameter.mul_(1 + 0.1 * torch.rand(parameter.shape, generator=generator))
-    return divided, make_inputs(divided.front, spec, crops)
+    return divided, spec
 
 
 def exported(made: Made, crops: Crops) -> export.Exported:
-    divided, inputs = made
-    return export.export(
-        divided, divided.module, inputs, crops.images, range(12), "tuned", inputs.spec, "from base"
-    )
+    divided, spec = made
+    return export.export(divided, divided.module, crops.images, "tuned", spec, "from base")
 
 
 def test_the_file_computes_what_was_trained_and_inherits_the_licence(
@@ -68,7 +65,7 @@ def test_the_file_computes_what_was_trained_and_inherits_the_licence(
 ) -> None:
     found = exported(made, crops)
     assert found.parity <= 1e-4
-    base = made[1].spec
+    base = made[1]
     before = OnnxEmbedder(base, base.path.read_bytes(), Device.CPU).embed(crops.images)
     after = OnnxEmbedder(found.spec, found.content, Device.CPU).embed(crops.images)
     assert np.abs(before - after).max() > 0.01, "and that is not the base"
@@ -78,17 +75,9 @@ def test_the_file_computes_what_was_trained_and_inherits_the_licence(
 
 
 def test_a_file_that_computes_something_else_is_refused(made: Made, crops: Crops) -> None:
-    divided, inputs = made
-    other = divide(divided.whole, Part.LAST).module
-    with torch.no_grad():
-        for parameter in other.parameters():
-            parameter.add_(0.05)
-    wrong = replace(divided, whole=divided.whole, homes=divided.homes)
-    values = replace(inputs, values=inputs.values + 0.5)
+    made[0].module.register_forward_hook(lambda module, given, found: found + 0.05)
     with pytest.raises(ModelError, match="cannot be exported"):
-        export.export(
-            wrong, other, values, crops.images, range(12), "tuned", inputs.spec, "from base"
-        )
+        exported(made, crops)
 
 
 def test_registered_it_is_found_by_name_with_its_table_and_its_card(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="NOT CHECKED: pip install 'facecli[train]'")
@@ -16,13 +18,14 @@ import torch
 from support.made_up_people import made_up_crops, spec_of
 from support.networks import iresnet
 
+from facecli.cli.train import run as run_train
 from facecli.common.enums import Device, LossName, Part
 from facecli.common.errors import InputError, UsageError
 from facecli.training import losses, people
 from facecli.training.devices import one
 from facecli.training.inputs import make_inputs
-from facecli.training.loop import PATIENCE, Epoch, Recipe, Run
-from facecli.training.losses import Margin
+from facecli.training.loop import PATIENCE, RATES, Epoch, Recipe, Run, drawn
+from facecli.training.losses import Margin, margin_of
 from facecli.training.network import divide
 
 pytestmark = pytest.mark.training
@@ -52,6 +55,22 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         )  # fmt: skip
 
     return made
+
+
+def test_the_command_s_defaults_are_the_recipe_s() -> None:
+    asked = signature(run_train).parameters
+    recipe = Recipe()
+    for name in ("part", "loss", "epochs", "batch", "seed"):
+        assert asked[name].default == getattr(recipe, name), name
+    assert recipe.lr == RATES[recipe.part] and recipe.margin == margin_of(recipe.loss)
+
+
+def test_each_photo_is_drawn_in_one_of_the_views_that_show_a_face() -> None:
+    found = np.array([[True, False, True], [False, False, False], [False, False, True]] * 40)
+    draws = np.stack([drawn(found, np.random.default_rng(seed)) for seed in range(4)])
+    assert set(draws[:, 0::3].ravel()) == {1, 3}, "by chance, and never the one without a face"
+    assert set(draws[:, 1::3].ravel()) == {0} and set(draws[:, 2::3].ravel()) == {3}
+    assert 0.4 < (draws[:, 0::3] == 1).mean() < 0.6
 
 
 def bits(module: torch.nn.Module) -> list[torch.Tensor]:

@@ -41,6 +41,23 @@ def test_a_face_that_was_not_found_is_missed_and_names_nobody() -> None:
     assert found.rates.fpir.errors == 0 and len(found.nonmated) == 40 * 39
 
 
+def test_the_mean_dir_is_of_one_ten_and_a_hundred_in_a_hundred_strangers_named() -> None:
+    def at(cosines: np.ndarray, places: np.ndarray) -> np.ndarray:
+        made = np.zeros((len(cosines), 21), np.float32)
+        made[np.arange(len(cosines)), places] = cosines
+        made[:, 20] = np.sqrt(1 - cosines**2)
+        return made
+
+    owners = np.arange(20)
+    panel = PanelTemplates(
+        np.eye(20, 21, dtype=np.float32), at((owners + 0.9) / 20, owners), owners,
+        at(np.arange(100) / 100, np.zeros(100, int)),
+    )  # fmt: skip
+    found = measure(panel)  # one stranger of 100 above 0.98, where one probe is; ten above 0.89
+    assert found.rates.dir.rate == pytest.approx(1 / 20) and found.rank_one.rate == 1
+    assert found.mean_dir == pytest.approx((1 / 20 + 3 / 20 + 1) / 3)
+
+
 def test_ranks_and_scores_are_of_the_own_person() -> None:
     gallery = np.eye(3, 4, dtype=np.float32)
     probes = np.array([[1, 0, 0, 0], [0.8, 0.6, 0, 0]], np.float32)
