@@ -83,6 +83,8 @@ def looks(extractor: Extractor, camera: Sequence[Path], own: Sequence[Path]) -> 
     wanted: list[Appearance] = []
     for cut in _cuts(extractor, camera, MOST_LOOKS):
         wanted.append(degrade.measured(cut.image, cut.face, cut.crop))
+    if not wanted:
+        return ()
     sample = [(cut.image, cut.face) for cut in _cuts(extractor, own, SAMPLE)]
     return degrade.matched(wanted, sample) if sample else ()
 

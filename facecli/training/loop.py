@@ -30,7 +30,7 @@ from facecli.training import losses
 from facecli.training.inputs import Inputs, Mask, Rows
 from facecli.training.learner import Learner, beginning
 from facecli.training.losses import Margin
-from facecli.training.measure import PanelTemplates, mean_angle, measure
+from facecli.training.measure import FPIR, PanelTemplates, mean_angle, measure
 from facecli.training.people import Panel, Split
 
 FORMAT = 2  # of a checkpoint
@@ -262,8 +262,8 @@ class Run:
         found = measure(self._templates(panel))
         return replace(
             epoch,
-            dir=found.rates.dir.rate,
-            rank_one=found.rank_one.rate,
+            dir=found.dir_at(FPIR),
+            rank_one=found.dir_at(1),
             mean_dir=found.mean_dir,
             known=float(np.nanmean(found.known)),
             unknown=float(np.nanmean(found.unknown)),

@@ -55,6 +55,8 @@ def test_the_mean_dir_is_of_one_ten_and_a_hundred_in_a_hundred_strangers_named()
     )  # fmt: skip
     found = measure(panel)  # one stranger of 100 above 0.98, where one probe is; ten above 0.89
     assert found.rates.dir.rate == pytest.approx(1 / 20) and found.rank_one.rate == 1
+    assert found.dir_at(0.01) == pytest.approx(found.rates.dir.rate)
+    assert found.dir_at(1) == found.rank_one.rate
     assert found.mean_dir == pytest.approx((1 / 20 + 3 / 20 + 1) / 3)
 
 
