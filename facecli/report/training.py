@@ -211,7 +211,7 @@ def _pair(title: str, one: Comparison, value: Any) -> tuple[str, str, str, str]:
     (first, unit), (second, _) = value(one.before), value(one.after)
     if unit == "%":
         return title, share(first), share(second), points(second - first)
-    form = "{:.1f}°" if unit else "{:.3f}"
+    form = "{:z.1f}°" if unit else "{:z.3f}"  # z: no -0.0
     return title, form.format(first), form.format(second), form.format(second - first)
 
 

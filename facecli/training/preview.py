@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from facecli.common.enums import Device, Part
 from facecli.common.names import name_key
-from facecli.common.parallel import processors
-from facecli.common.types import FailureToAcquire
 from facecli.datasets.labels import labelled
 from facecli.recognition import alignment
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.training import network, people
-from facecli.training.crops import LOOKS, Crops
+from facecli.training.crops import LOOKS, Crops, acquire
 from facecli.training.inputs import make_inputs
 from facecli.training.loop import Recipe
 from facecli.training.people import Split
@@ -58,24 +57,18 @@ def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
     split = people.split(groups[0], usable, groups[1], groups[2], recipe.seed, twice)
     divided = network.divide(base.path.read_bytes(), recipe.part)
     extractor = Extractor.load(base, Device.CPU)
-    began = time.perf_counter()
-    for photo in every[:TIMED]:
-        isinstance(extractor.photo(photo.path), FailureToAcquire)
-    each = (time.perf_counter() - began) / min(TIMED, len(every)) / processors()
+    timed = every[:TIMED]
+    each = _seconds(lambda: acquire(extractor, timed)) / len(timed)
     size = alignment.CROP_SIZE
     looks = LOOKS if sources.camera else 0
     black = np.zeros((TIMED, 1 + looks, size, size, 3), np.uint8)
     crops = Crops((own * TIMED)[:TIMED], (), black, np.ones(TIMED, bool),
                   np.ones((TIMED, looks), bool), ())  # fmt: skip
-    began = time.perf_counter()
+    front = _seconds(lambda: make_inputs(divided.front, base, crops)) / TIMED
     inputs = make_inputs(divided.front, base, crops)
-    front = (time.perf_counter() - began) / TIMED
-    as_it_is, plain = np.zeros(TIMED, np.intp), np.zeros(TIMED, bool)
-    began = time.perf_counter()
-    with torch.enable_grad():
-        made = divided.module(torch.from_numpy(inputs.take(np.arange(TIMED), as_it_is, plain)))
-        made.sum().backward()
-    step = (time.perf_counter() - began) / TIMED
+    batch = np.arange(recipe.batch) % TIMED
+    values = torch.from_numpy(inputs.take(batch, np.zeros_like(batch), batch < 0))
+    step = _seconds(lambda: divided.module(values).sum().backward()) / recipe.batch
     panel = len(split.select.probes) + len(split.select.strangers)
     epoch = step * ((2 if looks else 1) * len(split.train) + panel)
     per_row = inputs.values[0].nbytes if recipe.part is not Part.ALL else 0
@@ -85,3 +78,11 @@ def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
         each * (1 + looks) * len(every) + front * len(every) + epoch * recipe.epochs,
         (black[0].nbytes + per_row) * len(every),
     )  # fmt: skip
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """That it takes the second time: what is done but once does not count for each photo."""
+    work()
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
