@@ -263,6 +263,11 @@ def _gather(
     lost, remarks = _doubtful(made, rows, vectors, base)
     groups = [people(made.photos, [r for r in some if r not in lost]) for some in rows]
     strangers = {k: v for k, v in groups[2].items() if k not in groups[0] and k not in groups[1]}
+    if sources.judges and not groups[1]:  # or some of PEOPLE would judge, without a word
+        raise InputError(
+            "nobody of --validate-dir is left to judge: their photos show no face, or they are "
+            "among PEOPLE under another name"
+        )
     if both := sorted(set(groups[0]) & set(groups[1])):
         raise InputError(
             f"{_some(both)} in both PEOPLE and --validate-dir: who is trained on cannot judge"

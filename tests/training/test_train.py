@@ -209,6 +209,18 @@ def test_what_does_not_fit_is_refused_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
+def test_judges_who_are_all_left_out_are_not_replaced_without_a_word(
+    command: Command, people: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "judges" / "Somebody Else").mkdir(parents=True)
+    photo = next(iter(people.glob("*/*.jpg")))
+    (tmp_path / "judges" / "Somebody Else" / "1.jpg").write_bytes(photo.read_bytes())
+    done = command(
+        "train", people, "--name", "x", "--validate-dir", tmp_path / "judges", cwd=tmp_path
+    )
+    assert done.returncode == 3 and "nobody of --validate-dir is left" in done.stderr, done.stderr
+
+
 def test_one_person_is_not_enough(command: Command, people: Path, tmp_path: Path) -> None:
     (tmp_path / "Ada").mkdir()
     photo = next(iter(people.glob("*/*.jpg")))
