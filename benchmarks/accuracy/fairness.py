@@ -19,13 +19,15 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.accuracy import mixed, protocol
+from benchmarks.accuracy import fpir, mixed, protocol
+from benchmarks.accuracy.mixed import EVEN, SIZE
 from benchmarks.accuracy.rules import TARGET
+from facecli.common.decision import accepts
 from facecli.metrics.crowd import crowd
+from facecli.metrics.identification import threshold_for_fpir
 
-SIZES, SPLITS, GALLERIES = (50, 200, 600), 12, 8
-STRANGERS = 800  # searched for; the others show what a crowd is worth
-TENTH, SIZE, DRAWS, EVEN = 20, 200, 16, 0.1
+SIZES, SPLITS = (50, 200, 600), 12
+TENTH, DRAWS = SIZE // 10, 16
 NEAREST = 30  # that AS-norm takes
 HEAD = ("rule", *(f"DIR, N {n}" for n in SIZES), "minorities", "highest", "at 10%", "ratio",
         "children")  # fmt: skip
@@ -47,13 +49,13 @@ class Searches:
     def rates(self, rule: Rule) -> tuple[float, float, float]:
         """DIR at TARGET; the others named at TARGET and at EVEN, NaN without any."""
         usual = rule(self.gallery, self.strangers, self.reference).max(axis=1)
-        strict, lax = (float(np.quantile(usual, 1 - aim)) for aim in (TARGET, EVEN))
+        strict, lax = (threshold_for_fpir(usual, aim) for aim in (TARGET, EVEN))
         scores = rule(self.gallery, self.mated, self.reference)
-        found = (scores.max(axis=1) >= strict) & (scores.argmax(axis=1) == self.owners)
+        found = accepts(scores.max(axis=1), strict) & (scores.argmax(axis=1) == self.owners)
         if not len(self.others):
             return float(found.mean()), float("nan"), float("nan")
         best = rule(self.gallery, self.others, self.reference).max(axis=1)
-        return float(found.mean()), float((best >= strict).mean()), float((best >= lax).mean())
+        return float(found.mean()), *(float(accepts(best, limit).mean()) for limit in (strict, lax))
 
 
 def levelled(probe: float, candidate: float) -> Rule:
@@ -148,11 +150,12 @@ def _mean(searches: Sequence[Searches], rule: Rule) -> np.ndarray:
 def _alone(people: protocol.People, n: int) -> list[Searches]:
     """Disjoint galleries of LFW's people with several photos, others of one as strangers."""
     made = []
+    starts = [start for size, start in fpir.galleries(SIZES) if size == n]
     for seed in range(SPLITS):
         rng = np.random.default_rng(seed)
         enrolled = rng.permutation(people.with_at_least(2))[: SIZES[-1]]
         strangers, reference = _strangers(people, rng)
-        for start in range(0, min(GALLERIES * n, SIZES[-1]), n):
+        for start in starts:
             rows = [rng.permutation(people.rows(one)) for one in enrolled[start : start + n]]
             made.append(
                 Searches(
@@ -180,8 +183,9 @@ def _among(people: protocol.People, others: np.ndarray, seed: int) -> Searches:
 
 
 def _strangers(people: protocol.People, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Who is searched for, and the others, who show what a crowd is worth."""
     photos = people.photo(rng.permutation(people.single()), 0)
-    return photos[:STRANGERS], photos[STRANGERS:]
+    return photos[: fpir.STRANGERS], photos[fpir.STRANGERS :]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -104,7 +103,13 @@ def acquire(
     progress: called once a photo.
     """
     known = {} if kept is None else kept
-    made: list[tuple[LabelledPhoto, _Made]] = []
+    size, looks = alignment.CROP_SIZE, LOOKS if shift else 0
+    # Filled as they come: a list of them beside it would be as much again.
+    views = np.empty((len(photos), 1 + looks, size, size, 3), np.uint8)
+    found = np.empty((len(photos), looks), bool)
+    taken: list[LabelledPhoto] = []
+    digests: list[str] = []
+    good: list[bool] = []
     failures: list[FailureToAcquire] = []
 
     def work(photo: LabelledPhoto) -> _Made | FailureToAcquire:
@@ -114,34 +119,33 @@ def acquire(
         sha256 = hashlib.sha256(data).hexdigest()
         return known.get(sha256) or _made(extractor, data, str(photo.path), sha256, shift, seed)
 
-    for photo, found in zip(photos, ordered(work, photos, workers), strict=True):
-        if isinstance(found, FailureToAcquire):
-            failures.append(found)
+    for photo, made in zip(photos, ordered(work, photos, workers), strict=True):
+        if isinstance(made, FailureToAcquire):
+            failures.append(made)
         else:
-            made.append((photo, found))
+            views[len(taken)], found[len(taken)] = made.crops, made.found
+            taken.append(photo)
+            digests.append(made.sha256)
+            good.append(made.good)
         if progress is not None:
             progress()
-    size, looks = alignment.CROP_SIZE, LOOKS if shift else 0
-    empty = np.zeros((0, 1 + looks, size, size, 3), np.uint8)
+    count = len(taken)
     return Crops(
-        tuple(photo for photo, _ in made),
-        tuple(one.sha256 for _, one in made),
-        np.stack([one.crops for _, one in made]) if made else empty,
-        np.array([one.good for _, one in made], bool),
-        np.array([one.found for _, one in made], bool).reshape(len(made), looks),
+        tuple(taken), tuple(digests), views[:count], np.array(good, bool), found[:count],
         tuple(failures),
-    )
+    )  # fmt: skip
 
 
 def write(crops: Crops, path: Path, key: str) -> None:
     """Keep the crops by their photos' hashes, for `read` with the same key. Raises OutputError."""
-    out = io.BytesIO()
-    np.savez(
-        out, format=FORMAT, key=key, sha256=np.array(crops.sha256), crops=crops.views,
-        good=crops.good, found=crops.found,
-    )  # fmt: skip
     try:
-        atomic.write(path, out.getbuffer(), replace=True)
+        with atomic.draft(path) as drafted:
+            with drafted.open("wb") as file:
+                np.savez(
+                    file, format=FORMAT, key=key, sha256=np.array(crops.sha256), crops=crops.views,
+                    good=crops.good, found=crops.found,
+                )  # fmt: skip
+            atomic.place(drafted, path, replace=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 

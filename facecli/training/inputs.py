@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -101,22 +101,27 @@ def templates(
 
 def _of_all(
     work: Callable[[Any], NDArray[Number]],
-    items: Iterable[Any],
+    items: NDArray[Any],
     workers: int | None,
     step: Callable[[], object] | None,
 ) -> NDArray[Number]:
-    """What `work` gives of each, on threads, one below the other."""
+    """What `work` gives of each, on threads, one below the other; in one array as they come."""
 
     def together(some: tuple[Any, ...]) -> list[NDArray[Number]]:
         return [work(one) for one in some]
 
-    made: list[NDArray[Number]] = []
+    made: NDArray[Number] | None = None
+    value: NDArray[Number]
+    count = 0
     for part in ordered(together, batches(iter(items), lambda _: None), workers):
-        made += part
-        for _ in part:
+        for value in part:
+            if made is None:
+                made = np.empty((len(items), *value.shape), value.dtype)
+            made[count] = value
+            count += 1
             if step is not None:
                 step()
-    return np.stack(made) if made else np.zeros((0, 0), np.float16)
+    return np.zeros((0, 0), np.float16) if made is None else made
 
 
 def _with_mirror(views: Image, spec: EmbedderSpec) -> Float32:

@@ -71,8 +71,11 @@ class Measured:
         return self.rates.rank_one
 
     def dir_at(self, fpir: float) -> float:
-        """The DIR where so many of these strangers are named, without an interval, which takes a
-        hundred times as long; at 1 it is rank 1."""
+        """The DIR at the threshold that names this share of these strangers, in [0, 1].
+
+        fpir: in (0, 1]; at 1 every best candidate counts: rank 1. Without the interval of `rates`,
+        which takes a hundred times as long.
+        """
         found = self.searches.all_ranks == 1
         if fpir < 1:
             limit = threshold_for_fpir(self.searches.nonmated, fpir)

@@ -22,6 +22,7 @@ from facecli.training.people import Split
 from facecli.training.train import Sources
 
 TIMED = 8  # photos that time is estimated from
+MOST_TIMED = 64  # faces of the step that is timed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +67,9 @@ def preview(sources: Sources, recipe: Recipe, base: EmbedderSpec) -> Preview:
                   np.ones((TIMED, looks), bool), ())  # fmt: skip
     front = _seconds(lambda: make_inputs(divided.front, base, crops)) / TIMED
     inputs = make_inputs(divided.front, base, crops)
-    batch = np.arange(recipe.batch) % TIMED
+    batch = np.arange(min(recipe.batch, MOST_TIMED)) % TIMED
     values = torch.from_numpy(inputs.take(batch, np.zeros_like(batch), batch < 0))
-    step = _seconds(lambda: divided.module(values).sum().backward()) / recipe.batch
+    step = _seconds(lambda: divided.module(values).sum().backward()) / len(batch)
     panel = len(split.select.probes) + len(split.select.strangers)
     epoch = step * ((2 if looks else 1) * len(split.train) + panel)
     per_row = inputs.values[0].nbytes if recipe.part is not Part.ALL else 0

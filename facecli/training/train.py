@@ -248,7 +248,9 @@ def _gather(
     made = crops_of.acquire(
         extractor, photos, looks, seed, before, workers, stage("crops", len(photos))
     )
-    if set(made.sha256) - set(before):
+    fresh = set(made.sha256) - set(before)
+    del before  # as large as what came of it
+    if fresh:
         crops_of.write(made, kept, key)
     count = len(made.photos)
     inputs = make_inputs(divided.front, base, made, workers, stage("features", count))
