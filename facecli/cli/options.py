@@ -324,12 +324,15 @@ def _shown(text: str) -> str:
 
 
 @contextmanager
-def resumable(text: str) -> Iterator[None]:
-    """Ctrl-C in here ends the command with `interrupted; TEXT`: nothing done so far is lost."""
+def resumable(text: str | Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C in here ends the command with `interrupted; TEXT`: nothing done so far is lost.
+
+    text: what to do then; called where it hangs on how far the command came.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        note(f"interrupted; {text}")
+        note(f"interrupted; {text if isinstance(text, str) else text()}")
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -155,7 +155,7 @@ def run(
     from facecli.training import losses
     from facecli.training.loop import RATES, Recipe
     from facecli.training.preview import preview
-    from facecli.training.train import Sources, train
+    from facecli.training.train import CHECKPOINT, Sources, train
 
     require_name(name)
     recipe = Recipe(
@@ -171,10 +171,13 @@ def run(
         print_report(preview_row(seen), preview_text(seen), as_json)
         return
     folder = resume or out or Path(f"{name}-training")
-    with (
-        _enrolled(gallery, key_file) as storage,
-        resumable(f"go on with the same words and --resume {folder}"),
-    ):
+
+    def next_call() -> str:
+        if (folder / CHECKPOINT).exists():
+            return f"go on with the same words and --resume {folder}"
+        return "no epoch was trained yet, run the same command again"
+
+    with _enrolled(gallery, key_file) as storage, resumable(next_call):
         result = train(
             sources, name, recipe, folder, spec, device=device, devices=devices,
             resume=resume is not None, gallery=storage, register=register, anyway=anyway,

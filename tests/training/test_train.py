@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,24 @@ def test_without_a_gain_it_is_not_registered_and_people_enrolled_are_named(
     assert second.returncode == 3 and "--resume" in second.stderr
     other = command(*words, "--resume", out, "--seed", "1")
     assert other.returncode == 3 and "of another run" in other.stderr
+
+
+def test_ctrl_c_before_the_first_epoch_sends_nobody_to_what_is_not_there(
+    people: Path, command: Command, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        command.arguments("train", people, "--name", "early", "--out", out),
+        env=environment(command.home), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    while process.poll() is None and not out.is_dir():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    *_, last = process.stderr
+    assert process.wait(LAST_RESORT) == 130
+    assert last == "facecli: interrupted; no epoch was trained yet, run the same command again\n"
+    assert not (out / "checkpoint.pt").exists()
 
 
 def test_ctrl_c_ends_it_in_one_line_and_the_next_call_goes_on(
