@@ -24,7 +24,7 @@ OWNERS = {
 WRITERS = {
     "common/atomic.py", "common/outputs.py", "recognition/model_zoo/pull.py",
     "recognition/model_zoo/sessions.py", "storage/export.py", "storage/maintenance/encryption.py",
-    "datasets/sidecars.py", "video/libav.py",
+    "datasets/sidecars.py", "training/crops.py", "video/libav.py",
 }  # fmt: skip
 MODULES = sorted((ROOT / "facecli").rglob("*.py"))
 
