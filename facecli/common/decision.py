@@ -46,6 +46,7 @@ def decide(
     possible_point: OperatingPoint | None = None,
     possible_threshold: float = float("nan"),
     rival: Rival | None = None,
+    doubt: FailureToAcquire | None = None,
 ) -> Decision:
     """Accept the best candidate, or say unknown; neither of a face of low quality.
 
@@ -53,17 +54,19 @@ def decide(
     `types.Decision`. flaw: what is wrong with the face: a threshold says nothing of such faces, for
     they can be alike whoever they show. possible_point, possible_threshold: a laxer one; who is
     between the two is possible, and never identified. rival: of the best candidate; where they are
-    not told apart, both are possible.
+    not told apart, both are possible. doubt: why whoever reaches the threshold is possible at most.
     """
     best = candidates[0] if candidates else None
     somebody = best is not None and accepts(best.score, threshold) and flaw is None
-    identified = somebody and best is not None and told_apart(best, rival)
+    apart = best is None or told_apart(best, rival)
+    identified = somebody and apart and doubt is None
     leads = tuple(c for c in candidates if accepts(c.score, possible_threshold))
-    if somebody and not identified and best is not None and rival is not None:
+    if somebody and not apart and best is not None and rival is not None:
         leads = (best, rival.candidate)
         candidates = [*candidates, *(c for c in leads if c not in candidates)]
     else:
         rival = None
+        leads = leads or tuple(c for c in candidates if accepts(c.score, threshold))
     possible = () if identified or flaw else leads
     if flaw is not None:
         outcome = Outcome.LOW_QUALITY
@@ -79,7 +82,7 @@ def decide(
         threshold=threshold,
         subject=best.subject if best is not None and identified else None,
         false_alarm=false_alarm,
-        failure=flaw,
+        failure=flaw or (doubt if somebody else None),
         possible=possible,
         possible_threshold=possible_threshold,
         possible_point=possible_point,

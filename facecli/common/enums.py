@@ -8,8 +8,8 @@ from enum import StrEnum
 class Outcome(StrEnum):
     """What a search came to.
 
-    POSSIBLE, a lead and no answer: where that was asked for, and where the face is one of two who
-    were said to be distinct, and nothing says which.
+    POSSIBLE, a lead and no answer: where that was asked for, where the face is one of two who
+    were said to be distinct, and nothing says which, and where it is a small child's.
     """
 
     IDENTIFIED = "identified"
@@ -67,6 +67,7 @@ class Reason(StrEnum):
     NO_NAME = "names nobody"
     DEGENERATE = "degenerate landmarks"
     LOW_QUALITY = "low quality"
+    SMALL_CHILD = "a small child's face"
     CHANGED = "changed since it was enrolled"
     TAG = "face tag not used"
 

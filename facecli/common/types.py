@@ -267,12 +267,14 @@ class Decision:
     candidates: best first, one per subject, whatever their scores; empty without a template.
     threshold: the one that applied to this face, cosine; NaN where nothing was compared.
     subject: the identified subject, None unless `outcome` is IDENTIFIED.
-    failure: why there is no template, or what keeps a face of low quality from an answer.
+    failure: why there is no template, or what keeps a face of low quality from an answer, or a
+        small child's from a name.
     false_alarm: the estimated chance that a stranger scores as high against this gallery, not
-        below `operating_point.least_fpir`; NaN where no table supports one.
+        below `operating_point.least_fpir`; NaN where no table supports one, and of small children.
     possible: candidates between the threshold and a laxer one, leads for a person to look at, or
-        the two of whom it is one; none unless `outcome` is POSSIBLE. possible_threshold: the laxer
-        one for this face, NaN where none was asked for. possible_point: what it was chosen for.
+        the two of whom it is one, or whom a small child is like; none unless `outcome` is POSSIBLE.
+        possible_threshold: the laxer one for this face, NaN where none was asked for.
+        possible_point: what it was chosen for.
     rival: the second of those two, where it is one of two; else None.
     """
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecli.common.types import Face, FailureToAcquire, Float32, Photo
+from facecli.recognition.face_kinds import SMALL_CHILD, children_of
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR, fault
 
@@ -23,7 +24,8 @@ class Acquired:
 
     paths: (n,). vectors: (n, d) float32 unit vectors, zero where the photo gave none.
     faces: (n,) None where it did not. sha256: (n,) of the bytes,
-    empty for a photo that could not be read. failures: of the others, in order.
+    empty for a photo that could not be read. failures: of the others, in order. children: (n,)
+    whether it is a small child's, who gets no name whatever the score.
     """
 
     paths: tuple[Path, ...]
@@ -32,6 +34,7 @@ class Acquired:
     sha256: tuple[str, ...]
     failures: tuple[FailureToAcquire, ...]
     rows: dict[Path, int]
+    children: NDArray[np.bool_]
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -75,4 +78,8 @@ def acquire(
         if progress is not None:
             progress()
     rows = {path: row for row, path in enumerate(paths)}
-    return Acquired(tuple(paths), vectors, tuple(faces), tuple(digests), tuple(failures), rows)
+    kind = children_of(extractor.spec)
+    children = np.zeros(len(paths), bool) if kind is None else kind.likeness(vectors) >= SMALL_CHILD
+    return Acquired(
+        tuple(paths), vectors, tuple(faces), tuple(digests), tuple(failures), rows, children
+    )

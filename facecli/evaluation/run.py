@@ -79,7 +79,7 @@ def evaluate(
     worst = list(mistakes.of_comparisons(acquired, found, names))
     if rates:
         worst += mistakes.of_searches(acquired, rates[-1], names)
-    remarks += _refused(plan, acquired)
+    remarks += _refused(plan, acquired) + _children(plan, acquired)
     subjects = {name_key(photo.subject) for photo in plan.gallery}
     kinds = (found.of(True), found.of(False))
     return Evaluation(
@@ -166,6 +166,15 @@ def _refused(plan: Plan, acquired: Acquired) -> tuple[str, ...]:
     if not refused:
         return ()
     return (f"references of too low a quality are not enrolled, as by `enroll`: {refused:,}",)
+
+
+def _children(plan: Plan, acquired: Acquired) -> tuple[str, ...]:
+    """What was said of probes that show small children."""
+    rows = {acquired.rows[photo.path] for photo in (*plan.mated, *plan.strangers)}
+    shown = int(acquired.children[list(rows)].sum())
+    if not shown:
+        return ()
+    return (f"small children get no name, as by `identify`, and count as missed: {shown:,} photos",)
 
 
 def _comparison_point(embedder_id: str, table: ReferenceTable | None) -> OperatingPoint | None:

@@ -59,8 +59,8 @@ class Found:
 
     probes: (m,) rows in `Acquired`. best: (m,) the first candidate's place in the gallery, -1
     without a template. scores: (m,) float32, its score less the crowd's share (see
-    `metrics.crowd`), which is what the threshold is held against, or -inf. ranks: (m,) of the right
-    subject, from 1; 0 without. people: (m,) who they are.
+    `metrics.crowd`), which is what the threshold is held against, or -inf, as of small children,
+    who get no name. ranks: (m,) of the right subject, from 1; 0 without. people: (m,) who they are.
     """
 
     probes: Rows
@@ -180,6 +180,7 @@ def _found(
         best[rows], scores[rows] = grid.argmax(axis=1), grid.max(axis=1)
         if taken_off is not None:
             scores[rows] -= taken_off.share(crowd(grid)).astype(np.float32)
+        scores[rows[acquired.children[probes[rows]]]] = -np.inf
         ranks[rows] = _ranks(grid, right[rows])
     people = np.array([name_key(photo.subject) or str(photo.path) for photo in photos], np.str_)
     return Found(probes, best, scores, ranks, people)

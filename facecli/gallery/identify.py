@@ -17,7 +17,7 @@ from itertools import chain, groupby
 from pathlib import Path
 
 from facecli.common.decision import accepts, decide
-from facecli.common.enums import Outcome, Reason
+from facecli.common.enums import Basis, Outcome, Reason
 from facecli.common.parallel import ordered
 from facecli.common.types import (
     Candidate,
@@ -26,12 +26,14 @@ from facecli.common.types import (
     OperatingPoint,
     Photo,
     Probe,
+    Template,
 )
 from facecli.gallery.loaded_models import LoadedModels
 from facecli.gallery.rivals import Rivals
 from facecli.metrics.crowd import LAST, own_threshold
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import quality
+from facecli.recognition.face_kinds import FaceKind, child_fault
 from facecli.recognition.pipeline import Extractor, Source, open_ahead
 from facecli.storage.interface import Ranker, Storage
 from facecli.threshold import operating_point
@@ -49,6 +51,8 @@ class Search:
     rivals: who was said to be distinct.
     min_quality: a face below it is of low quality, neither identified nor unknown.
     top: how many candidates a face gets. possible_point: a laxer one, whose candidates are leads.
+    children: of whom the table knows nothing: they get a name only at a threshold set by hand. None
+        where nothing tells them.
     """
 
     ranker: Ranker
@@ -58,6 +62,7 @@ class Search:
     min_quality: float
     top: int
     possible_point: OperatingPoint | None = None
+    children: FaceKind | None = None
 
     @classmethod
     def of(
@@ -78,7 +83,9 @@ class Search:
         lax = None if possible is None else operating_point.laxer(inputs, point, possible)
         ranker = storage.reader.ranker(exact, (lax or point).threshold)
         rivals = Rivals.of(storage.reader, models.reference_table)
-        return cls(ranker, point, inputs.fitted_table(), rivals, min_quality, top, lax)
+        return cls(
+            ranker, point, inputs.fitted_table(), rivals, min_quality, top, lax, models.children
+        )
 
     def decisions(self, photo: Photo | FailureToAcquire) -> Iterator[Decision]:
         """One decision a face; one row for a photo that has none or cannot be read."""
@@ -100,17 +107,26 @@ class Search:
             near = bool(ranked) and accepts(ranked[0].score, threshold)
             fault = quality.fault(found.face, self.min_quality)
             flaw = FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault) if fault else None
+            child = self._child(photo.path, found.template)
             yield decide(
                 probe,
                 candidates,
                 self.point,
                 threshold,
-                self._false_alarm(candidates, threshold),
+                float("nan") if child else self._false_alarm(candidates, threshold),
                 flaw,
                 lax,
                 own_threshold(lax, scores) if lax else float("nan"),
                 self.rivals.of_best(ranked, search) if near else None,
+                None if self.point.basis is Basis.BY_HAND else child,
             )
+
+    def _child(self, path: str, template: Template) -> FailureToAcquire | None:
+        """What is to be said of a small child's face."""
+        if self.children is None:
+            return None
+        fault = child_fault(self.children.likeness_of(template))
+        return FailureToAcquire(path, Reason.SMALL_CHILD, fault) if fault else None
 
     def _false_alarm(self, candidates: Sequence[Candidate], threshold: float) -> float:
         if self.table is None or not candidates:

@@ -9,6 +9,7 @@ from functools import cached_property
 from facecli.common.enums import DetectorName, Device
 from facecli.common.parallel import processors
 from facecli.metrics.reference_table import ReferenceTable
+from facecli.recognition.face_kinds import FaceKind, children_of
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Run
@@ -62,10 +63,16 @@ class LoadedModels:
         """Another's, for an embedder without one; None for the others."""
         return shape_table(self.spec)
 
+    @cached_property
+    def children(self) -> FaceKind | None:
+        """What tells small children's faces; None where the embedder ships nothing that does."""
+        return children_of(self.spec)
+
     def take(self, embedder: str) -> None:
         """Go on with another embedder, once the gallery is that one's."""
         self._embedder = embedder
-        for stale in ("spec", "extractor", "lone_extractor", "reference_table", "shape"):
+        kept = ("spec", "extractor", "lone_extractor", "reference_table", "shape", "children")
+        for stale in kept:
             self.__dict__.pop(stale, None)
 
     @contextmanager

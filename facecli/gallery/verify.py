@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from facecli.common.errors import InputError
 from facecli.common.timestamp import now
 from facecli.common.types import FailureToAcquire, OperatingPoint, Photo, Probe
 from facecli.recognition import quality
+from facecli.recognition.face_kinds import FaceKind, child_fault, children_of
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Source
 from facecli.threshold import operating_point
@@ -48,11 +50,7 @@ def verify(
         accepted=accepts(score, point.threshold),
         operating_point=point,
         faces=(len(photos[0].faces), len(photos[1].faces)),
-        flaws=tuple(
-            FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault)
-            for photo in photos
-            if (fault := quality.fault(photo.faces[0].face, quality.DEFAULT_BAR))
-        ),
+        flaws=tuple(_flaws(photos, children_of(extractor.spec))),
     )
 
 
@@ -76,6 +74,16 @@ def verify_without_gallery(
             inputs, Target.FMR, operating_point.DEFAULT_FMR, Basis.REFERENCE_TABLE
         )
     return verify(Extractor.load(spec, device, detector), first, second, point)
+
+
+def _flaws(photos: Sequence[Photo], children: FaceKind | None) -> Iterator[FailureToAcquire]:
+    """What makes the most prominent face of a photo less reliable than a score says."""
+    for photo in photos:
+        found = photo.faces[0]
+        if fault := quality.fault(found.face, quality.DEFAULT_BAR):
+            yield FailureToAcquire(photo.path, Reason.LOW_QUALITY, fault)
+        elif children and (fault := child_fault(children.likeness_of(found.template))):
+            yield FailureToAcquire(photo.path, Reason.SMALL_CHILD, fault)
 
 
 def _with_faces(photo: Photo | FailureToAcquire) -> Photo:

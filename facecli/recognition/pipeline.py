@@ -25,7 +25,7 @@ from facecli.common.types import (
     Photo,
     Template,
 )
-from facecli.recognition import alignment, images, naturalness, orientation, quality
+from facecli.recognition import alignment, face_kinds, images, orientation, quality
 from facecli.recognition.glimpses import Glimpse, Look, closer, glimpse
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
@@ -111,7 +111,7 @@ class Extractor:
         self.spec = spec
         self.embedder = embedder
         self.detector = detector
-        self._odd = None if spec.odd is None else naturalness.from_file(spec.odd, spec.dimension)
+        self._odd = None if spec.odd is None else face_kinds.from_file(spec.odd, spec.dimension)
         # One batch of several photos' faces is what fills an accelerator. On a CPU it is no
         # faster, and the last bits of a template would hang on its neighbours.
         self._together = getattr(embedder, "device", Device.CPU) is not Device.CPU
@@ -300,7 +300,7 @@ class Extractor:
     def _natural(self, faces: Sequence[Face], vectors: Float32) -> tuple[FaceTemplate, ...]:
         """The faces with their templates, by which their quality is known in full."""
         if self._odd:
-            natural = map(float, self._odd.naturalness(vectors))
+            natural = map(float, 1 - self._odd.likeness(vectors))
             faces = tuple(map(quality.with_naturalness, faces, natural))
         return tuple(
             FaceTemplate(face, Template(vector, self.spec.embedder_id))

@@ -3,7 +3,7 @@
 Chosen by the error-versus-reject curve (Grother & Tabassi, IEEE TPAMI 29, 2007) over clean and
 degraded photos: see benchmarks/accuracy/quality.py for the figures. Size has no factor of its own:
 a face of few pixels has no fine detail in its crop, so its sharpness is low already. What is no
-photographed face is told by its template, see `naturalness`.
+photographed face is told by its template, see `face_kinds`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def assess(face: Face, crop: Image) -> Quality:
 
 
 def with_naturalness(face: Face, natural: float) -> Face:
-    """A face of known quality once it is embedded. natural: see `naturalness`, in [0, 1]."""
+    """A face of known quality once it is embedded. natural: see `face_kinds`, in [0, 1]."""
     return replace(face, quality=face.quality * natural, naturalness=natural)
 
 

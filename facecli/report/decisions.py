@@ -204,6 +204,8 @@ def _notes(d: Decision) -> Iterator[str]:
         yield _too_close(d) or ", ".join(
             [f"perhaps {first.subject}", *(f"{c.subject} {c.score:.3f}" for c in others)]
         )
+        if d.failure:
+            yield failure_line(d.failure)
         if not math.isnan(d.false_alarm):
             yield f"false alarm {estimated(d.false_alarm, d.operating_point)}"
     elif d.outcome is Outcome.UNKNOWN:
@@ -215,7 +217,8 @@ def _notes(d: Decision) -> Iterator[str]:
     elif d.failure:
         yield failure_line(d.failure)
     usual = d.operating_point.threshold
-    if best and not d.failure and accepts(best.score, usual) != accepts(best.score, d.threshold):
+    judged = best and d.outcome is not Outcome.LOW_QUALITY
+    if best and judged and accepts(best.score, usual) != accepts(best.score, d.threshold):
         many = "many" if d.threshold > usual else "few"
         yield f"resembles {many} people, so its own threshold is {d.threshold:.3f}"
 

@@ -24,6 +24,7 @@ from facecli.metrics.identification import assured_threshold, conformal_threshol
 from facecli.metrics.intervals import clopper_pearson
 from facecli.metrics.rates import Scores
 from facecli.metrics.reference_table import ReferenceTable, from_scores
+from facecli.recognition.face_kinds import child_fault, children_of
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import CalibrationRow, Subjects
 from facecli.threshold import operating_point
@@ -78,7 +79,8 @@ class StrangerScores:
     """What the searches came to.
 
     searches: one a person who could be searched for. comparisons: (searches, n) float32 scores.
-    people: all of them, `photos` how many photos were read, failures: those without a template.
+    people: all of them, `photos` how many photos were read, failures: those without a template,
+    and small children's.
     """
 
     searches: tuple[StrangerSearch, ...]
@@ -184,8 +186,11 @@ def search_strangers(
 ) -> StrangerScores:
     """Search for everybody with the first photo that gives a template, through the one path.
 
-    crowded: what is taken off the scores of those who resemble many people.
+    Small children get no name whatever they score, so they are left out: nobody else's threshold
+    need be raised for them. crowded: what is taken off the scores of those who resemble many
+    people.
     """
+    children = children_of(extractor.spec)
     found: dict[int, Photo] = {}
     failures: list[FailureToAcquire] = []
     photos = turn = 0
@@ -195,10 +200,12 @@ def search_strangers(
         for i, photo in zip(waiting, extractor.photos(paths, workers), strict=True):
             if isinstance(photo, FailureToAcquire):
                 failures.append(photo)
-            elif photo.faces:
-                found[i] = photo
-            else:
+            elif not photo.faces:
                 failures.append(photo.without_face())
+            elif children and (fault := child_fault(children.likeness_of(photo.faces[0].template))):
+                failures.append(FailureToAcquire(photo.path, Reason.SMALL_CHILD, fault))
+            else:
+                found[i] = photo
         photos, turn = photos + len(paths), turn + 1
         waiting = [i for i in waiting if i not in found and len(people[i].photos) > turn]
     searched = sorted(found)

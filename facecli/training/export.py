@@ -52,14 +52,14 @@ def export(
     """Write what was learnt into the base's file, and see that the file computes it.
 
     crops: (k, 112, 112, 3) uint8 BGR, on which file and module are compared. Licence, commercial
-    use and preprocessing are the base's; its odd faces and its table are not: they hold for its own
-    templates.
+    use and preprocessing are the base's; its table and kinds of faces are not: they hold for its
+    own templates.
     Raises ModelError where the file computes something else than the module.
     """
     content = written_back(divided, module)
     spec = replace(
-        base, name=name, sha256=hashlib.sha256(content).hexdigest(), source=source, card=None,
-        table=None, odd=None, rewritten=None, rewritten_sha256=None,
+        base.of_other_templates(), name=name, sha256=hashlib.sha256(content).hexdigest(),
+        source=source, card=None, centre=base.centre, rewritten=None, rewritten_sha256=None,
     )  # fmt: skip
     features = features_of(divided.front, base)(crops)
     with torch.no_grad():

@@ -442,6 +442,7 @@ def _facts(
         "training set": f"{len(parts.train):,} photos of {len(parts.names):,} people, `{digest}`",
         "reference table": table,
         "odd faces": "not told from photographed ones: the base's bounds are for its own templates",
+        "small children": "not told from adults, likewise: do not rely on a child's name",
     }
 
 

@@ -82,6 +82,35 @@ def test_the_other_of_two_is_shown_however_few_candidates_were_asked_for() -> No
     assert leads.possible == (BEST[0], third), "surely one of them, and nobody else"
 
 
+CHILD = FailureToAcquire("a.jpg", Reason.SMALL_CHILD, "alike")
+
+
+def test_who_is_like_a_small_child_is_possible_and_nobody_is_named() -> None:
+    decision = decide(PROBE, BEST, point(0.5), 0.5, doubt=CHILD)
+    assert (decision.outcome, decision.subject) == (Outcome.POSSIBLE, None)
+    assert (decision.possible, decision.failure) == (BEST[:1], CHILD)
+    assert decision.to_dict()["reason"] == "a small child's face"
+    both = decide(PROBE, BEST, point(0.5), 0.2, doubt=CHILD)
+    assert both.possible == BEST, "all who reach the threshold"
+    lax = decide(PROBE, BEST, point(0.5), 0.5, 0.03, None, point(0.1), 0.1, doubt=CHILD)
+    assert (lax.possible, lax.failure) == (BEST, CHILD)
+    flaw = FailureToAcquire("a.jpg", Reason.LOW_QUALITY, "blurred")
+    poor = decide(PROBE, BEST, point(0.5), 0.5, flaw=flaw, doubt=CHILD)
+    assert (poor.outcome, poor.failure, poor.possible) == (Outcome.LOW_QUALITY, flaw, ())
+    rival = Rival(TWIN, 0.1)
+    apart = decide(PROBE, BEST, point(0.5), 0.5, rival=rival, doubt=CHILD)
+    assert (apart.outcome, apart.possible, apart.rival) == (Outcome.POSSIBLE, BEST[:1], None)
+    close = decide(PROBE, BEST, point(0.5), 0.5, rival=Rival(TWIN, 0.4), doubt=CHILD)
+    assert (close.possible, close.failure) == (BEST, CHILD)
+
+
+def test_a_small_child_who_is_like_nobody_is_unknown() -> None:
+    decision = decide(PROBE, BEST, point(0.6), 0.6, doubt=CHILD)
+    assert (decision.outcome, decision.possible, decision.failure) == (Outcome.UNKNOWN, (), None)
+    lax = decide(PROBE, BEST, point(0.6), 0.6, 0.03, None, point(0.2), 0.5, doubt=CHILD)
+    assert (lax.outcome, lax.possible, lax.failure) == (Outcome.POSSIBLE, BEST[:1], None)
+
+
 def test_nobody_to_choose_from() -> None:
     decision = decide(PROBE, (), point(-1), -1)
     assert (decision.outcome, decision.subject, decision.candidates) == (Outcome.UNKNOWN, None, ())

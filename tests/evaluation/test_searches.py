@@ -32,7 +32,9 @@ def made_up(seed: int, subjects: int = 30, each: int = 3) -> tuple[Acquired, lis
     rows = {path: i for i, path in enumerate(paths)}
     blank_rows = np.array([face is None for face in faces])
     vectors[blank_rows] = 0
-    return Acquired(paths, vectors.astype(np.float32), faces, ("",) * len(paths), (), rows), photos
+    none = np.zeros(len(paths), bool)
+    found = Acquired(paths, vectors.astype(np.float32), faces, ("",) * len(paths), (), rows, none)
+    return found, photos
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -71,7 +71,7 @@ def test_the_file_computes_what_was_trained_and_inherits_the_licence(
     assert np.abs(before - after).max() > 0.01, "and that is not the base"
     assert (found.spec.licence, found.spec.commercial_use) == ("Test-1.0", False)
     assert found.spec.embedder_id.partition(":")[2] != base.embedder_id.partition(":")[2]
-    assert found.spec.table is None and found.spec.odd is None
+    assert found.spec.table is None and found.spec.odd is None and found.spec.children is None
 
 
 def test_a_file_that_computes_something_else_is_refused(made: Made, crops: Crops) -> None:

@@ -158,8 +158,7 @@ def _facts(content: bytes, given: Preprocessing, licence: str | None) -> Embedde
     )
     if not math.isfinite(facts.mean) or not math.isfinite(facts.std) or facts.std <= 0:
         raise UsageError("--mean must be a finite number and --std a finite number above 0.")
-    # A reference table, a mean vector and odd faces hold only for the input they were made with.
-    return facts if facts == base else replace(facts, table=None, centre=None, odd=None)
+    return facts if facts == base else facts.of_other_templates()
 
 
 def _unknown(content: bytes, given: Preprocessing, licence: str | None) -> EmbedderSpec:

@@ -119,7 +119,7 @@ def _facts(content: bytes, known: EmbedderSpec) -> EmbedderSpec:
     if facts_by_sha256(content) == known:
         return known
     sha256 = hashlib.sha256(content).hexdigest()
-    return replace(known, sha256=sha256, table=None, centre=None, odd=None)
+    return replace(known, sha256=sha256).of_other_templates()
 
 
 def _download(url: str, part: Path, progress: Progress | None = None) -> None:

@@ -242,6 +242,7 @@ def _embedder(name: str, facts: Mapping[str, Any], manifest: Path) -> EmbedderSp
             table=_beside(folder, facts.get("table")),
             centre=_beside(folder, facts.get("centre")),
             odd=_beside(folder, facts.get("odd")),
+            children=_beside(folder, facts.get("children")),
             rewritten=folder / facts["rewritten"] if "rewritten" in facts else None,
             rewritten_sha256=facts.get("rewritten_sha256"),
             published_sha256=facts.get("published_sha256"),

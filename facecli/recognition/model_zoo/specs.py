@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,7 +24,8 @@ class EmbedderSpec:
     flip: whether the template averages the crop and its mirror image.
     preprocessing: version of facecli's own steps before the network.
     commercial_use: False where the licence forbids it or is not known to allow it.
-    card, table, centre: model card, reference table and mean vector; None where there is none.
+    card, table, centre: model card, reference table and mean vector; odd, children: directions of
+    what is no photographed face and of small children (see `face_kinds`); None where there is none.
     rewritten, rewritten_sha256: the same network in the form that onnxruntime runs fastest (see
     `optimise`), made of the file when the model was added; None where the file itself is run.
     published_sha256: of the publisher's file, where a shipped file was made of one that users may
@@ -48,6 +49,7 @@ class EmbedderSpec:
     table: Path | None = None
     centre: Path | None = None
     odd: Path | None = None
+    children: Path | None = None
     rewritten: Path | None = None
     rewritten_sha256: str | None = None
     published_sha256: str | None = None
@@ -64,6 +66,10 @@ class EmbedderSpec:
         digest = _digest(repr(facts).encode())[:8]
         published = self.published_sha256 or self.sha256
         return f"{self.name}:{published[:16]}:p{self.preprocessing}-{digest}"
+
+    def of_other_templates(self) -> EmbedderSpec:
+        """Less all that was measured on its templates, where others come out."""
+        return replace(self, table=None, centre=None, odd=None, children=None)
 
 
 @dataclass(frozen=True, slots=True)

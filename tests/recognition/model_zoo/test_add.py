@@ -71,12 +71,14 @@ def test_the_file_that_a_shipped_model_was_made_of_is_that_model(
     assert (whole.sha256, whole.dimension, whole.table) == (sha(SFACE.read_bytes()), 128,
                                                             shipped.table)  # fmt: skip
     assert (whole.centre, whole.odd, whole.commercial_use) == (shipped.centre, shipped.odd, True)
+    assert whole.children == shipped.children
     assert built_in_table(whole) == built_in_table(shipped)
     crop = cv2.imread(str(CROP))[np.newaxis]
     vectors = [OnnxEmbedder(s, registry.read_verified(s)).embed(crop) for s in (whole, shipped)]
     assert float((vectors[0] * vectors[1]).sum()) > 0.9999
     plain = add.add_model(file, "plain", add.Preprocessing(flip=False))
     assert (plain.flip, plain.table, plain.centre) == (False, None, None)
+    assert (plain.odd, plain.children) == (None, None)
     with pytest.raises(ModelError, match="sface comes with facecli"):
         add.add_model(file, given=add.Preprocessing(flip=False))
 

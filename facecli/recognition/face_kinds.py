@@ -1,0 +1,130 @@
+"""Kinds of faces that an embedder takes for one another, and how a face of such a kind is told.
+
+An embedder maps faces unlike its training data to one place, and so a stranger of such a kind gets
+the name of whoever is enrolled of it. The mean templates of the kind point one way, and other faces
+do not: a direction or two an embedder tell them, for a product of two vectors a face.
+
+**What is no photographed face.** Drawings, negatives, stamps, noise, faces blurred in one direction
+or left upside down: of different people, they score 0.3 to 0.9 among themselves where photographed
+faces score 0.0. Their mean templates have cosines of 0.6 to 0.9, those of statues and clip art too.
+models/make/make_odd.py makes the direction as a mean over many people and kinds: made without a
+kind it still knows that kind (see benchmarks/accuracy/odd_faces.py for the figures). Pencil
+sketches are nearer to photos, and have a direction of their own. How far a face is from either, its
+naturalness, is part of its quality.
+
+Tried and left out: the embedding's norm before normalisation (it refuses 52 % of upside-down faces
+and 39 % of drawings where this refuses all and 89 to 100 %, at 0.7 % of photos lost), agreement
+with the mirrored face (those are symmetric, too), a linear classifier on the template (no better on
+kinds that it was not made with), grey-level statistics (each serves one kind).
+
+**Small children.** Where one toddler is enrolled among adults, nine in ten others reach its
+score. models/make/make_children.py makes the direction of the 30 people of the reference
+population who look youngest to the embedder: it finds 99 % of toddlers and 93 % of children of 4 to
+6 years, at 0.3 % of adults (see benchmarks/accuracy/children.py). Their quality is as good as
+anybody's, and they may be enrolled; but their names are leads, see `decision.decide`.
+
+Tried and left out: photos of adults whose lower face was shortened to a child's proportions (their
+mean finds half of the toddlers at the same price).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facecli.common.errors import ModelError
+from facecli.common.types import Float32, Float64, Template
+from facecli.recognition.model_zoo.specs import EmbedderSpec
+
+SMALL_CHILD = 0.5  # the likeness from which a face counts as a small child's
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """Where an embedder maps faces of one kind.
+
+    vector: (d,) float32 of unit norm. other, same: cosines to it; at the first or below a face is
+    surely not of the kind, at the second or above surely of it.
+    """
+
+    vector: Float32
+    other: float
+    same: float
+
+    @classmethod
+    def towards(cls, vector: Float32 | Float64, other: float, same: float) -> Direction:
+        """vector: of any length but 0. Raises ValueError."""
+        length = float(np.linalg.norm(vector))
+        if not (-1 <= other < same <= 1 and 0 < length < np.inf):
+            raise ValueError("no direction, or its two cosines are not in order")
+        return cls((vector / length).astype(np.float32), other, same)
+
+    def likeness(self, vectors: Float32) -> Float64:
+        """(n,) in [0, 1], 1 for faces of the kind. vectors: (n, d) float32 of unit norm."""
+        cosines = vectors.astype(np.float64) @ self.vector
+        return np.clip((cosines - self.other) / (self.same - self.other), 0, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceKind:
+    """A kind of faces that an embedder maps in one direction, or in several. made_from: a line for
+    people."""
+
+    directions: tuple[Direction, ...]
+    made_from: str
+
+    def likeness(self, vectors: Float32) -> Float64:
+        """(n,) in [0, 1], 1 for faces of the kind. vectors: (n, d) float32 of unit norm."""
+        found = [direction.likeness(vectors) for direction in self.directions]
+        return np.asarray(np.max(found, axis=0))
+
+    def likeness_of(self, template: Template) -> float:
+        """One face's."""
+        return float(self.likeness(template.vector[None])[0])
+
+    def to_json(self) -> str:
+        """As `from_file` reads it."""
+        directions = [
+            {"other": d.other, "same": d.same, "vector": [round(float(v), 7) for v in d.vector]}
+            for d in self.directions
+        ]
+        return json.dumps({"made_from": self.made_from, "directions": directions}) + "\n"
+
+
+def from_file(path: Path, dimension: int) -> FaceKind:
+    """Read what `FaceKind.to_json` wrote. Raises ModelError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        directions = tuple(_direction(facts, dimension) for facts in data["directions"])
+        if not directions:
+            raise ValueError("no direction")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}, directions of a kind of faces: {error!r}") from error
+    return FaceKind(directions, str(data.get("made_from", "")))
+
+
+def _direction(facts: Mapping[str, Any], dimension: int) -> Direction:
+    vector = np.asarray(facts["vector"], np.float32)
+    if vector.shape != (dimension,):
+        raise ValueError(f"not {dimension} numbers")
+    return Direction.towards(vector, float(facts["other"]), float(facts["same"]))
+
+
+def children_of(spec: EmbedderSpec) -> FaceKind | None:
+    """What tells small children's faces to an embedder; None where it ships nothing that does."""
+    return None if spec.children is None else from_file(spec.children, spec.dimension)
+
+
+def child_fault(likeness: float) -> str | None:
+    """Why a face gets no name for itself, by its likeness to small children; None where it may."""
+    if likeness < SMALL_CHILD:
+        return None
+    return (
+        f"small children are alike to the embedder (likeness {likeness:.2f}, one of theirs from "
+        f"{SMALL_CHILD:.2f})"
+    )
