@@ -29,8 +29,8 @@ from tabulate import tabulate
 from benchmarks.accuracy import protocol
 from benchmarks.accuracy.mixed import BAR, MODELS, RACES, YOUNG, groups_of
 from benchmarks.accuracy.rules import Gallery, named, observed, point_of
+from facecli.metrics.face_kinds import SMALL_CHILD, FaceKind
 from facecli.metrics.reference_table import ReferenceTable
-from facecli.recognition.face_kinds import SMALL_CHILD, FaceKind, children_of
 from facecli.recognition.model_zoo import registry
 from facecli.threshold.operating_point import built_in_table
 
@@ -51,7 +51,7 @@ def main() -> None:
     seeds = _most_like(usual, _young(args.populations, usual.model))
     chosen = youngest(usual, args.populations, YOUNGEST)
     for spec in registry.shipped_embedders():
-        table, kind = built_in_table(spec), children_of(spec)
+        table, kind = built_in_table(spec), spec.small_children()
         assert table is not None and kind is not None
         people = protocol.load(args.root, spec.name, args.cache)
         first = first_photos(people)
@@ -137,7 +137,8 @@ def _shares(
     """The strangers named, and without the rule; without it, those by the last one's name."""
     gallery = Gallery.of(templates[:, None])
     scores = strangers @ gallery.templates.T
-    reached = named(point_of(table, observed(gallery), len(templates)), scores)
+    point = point_of(table, observed(gallery, table), len(templates))
+    reached = named(point, table, strangers, gallery.templates)
     grown = kind.likeness(strangers) < SMALL_CHILD
     last = reached & (scores.argmax(axis=1) == len(templates) - 1)
     return (float((reached & grown).mean()), float(reached.mean())), float(last.mean())

@@ -55,18 +55,24 @@ class Trial:
     def rates(self, table: ReferenceTable) -> tuple[float, ...]:
         """FPIR of LFW's strangers and of the others, DIR of LFW's people; FPIR of the others and of
         LFW's where EVEN is aimed at. NaN without others."""
-        searched = [who @ self.gallery.templates.T for who in (self.strangers, self.others)]
-        own, n = observed(self.gallery), len(self.gallery.templates)
+        templates = self.gallery.templates
+        own, n = observed(self.gallery, table), len(self.gallery.templates)
         point, even = (point_of(table, own, n, aim) for aim in (TARGET, EVEN))
-        fpir, other = (_share(point, scores) for scores in searched)
-        usual, group = (_share(even, scores) for scores in searched)
-        scores = self.mated @ self.gallery.templates.T
-        found = named(point, scores) & (scores.argmax(axis=1) == self.owners)
+        (fpir, other), (usual, group) = (
+            [_share(aim, table, who, templates) for who in (self.strangers, self.others)]
+            for aim in (point, even)
+        )
+        first = (self.mated @ templates.T).argmax(axis=1) == self.owners
+        found = named(point, table, self.mated, templates) & first
         return fpir, other, float(found.mean()) if len(found) else float("nan"), group, usual
 
 
-def _share(point: OperatingPoint, scores: np.ndarray) -> float:
-    return float(named(point, scores).mean()) if len(scores) else float("nan")
+def _share(
+    point: OperatingPoint, table: ReferenceTable, probes: np.ndarray, templates: np.ndarray
+) -> float:
+    if not len(probes):
+        return float("nan")
+    return float(named(point, table, probes, templates).mean())
 
 
 def main() -> None:
@@ -118,7 +124,7 @@ def _rows(
 
 
 def _row(name: str, table: ReferenceTable, trials: list[Trial]) -> Row:
-    plain = replace(table, effects=())
+    plain = replace(table.off_all(), effects=())
     ours, without = (np.mean([t.rates(rule) for t in trials], axis=0) for rule in (table, plain))
     return name, ours, without
 

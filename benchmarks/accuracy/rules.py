@@ -58,9 +58,10 @@ class Realised:
     best_dir: float
 
 
-def observed(gallery: Gallery) -> Observed | None:
-    """What each of its people finds among the others."""
-    return gallery_fit.observe(gallery.vectors, gallery.owners, gallery.templates)
+def observed(gallery: Gallery, table: ReferenceTable) -> Observed | None:
+    """What each of its people finds among the others. table: the embedder's."""
+    references = gallery.vectors, gallery.owners, gallery.templates
+    return gallery_fit.observe(*references, (), table.crowding)
 
 
 def point_of(
@@ -74,20 +75,28 @@ def point_of(
     return operating_point.at_fpir(inputs, target)
 
 
-def named(point: OperatingPoint, scores: np.ndarray) -> np.ndarray:
-    """(m,) which searches, (m, n) scores each, it names somebody in."""
-    taken_off = point.crowd.share(crowd(scores)) if point.crowd else 0.0
+def named(
+    point: OperatingPoint, table: ReferenceTable, probes: np.ndarray, templates: np.ndarray
+) -> np.ndarray:
+    """(m,) which searches for (m, d) probes among (n, d) templates it names somebody in.
+
+    table: the one that the point was made from.
+    """
+    scores = probes @ templates.T
+    kinds = table.crowding.likeness(probes) if table.crowding else 1.0
+    taken_off = point.crowd.share(crowd(scores), kinds) if point.crowd else 0.0
     return accepts(scores.max(axis=1) - taken_off, point.threshold)
 
 
-def accepted(table: ReferenceTable, gallery: Gallery, scores: np.ndarray) -> dict[Rule, np.ndarray]:
-    """Which of (m,) searches each rule names somebody in, for a target FPIR of 1 %.
+def accepted(table: ReferenceTable, gallery: Gallery, probes: np.ndarray) -> dict[Rule, np.ndarray]:
+    """Which of (m, d) probes each rule names somebody for, for a target FPIR of 1 %.
 
-    scores: (m, n). facecli's rule through `operating_point`, as shipped.
+    facecli's rule through `operating_point`, as shipped.
     """
-    n, best = len(gallery.templates), scores.max(axis=1)
+    n, best = len(gallery.templates), (probes @ gallery.templates.T).max(axis=1)
+    point = point_of(table, observed(gallery, table), n)
     return {
-        Rule.FACECLI: named(point_of(table, observed(gallery), n), scores),
+        Rule.FACECLI: named(point, table, probes, gallery.templates),
         Rule.TABLE: accepts(best, table.threshold(TARGET, n)),
         Rule.FMR: accepts(best, table.score(TARGET)),
         Rule.L2: accepts(best, 1 - 1.5**2 / 2),
@@ -96,7 +105,7 @@ def accepted(table: ReferenceTable, gallery: Gallery, scores: np.ndarray) -> dic
 
 def fpirs(table: ReferenceTable, gallery: Gallery, strangers: np.ndarray) -> dict[Rule, float]:
     """The share of (m, d) strangers that each rule names."""
-    named = accepted(table, gallery, strangers @ gallery.templates.T)
+    named = accepted(table, gallery, strangers)
     return {rule: float(some.mean()) for rule, some in named.items()}
 
 
@@ -112,7 +121,7 @@ def realised(
     best, own = scores.max(axis=1), scores[np.arange(len(mated)), owners]
     first = own >= best
     hindsight = threshold_for_fpir((strangers @ gallery.templates.T).max(axis=1), TARGET)
-    found = accepted(table, gallery, scores)
+    found = accepted(table, gallery, mated)
     return Realised(
         len(gallery.templates),
         fpirs(table, gallery, strangers),

@@ -24,12 +24,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.accuracy import protocol, shots
+from benchmarks.accuracy import protocol, rules, shots
 from benchmarks.accuracy.tables import table_without
-from facecli.common.decision import accepts
 from facecli.common.types import FaceTemplate, Image
 from facecli.metrics import gallery_fit
-from facecli.metrics.crowd import crowd
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.model_zoo import registry
@@ -213,7 +211,7 @@ def _at(
 ) -> Iterator[tuple[object, ...]]:  # fmt: skip
     """A row a rule."""
     templates = people.photo(enrolled, 0)
-    observed = gallery_fit.observe(templates, np.arange(n), templates)
+    observed = gallery_fit.observe(templates, np.arange(n), templates, (), table.crowding)
     inputs = operating_point.ThresholdInputs("benchmark", n, table, own_scores=observed)
     point = operating_point.at_fpir(inputs, TARGET)
 
@@ -222,8 +220,7 @@ def _at(
         if not len(vectors):
             return []
         scores = vectors @ templates.T
-        taken_off = point.crowd.share(crowd(scores)) if point.crowd else 0.0
-        sure = accepts(scores.max(axis=1) - taken_off, point.threshold)
+        sure = rules.named(point, table, vectors, templates)
         who = scores.argmax(axis=1)
         return [str(enrolled[i]) if yes else "" for i, yes in zip(who, sure, strict=True)]
 

@@ -62,7 +62,7 @@ DECIDES = {  # what decides, and the tests that should notice, the nearest first
     "recognition/detector": "recognition/test_detector recognition/test_pipeline",
     "recognition/quality": "recognition/test_quality",
     "recognition/orientation": "recognition/test_orientation",
-    "recognition/face_kinds": "recognition/test_face_kinds",
+    "metrics/face_kinds": "metrics/test_face_kinds",
 }
 OTHER = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,

@@ -203,12 +203,15 @@ class Crowd:
     likeness: float
 
     @overload
-    def share(self, likeness: float) -> float: ...
+    def share(self, likeness: float, kind: float = 1.0) -> float: ...
     @overload
-    def share(self, likeness: Float64) -> Float64: ...
-    def share(self, likeness: float | Float64) -> float | Float64:
-        """What is taken off the best scores of faces with this likeness to the crowd, cosine."""
-        return self.slope * (likeness - self.likeness)
+    def share(self, likeness: Float64, kind: Float64 | float = 1.0) -> Float64: ...
+    def share(self, likeness: float | Float64, kind: Float64 | float = 1.0) -> float | Float64:
+        """What is taken off the best scores of faces with this likeness to the crowd, cosine.
+
+        kind: in [0, 1], how far they are of the kind that it is taken off (see `ReferenceTable`).
+        """
+        return self.slope * kind * (likeness - self.likeness)
 
 
 @dataclass(frozen=True, slots=True)

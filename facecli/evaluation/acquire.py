@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecli.common.types import Face, FailureToAcquire, Float32, Photo
-from facecli.recognition.face_kinds import SMALL_CHILD, children_of
+from facecli.metrics.face_kinds import SMALL_CHILD
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR, fault
 
@@ -78,7 +78,7 @@ def acquire(
         if progress is not None:
             progress()
     rows = {path: row for row, path in enumerate(paths)}
-    kind = children_of(extractor.spec)
+    kind = extractor.spec.small_children()
     children = np.zeros(len(paths), bool) if kind is None else kind.likeness(vectors) >= SMALL_CHILD
     return Acquired(
         tuple(paths), vectors, tuple(faces), tuple(digests), tuple(failures), rows, children

@@ -15,6 +15,7 @@ from facecli.common.types import Crowd, Float32, Interval, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation.acquire import Acquired
 from facecli.metrics.crowd import crowd
+from facecli.metrics.face_kinds import FaceKind
 from facecli.metrics.gallery_fit import observe
 from facecli.metrics.identification import (
     IdentificationRates,
@@ -145,11 +146,15 @@ def search_results(
     table, shape: the embedder's, see `ThresholdInputs`.
     """
     n = len(gallery.names)
-    observed = observe(acquired.vectors[gallery.references], gallery.owners, gallery.templates)
+    kind = table.crowding if table else None
+    vectors = acquired.vectors[gallery.references]
+    observed = observe(vectors, gallery.owners, gallery.templates, (), kind)
     inputs = ThresholdInputs(embedder_id, n, table, observed, shape=shape)
     point, remark = _point(inputs, target_fpir)
     taken_off = point.crowd if point else None
-    found, other = (_found(acquired, gallery, photos, taken_off) for photos in (mated, strangers))
+    found, other = (
+        _found(acquired, gallery, photos, taken_off, kind) for photos in (mated, strangers)
+    )
     searches = Searches(
         Scores(found.scores, 0, found.people), found.ranks,
         Scores(other.scores, 0, other.people), n,
@@ -166,7 +171,11 @@ def search_results(
 
 
 def _found(
-    acquired: Acquired, gallery: Enrolled, photos: Sequence[LabelledPhoto], taken_off: Crowd | None
+    acquired: Acquired,
+    gallery: Enrolled,
+    photos: Sequence[LabelledPhoto],
+    taken_off: Crowd | None,
+    kind: FaceKind | None,
 ) -> Found:
     probes = np.array([acquired.rows[photo.path] for photo in photos], np.intp)
     place = {name: i for i, name in enumerate(gallery.names)}
@@ -179,7 +188,8 @@ def _found(
         grid = acquired.vectors[probes[rows]] @ gallery.templates.T
         best[rows], scores[rows] = grid.argmax(axis=1), grid.max(axis=1)
         if taken_off is not None:
-            scores[rows] -= taken_off.share(crowd(grid)).astype(np.float32)
+            own = kind.likeness(acquired.vectors[probes[rows]]) if kind else 1.0
+            scores[rows] -= taken_off.share(crowd(grid), own).astype(np.float32)
         scores[rows[acquired.children[probes[rows]]]] = -np.inf
         ranks[rows] = _ranks(grid, right[rows])
     people = np.array([name_key(photo.subject) or str(photo.path) for photo in photos], np.str_)

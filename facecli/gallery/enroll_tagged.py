@@ -100,7 +100,7 @@ def enroll_tagged(
         taken_out = 0 if dry_run else known.write(replace_them)
         report = EnrollReport(items, tuple(people.mixed()), taken_out)
     if not dry_run:
-        operating_point.own_nonmated_scores(storage)
+        operating_point.own_nonmated_scores(storage, gallery.models.reference_table)
         storage.settle()
     return report
 

@@ -191,7 +191,7 @@ class Gallery:
         report = joined(report, unnamed)
         if not dry_run:
             # now, so that the next search need not wait for it
-            operating_point.own_nonmated_scores(self.storage)
+            operating_point.own_nonmated_scores(self.storage, self.models.reference_table)
             self.storage.settle()
         return report
 

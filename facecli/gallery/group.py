@@ -159,7 +159,7 @@ def name(
         )
     storage.add([reference for _, reference in new])
     grouping.name(group, storage.reader.find(subject).name, [face.id for face, _ in new])
-    operating_point.own_nonmated_scores(storage)
+    operating_point.own_nonmated_scores(storage, gallery.models.reference_table)
     storage.settle()
     return EnrollReport(tuple(items))
 
@@ -304,6 +304,9 @@ def _known(
     """
     point = operating_point.in_force(inputs)
     ranker = gallery.reader.ranker(False, point.threshold)
+    table = inputs.table()
+    kind = table.crowding if table else None
+    of_kind = kind.likeness_of if kind else lambda _: 1.0
     rivals = Rivals.of(gallery.reader, inputs.built_in)
     best: dict[tuple[int, float, str], tuple[float, int]] = {}
     for face in faces:
@@ -314,7 +317,7 @@ def _known(
         scores = [candidate.score for candidate in ranked]
         if (
             ranked
-            and accepts(scores[0], own_threshold(point, scores))
+            and accepts(scores[0], own_threshold(point, scores, of_kind(face.found.template)))
             and told_apart(ranked[0], rivals.of_best(ranked, search))
         ):
             who = face.photo, face.seen.start if face.seen else 0.0, ranked[0].subject

@@ -31,9 +31,9 @@ from facecli.common.types import (
 from facecli.gallery.loaded_models import LoadedModels
 from facecli.gallery.rivals import Rivals
 from facecli.metrics.crowd import LAST, own_threshold
+from facecli.metrics.face_kinds import FaceKind, child_fault
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition import quality
-from facecli.recognition.face_kinds import FaceKind, child_fault
 from facecli.recognition.pipeline import Extractor, Source, open_ahead
 from facecli.storage.interface import Ranker, Storage
 from facecli.threshold import operating_point
@@ -102,7 +102,8 @@ class Search:
             search = partial(self.ranker.candidates, found.template.vector)
             ranked = search(max(LAST, self.top))
             scores = [c.score for c in ranked]
-            threshold, lax = own_threshold(self.point, scores), self.possible_point
+            kind = self._crowding(found.template)
+            threshold, lax = own_threshold(self.point, scores, kind), self.possible_point
             candidates = ranked[: max(1, self.top)]
             near = bool(ranked) and accepts(ranked[0].score, threshold)
             fault = quality.fault(found.face, self.min_quality)
@@ -116,10 +117,15 @@ class Search:
                 float("nan") if child else self._false_alarm(candidates, threshold),
                 flaw,
                 lax,
-                own_threshold(lax, scores) if lax else float("nan"),
+                own_threshold(lax, scores, kind) if lax else float("nan"),
                 self.rivals.of_best(ranked, search) if near else None,
                 None if self.point.basis is Basis.BY_HAND else child,
             )
+
+    def _crowding(self, template: Template) -> float:
+        """How far it is of the kind that the crowd's share is taken off."""
+        kind = self.table.crowding if self.table else None
+        return kind.likeness_of(template) if kind else 1.0
 
     def _child(self, path: str, template: Template) -> FailureToAcquire | None:
         """What is to be said of a small child's face."""

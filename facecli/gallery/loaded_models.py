@@ -8,8 +8,8 @@ from functools import cached_property
 
 from facecli.common.enums import DetectorName, Device
 from facecli.common.parallel import processors
+from facecli.metrics.face_kinds import FaceKind
 from facecli.metrics.reference_table import ReferenceTable
-from facecli.recognition.face_kinds import FaceKind, children_of
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Run
@@ -66,7 +66,7 @@ class LoadedModels:
     @cached_property
     def children(self) -> FaceKind | None:
         """What tells small children's faces; None where the embedder ships nothing that does."""
-        return children_of(self.spec)
+        return self.spec.small_children()
 
     def take(self, embedder: str) -> None:
         """Go on with another embedder, once the gallery is that one's."""

@@ -11,8 +11,8 @@ from facecli.common.enums import Basis, DetectorName, Device, Reason, Target
 from facecli.common.errors import InputError
 from facecli.common.timestamp import now
 from facecli.common.types import FailureToAcquire, OperatingPoint, Photo, Probe
+from facecli.metrics.face_kinds import FaceKind, child_fault
 from facecli.recognition import quality
-from facecli.recognition.face_kinds import FaceKind, child_fault, children_of
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor, Source
 from facecli.threshold import operating_point
@@ -50,7 +50,7 @@ def verify(
         accepted=accepts(score, point.threshold),
         operating_point=point,
         faces=(len(photos[0].faces), len(photos[1].faces)),
-        flaws=tuple(_flaws(photos, children_of(extractor.spec))),
+        flaws=tuple(_flaws(photos, extractor.spec.small_children())),
     )
 
 

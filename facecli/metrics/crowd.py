@@ -3,6 +3,10 @@
 Faces that an embedder saw little of in training (a child's, those of some groups, a drawing) are
 alike to it: a stranger among them reaches everybody's score, and so somebody's threshold. Such a
 face shows by its runners-up. What it scores by resembling all of them is taken off its best score.
+
+That costs the others: of a face that the embedder knows well its runners-up say little, and what is
+taken off is mostly noise. So it is taken off in full of those faces alone that lie where the
+embedder maps people it knows less well (`ReferenceTable.crowding`), and in part of the others.
 """
 
 from __future__ import annotations
@@ -63,12 +67,13 @@ def crowd(scores: Float32) -> Float64:
     return np.asarray(ranked[:, n - last : n - FIRST + 1].mean(axis=1, dtype=np.float64))
 
 
-def own_threshold(point: OperatingPoint, ranked: Sequence[float]) -> float:
+def own_threshold(point: OperatingPoint, ranked: Sequence[float], kind: float = 1.0) -> float:
     """The threshold for one probe: the point's, raised as far as the probe resembles many people.
 
-    ranked: its candidates' scores, best first: at least LAST of them, or all there are.
+    ranked: its candidates' scores, best first: at least LAST of them, or all there are. kind: in
+    [0, 1], how far it is of the kind that this is done for, see `ReferenceTable.crowding`.
     """
     alike = ranked[FIRST - 1 : LAST]
     if point.crowd is None or not alike:
         return point.threshold
-    return point.threshold + point.crowd.share(sum(alike) / len(alike))
+    return point.threshold + point.crowd.share(sum(alike) / len(alike), kind)

@@ -8,6 +8,7 @@ under two names, or two look-alikes, do not move.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from facecli.common.types import Crowd, Float32, Float64, GalleryFit
 from facecli.metrics.crowd import FIRST, LAST
+from facecli.metrics.face_kinds import FaceKind
 from facecli.metrics.reference_table import ReferenceTable
 
 # The median and range of few subjects are noisy. As a prior around the reference set's, found on
@@ -30,41 +32,70 @@ LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
 COMPARISONS = 100_000_000  # at most; about a second a core at 192 dimensions
 FEWEST_PROBES, MOST_PROBES = 1000, 4000
 BLOCK = 1024  # references a matrix product
+MARK = 7  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What the references of a gallery of n subjects find among the other subjects.
 
-    scores: (3, r) float16 as bytes, so that it can be kept: each reference's best score, its
-    likeness to the crowd (see `crowd`; NaN where there are too few others), and what it counts
-    for, so that each subject counts once. r: all references, or a sample with a fixed seed.
+    scores: as bytes, so that it can be kept. MARK bytes tell which kinds of faces were told (see
+    `made_with`); then (4, r) float16: each reference's best score, its likeness to the crowd (see
+    `crowd`; NaN where there are too few others), how far it is of the kind that crowds (see
+    `ReferenceTable`), and what it counts for, so that each subject counts once. r: all references,
+    or a sample with a fixed seed.
     """
 
     n: int
     scores: bytes
 
     @classmethod
-    def of(cls, n: int, best: Float32, alike: Float32, share: Float32) -> Observed:
-        """(r,) each; kept to 0.0005."""
-        return cls(n, np.stack([best, alike, share]).astype(np.float16).tobytes())
+    def of(
+        cls,
+        n: int,
+        best: Float32,
+        alike: Float32,
+        share: Float32,
+        kinds: Float64 | float = 1.0,
+        crowding: FaceKind | None = None,
+    ) -> Observed:
+        """(r,) each; kept to 0.0005. crowding: what told the kinds."""
+        columns = np.stack([best, alike, np.broadcast_to(kinds, best.shape), share])
+        return cls(n, _mark(crowding) + columns.astype(np.float16).tobytes())
+
+    @property
+    def older(self) -> bool:
+        """Whether it was made before kinds of faces were told: it is to be made anew."""
+        return bool(self.scores) and not len(self.scores) % 2
+
+    def made_with(self, crowding: FaceKind | None) -> bool:
+        """Whether it knows these kinds of faces."""
+        return self.scores.startswith(_mark(crowding))
 
     def whole(self) -> bool:
         """Whether `scores` is what `of` made: a file may hold anything."""
-        if not self.scores or len(self.scores) % 6:
+        if len(self.scores) <= MARK or (len(self.scores) - MARK) % 8:
             return False
-        best, alike, share = self.columns()
+        best, alike, kinds, share = self.columns()
         finite = np.isfinite(best) & (np.isfinite(alike) | np.isnan(alike)) & np.isfinite(share)
-        return bool(finite.all() and (np.abs(best) <= 1.01).all() and (share > 0).all())
+        within = (np.abs(best) <= 1.01) & (kinds >= 0) & (kinds <= 1)
+        return bool(finite.all() and within.all() and (share > 0).all())
 
     def columns(self) -> Float64:
-        """(3, r) float64: best scores, likenesses, shares."""
-        return np.frombuffer(self.scores, np.float16).reshape(3, -1).astype(np.float64)
+        """(4, r) float64: best scores, likenesses, kinds, shares."""
+        return np.frombuffer(self.scores[MARK:], np.float16).reshape(4, -1).astype(np.float64)
 
     def less(self, crowd: Crowd | None) -> Float64:
         """(r,) the best scores less the crowd's share; whole where a likeness is not known."""
-        best, alike, _ = self.columns()
-        return np.asarray(best if crowd is None else best - np.nan_to_num(crowd.share(alike)))
+        best, alike, kinds, _ = self.columns()
+        if crowd is None:
+            return np.asarray(best)
+        return np.asarray(best - np.nan_to_num(crowd.share(alike, kinds)))
+
+
+def _mark(crowding: FaceKind | None) -> bytes:
+    """Of an odd length, as what was kept before had an even one."""
+    return hashlib.sha256(crowding.to_json().encode()).digest()[:MARK] if crowding else bytes(MARK)
 
 
 def observe(
@@ -72,16 +103,18 @@ def observe(
     owners: NDArray[np.int64],
     templates: Float32,
     distinct: Sequence[tuple[int, int]] = (),
+    crowding: FaceKind | None = None,
 ) -> Observed | None:
     """Leave one identity out.
 
     vectors: (r, d) float32 references. owners: (r,) the row in `templates` of each one's subject.
     templates: (n, d) float32. distinct: pairs of such rows, who are no strangers to each other.
-    None with fewer than two subjects, or references.
+    crowding: see `ReferenceTable`. None with fewer than two subjects, or references.
     """
     chosen = _sample(len(vectors), sample_size(len(templates)))
     rows = np.arange(len(templates))
-    return observe_blocks(vectors[chosen], owners[chosen], [(rows, templates)], distinct)
+    some = vectors[chosen], owners[chosen]
+    return observe_blocks(*some, [(rows, templates)], distinct, crowding)
 
 
 def observe_blocks(
@@ -89,6 +122,7 @@ def observe_blocks(
     owners: NDArray[np.int64],
     blocks: Iterable[tuple[NDArray[np.int64], Float32]],
     distinct: Sequence[tuple[int, int]] = (),
+    crowding: FaceKind | None = None,
 ) -> Observed | None:
     """The same for templates that come in parts, with the ids of their subjects, ascending.
 
@@ -123,7 +157,9 @@ def observe_blocks(
     several = crowd[:, 0] > -np.inf
     alike[several] = np.mean(crowd[several], axis=1, where=crowd[several] > -np.inf)
     _, subject, counts = np.unique(owners, return_inverse=True, return_counts=True)
-    return Observed.of(n, ranked[:, 0], alike, (1 / counts[subject]).astype(np.float32))
+    kinds = crowding.likeness(vectors[met]) if crowding else 1.0
+    share = (1 / counts[subject]).astype(np.float32)
+    return Observed.of(n, ranked[:, 0], alike, share, kinds, crowding)
 
 
 def sample_size(n: int) -> int:
@@ -134,7 +170,7 @@ def sample_size(n: int) -> int:
 def fit(table: ReferenceTable, observed: Observed) -> GalleryFit:
     """What to move and stretch the table by, so that it expects what was observed."""
     n = observed.n - 1
-    effect = table.effect(n)
+    effect = table.deciding_effect(n)
     low, median, high = quantiles(observed, effect.crowd, (LOW, MIDDLE, HIGH))
     usual = table.median(n) + effect.centre
     ratio = (high - low) / (table.spread(n, LOW, HIGH) * effect.spread)
@@ -177,7 +213,7 @@ def fitted(table: ReferenceTable, to: GalleryFit | None, n: int) -> ReferenceTab
     to: None where the gallery is too small to tell; then only the reference population's own
     crowd is in it.
     """
-    effect = table.effect(n)
+    effect = table.deciding_effect(n)
     moved, stretched = (to.shift, to.scale) if to else (0.0, 1.0)
     pivot = table.median(n)
     return table.mapped(pivot, pivot + effect.centre + moved, effect.stretch * stretched)
@@ -190,7 +226,7 @@ def estimate(shape: ReferenceTable, observed: Observed) -> ReferenceTable:
     embedder's best score of n - 1 is moved and stretched to their median and 10-90 % range.
     """
     n = observed.n - 1
-    _, alike, share = observed.columns()
+    _, alike, _, share = observed.columns()
     known = ~np.isnan(alike)
     usual = float(np.average(alike[known], weights=share[known])) if known.any() else 0.0
     by = usual - shape.effect(n).likeness
@@ -208,7 +244,7 @@ def quantiles(observed: Observed, crowd: Crowd | None, levels: Sequence[float]) 
 
     Linear between the values' midpoints of weight.
     """
-    values, share = observed.less(crowd), observed.columns()[2]
+    values, share = observed.less(crowd), observed.columns()[3]
     order = np.argsort(values)
     mass = share[order]
     places = (np.cumsum(mass) - mass / 2) / mass.sum()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -17,7 +18,9 @@ import numpy as np
 
 from facecli.common.errors import CalibrationError, ModelError
 from facecli.common.types import Float32, Float64
+from facecli.metrics import face_kinds
 from facecli.metrics.crowd import FIRST, LAST, NO_EFFECT, CrowdEffect
+from facecli.metrics.face_kinds import FaceKind
 
 FORMAT = 1
 MIN_ENTRIES = 10
@@ -38,6 +41,9 @@ class ReferenceTable:
     made from. made_from: a line for people. effects: what resembling many people does, by n; empty
     where it was not measured. embedder_id: whose scores these are; empty where none was noted.
     margins: what tells twins apart, see `twins`; empty where it was not measured.
+    crowding: the faces that the crowd's share is taken off before it is decided, as far as they are
+    of this kind: of people whom the embedder knows less well. None: off all.
+    crowding_effects: `effects` where it is taken off these alone.
     """
 
     tails: tuple[float, ...]
@@ -48,6 +54,8 @@ class ReferenceTable:
     effects: tuple[CrowdEffect, ...] = ()
     embedder_id: str = ""
     margins: tuple[float, ...] = ()
+    crowding: FaceKind | None = None
+    crowding_effects: tuple[CrowdEffect, ...] = ()
 
     def score(self, tail: float) -> float:
         """Q: the score a stranger exceeds with probability `tail` in (0, 1).
@@ -92,9 +100,14 @@ class ReferenceTable:
 
     def shifted(self, by: float, made_from: str) -> ReferenceTable:
         """The same table with every score moved by `by`, those of crowds as well."""
-        crowds = tuple(replace(row, likeness=row.likeness + by) for row in self.effects)
+        plain, crowding = (
+            tuple(replace(row, likeness=row.likeness + by) for row in rows)
+            for rows in (self.effects, self.crowding_effects)
+        )
         scores = tuple(s + by for s in self.scores)
-        return replace(self, scores=scores, effects=crowds, made_from=made_from)
+        return replace(
+            self, scores=scores, effects=plain, crowding_effects=crowding, made_from=made_from
+        )
 
     def mapped(self, pivot: float, to: float, scale: float) -> ReferenceTable:
         """The same table with every score x moved to `to + (x - pivot) * scale`.
@@ -103,8 +116,11 @@ class ReferenceTable:
         left, as it was.
         """
         scores = tuple(to + (s - pivot) * scale for s in self.scores)
-        crowds = tuple(replace(row, centre=0.0, spread=1.0, stretch=1.0) for row in self.effects)
-        return replace(self, scores=scores, effects=crowds)
+        plain, crowding = (
+            tuple(replace(row, centre=0.0, spread=1.0, stretch=1.0) for row in rows)
+            for rows in (self.effects, self.crowding_effects)
+        )
+        return replace(self, scores=scores, effects=plain, crowding_effects=crowding)
 
     def median(self, n: int) -> float:
         """The median of the best of n >= 1 non-mated scores."""
@@ -115,17 +131,28 @@ class ReferenceTable:
         return self.threshold(1 - high, n) - self.threshold(1 - low, n)
 
     def effect(self, n: int) -> CrowdEffect:
-        """What resembling many people does to searches among n subjects.
+        """What resembling many people does to searches among n subjects, off whoever it is taken.
 
         Between the measured rows linear in log n, beyond them as the nearest; but the likeness,
         which goes on as the score at the crowd's middle rank does.
         """
-        if not self.effects or n < self.effects[0].n:
+        return self._effect(self.effects, n)
+
+    def deciding_effect(self, n: int) -> CrowdEffect:
+        """The same, off those alone whom it is taken off before it is decided."""
+        return self._effect(self.crowding_effects if self.crowding else self.effects, n)
+
+    def off_all(self) -> ReferenceTable:
+        """The same table for faces of whatever kind."""
+        return replace(self, crowding=None, crowding_effects=())
+
+    def _effect(self, effects: tuple[CrowdEffect, ...], n: int) -> CrowdEffect:
+        if not effects or n < effects[0].n:
             return NO_EFFECT
-        rows = np.array([astuple(row) for row in self.effects], np.float64)
+        rows = np.array([astuple(row) for row in effects], np.float64)
         x, at = np.log(rows[:, 0]), np.log(n)
         found = CrowdEffect(n, *(float(np.interp(at, x, column)) for column in rows[:, 1:].T))
-        last = self.effects[-1].n
+        last = effects[-1].n
         if n <= last:
             return found
         rank = (FIRST + LAST) / 2
@@ -151,6 +178,14 @@ class ReferenceTable:
                 "effects": [astuple(row) for row in self.effects],
                 "embedder": self.embedder_id,
                 "margins": self.margins,
+                **(
+                    {
+                        "crowding": self.crowding.facts(),
+                        "crowding_effects": [astuple(row) for row in self.crowding_effects],
+                    }
+                    if self.crowding
+                    else {}
+                ),
             }
         )
 
@@ -213,19 +248,25 @@ def from_json(text: str) -> ReferenceTable:
             int(data["subjects"]),
             int(data["comparisons"]),
             str(data["made_from"]),
-            tuple(CrowdEffect(int(n), *map(float, row)) for n, *row in data.get("effects", ())),
+            _effects(data.get("effects", ())),
             str(data.get("embedder", "")),
             tuple(map(float, data.get("margins", ()))),
+            face_kinds.from_facts(data["crowding"]) if "crowding" in data else None,
+            _effects(data.get("crowding_effects", ())),
         )
         if not _is_tail(table):
             raise ValueError("not a falling tail")
-        if not _are_effects(table.effects):
+        if not (_are_effects(table.effects) and _are_effects(table.crowding_effects)):
             raise ValueError("not the effects of a crowd")
         if not all(0 < margin <= 2 for margin in table.margins):
             raise ValueError("not margins between twins")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"not a reference table that this facecli can read: {error}") from error
     return table
+
+
+def _effects(rows: Iterable[Sequence[float]]) -> tuple[CrowdEffect, ...]:
+    return tuple(CrowdEffect(int(n), *map(float, row)) for n, *row in rows)
 
 
 def _is_tail(table: ReferenceTable) -> bool:

@@ -25,7 +25,8 @@ from facecli.common.types import (
     Photo,
     Template,
 )
-from facecli.recognition import alignment, face_kinds, images, orientation, quality
+from facecli.metrics import face_kinds
+from facecli.recognition import alignment, images, orientation, quality
 from facecli.recognition.glimpses import Glimpse, Look, closer, glimpse
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec

@@ -77,9 +77,10 @@ def point_text(point: OperatingPoint) -> str:
         lines.append(f"  this gallery {_fit_text(point.fit)}")
     if point.crowd:
         lines.append(
-            f"  each face    its own threshold is higher by {point.crowd.slope:.2f} of what its "
-            f"scores at ranks {FIRST} to {LAST}\n               exceed {point.crowd.likeness:.3f} "
-            "by on average: the more people it resembles, the more it must resemble one"
+            f"  each face    its own threshold is higher by up to {point.crowd.slope:.2f} of what "
+            f"its scores at ranks {FIRST} to {LAST}\n               exceed "
+            f"{point.crowd.likeness:.3f} by on average: the more people it resembles, the more it "
+            "must resemble one"
         )
     lines += [f"  note         {note}" for note in point.notes]
     return "\n".join(lines)

@@ -16,15 +16,15 @@ from facecli.common.enums import Basis, Reason, Target
 from facecli.common.errors import CalibrationError, UsageError
 from facecli.common.names import name_key
 from facecli.common.timestamp import now
-from facecli.common.types import Crowd, FailureToAcquire, Float32, Interval, OperatingPoint, Photo
+from facecli.common.types import FailureToAcquire, Float32, Interval, OperatingPoint, Photo
 from facecli.datasets.labels import labelled
 from facecli.datasets.photo_files import LeftOut
 from facecli.metrics.crowd import crowd
+from facecli.metrics.face_kinds import child_fault
 from facecli.metrics.identification import assured_threshold, conformal_threshold
 from facecli.metrics.intervals import clopper_pearson
 from facecli.metrics.rates import Scores
 from facecli.metrics.reference_table import ReferenceTable, from_scores
-from facecli.recognition.face_kinds import child_fault, children_of
 from facecli.recognition.pipeline import Extractor
 from facecli.storage.records import CalibrationRow, Subjects
 from facecli.threshold import operating_point
@@ -162,8 +162,7 @@ def calibrate_strangers(
     if n == 0:
         raise CalibrationError("the gallery is empty, so no stranger can be named: enrol first")
     base = replace(inputs, choice=None).fitted_table()
-    crowded = base.effect(n).crowd if base else None
-    scores = search_strangers(extractor, people, subjects, crowded, workers)
+    scores = search_strangers(extractor, people, subjects, base, workers)
     suspects = likely_enrolled(scores.searches, base, n)
     table, basis, remarks = _table(scores, base, n, rate, assurance)
     _check_reachable(table.threshold(rate, n), rate, suspects, scores)
@@ -181,16 +180,16 @@ def search_strangers(
     extractor: Extractor,
     people: Sequence[Stranger],
     subjects: Subjects,
-    crowded: Crowd | None = None,
+    base: ReferenceTable | None = None,
     workers: int | None = None,
 ) -> StrangerScores:
     """Search for everybody with the first photo that gives a template, through the one path.
 
     Small children get no name whatever they score, so they are left out: nobody else's threshold
-    need be raised for them. crowded: what is taken off the scores of those who resemble many
+    need be raised for them. base: says what is taken off the scores of those who resemble many
     people.
     """
-    children = children_of(extractor.spec)
+    children = extractor.spec.small_children()
     found: dict[int, Photo] = {}
     failures: list[FailureToAcquire] = []
     photos = turn = 0
@@ -213,7 +212,9 @@ def search_strangers(
     probes = np.stack(vectors) if vectors else np.empty((0, subjects.templates.shape[1]), "f4")
     comparisons = probes @ subjects.templates.T
     first, best = comparisons.argmax(axis=1), comparisons.max(axis=1)
-    shares = 0 * best if crowded is None else crowded.share(crowd(comparisons))
+    crowded = base.deciding_effect(len(subjects.names)).crowd if base else None
+    kinds = base.crowding.likeness(probes) if base and base.crowding else 1.0
+    shares = 0 * best if crowded is None else crowded.share(crowd(comparisons), kinds)
     searches = tuple(
         StrangerSearch(people[i].name, found[i].path, subjects.names[f], float(score), float(share))
         for i, f, score, share in zip(searched, first, best, shares, strict=True)

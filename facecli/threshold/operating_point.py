@@ -54,7 +54,7 @@ class ThresholdInputs:
         shape: ReferenceTable | None = None,
     ) -> ThresholdInputs:
         """Those of a gallery as it is now."""
-        reader, own = storage.reader, own_nonmated_scores(storage)
+        reader, own = storage.reader, own_nonmated_scores(storage, built_in)
         n, choice = reader.subject_count(), reader.calibration()
         return cls(reader.embedder_id, n, built_in, own, choice, shape)
 
@@ -116,19 +116,24 @@ def built_in_table(spec: EmbedderSpec) -> ReferenceTable | None:
 def shape_table(spec: EmbedderSpec) -> ReferenceTable | None:
     """For an embedder without a table the default's, whose shape serves; None for the others."""
     default = None if spec.table else registry.find_embedder(registry.DEFAULT_EMBEDDER)
-    return built_in_table(default) if default else None
+    table = built_in_table(default) if default else None
+    return table.off_all() if table else None
 
 
-def own_nonmated_scores(storage: Storage) -> Observed | None:
+def own_nonmated_scores(storage: Storage, built_in: ReferenceTable | None) -> Observed | None:
     """The gallery's own non-mated scores, read anew where its templates have changed.
+
+    built_in: the embedder's table, which says what kind of faces crowds.
 
     Among very many subjects the last ones hold until some hundredths of them have changed:
     reading again takes seconds, and could move nothing. None below two subjects.
     """
+    crowding = built_in.crowding if built_in else None
     revision, kept = storage.reader.observed()
-    if kept is not None or (kept := _last_if_still_true(storage.reader)) is not None:
+    kept = kept or _last_if_still_true(storage.reader)
+    if kept is not None and kept.made_with(crowding):
         return kept
-    found = storage.reader.observe()
+    found = storage.reader.observe(crowding)
     if found is not None:
         with suppress(GalleryError):  # a reader without the right to write does without
             storage.keep_observed(revision, found)
@@ -237,7 +242,7 @@ def at(
             f"{target} {rate:g} would need a cosine of {threshold:.2f}, and none is above 1: "
             "give a larger rate"
         )
-    crowd = table.effect(n).crowd if by_search else None
+    crowd = table.deciding_effect(n).crowd if by_search else None
     return OperatingPoint(
         threshold=threshold,
         basis=Basis.OWN_PEOPLE if inputs.estimated else basis,
@@ -363,7 +368,7 @@ def _alike(inputs: ThresholdInputs, scores: ReferenceTable, crowd: Crowd | None)
     if inputs.own_scores is None:
         return ()
     threshold = scores.threshold(SURPRISING / inputs.n, inputs.n)
-    share = inputs.own_scores.columns()[2]
+    share = inputs.own_scores.columns()[3]
     reached = accepts(inputs.own_scores.less(crowd), threshold)
     count = math.ceil(float(share[reached].sum()) - ROUNDING)
     if not count:

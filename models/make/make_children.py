@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import children, protocol
-from facecli.recognition.face_kinds import SMALL_CHILD, Direction, FaceKind
+from facecli.metrics.face_kinds import SMALL_CHILD, Direction, FaceKind
 from facecli.recognition.model_zoo import registry
 
 

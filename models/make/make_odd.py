@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.accuracy.odd_faces import KINDS, faces
 from facecli.common.types import Photo
+from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.recognition import orientation
-from facecli.recognition.face_kinds import Direction, FaceKind
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR

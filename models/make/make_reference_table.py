@@ -1,10 +1,10 @@
 """Make a model's reference table Q(p) from photos of many people, a folder per person.
 
     python models/make/make_reference_table.py PHOTOS OUT.json --model NAME [--corrections FILE.csv]
-        [--steeper FACTOR]
+        [--steeper FACTOR] [--crowding KIND.json --crowding-steeper FACTOR]
 
 How is said in facecli/metrics/reference_population.py. Corrections:
-`kind,a,b,why` rows, `drop` a photo, `same-subject`.
+`kind,a,b,why` rows, `drop` a photo, `same-subject`. KIND.json: of models/make/make_crowding.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from facecli.common.types import Photo
+from facecli.metrics.face_kinds import from_file
 from facecli.metrics.reference_population import make_table
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
@@ -31,17 +32,23 @@ def main() -> None:
     parser.add_argument("--corrections", type=Path)
     parser.add_argument("--name", default="photos", help="what to call the photos")
     parser.add_argument("--steeper", type=float, default=1.0, help="times the slopes of crowds")
+    parser.add_argument("--crowding", type=Path, help="whom the crowd's share is taken off")
+    parser.add_argument("--crowding-steeper", type=float, default=1.0)
     args = parser.parse_args()
     dropped, renamed = read_corrections(args.corrections)
     spec = registry.find_embedder(args.model)
     vectors, subjects = templates(args.photos, spec, dropped, renamed)
     text = f"{len(np.unique(subjects))} subjects, {len(vectors)} photos of {args.name}"
-    table = make_table(vectors, subjects, text, spec.embedder_id, steeper=args.steeper)
+    kind = from_file(args.crowding, spec.dimension) if args.crowding else None
+    table = make_table(
+        vectors, subjects, text, spec.embedder_id, steeper=args.steeper, crowding=kind,
+        crowding_steeper=args.crowding_steeper,
+    )  # fmt: skip
     args.out.write_text(table.to_json() + "\n", encoding="utf-8")
     print(f"{table.subjects} subjects, {table.comparisons} comparisons, mean {table.mean():.4f}")
     for tail in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
         print(f"  Q({tail:g}) = {table.score(tail):.4f}")
-    for row in table.effects:
+    for row in (*table.effects, *table.crowding_effects):
         print("  " + "  ".join(f"{name} {value:.4g}" for name, value in asdict(row).items()))
     print(f"margins between twins: {table.margins}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation import comparisons, searches
 from facecli.evaluation.acquire import Acquired
 from facecli.metrics.crowd import own_threshold
+from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.recognition.model_zoo import registry
 from facecli.threshold.operating_point import built_in_table
 
@@ -73,17 +75,22 @@ def test_scores_are_less_the_crowd_s_share_as_identify_decides() -> None:
     enrolled = [p for p in photos if p.path.name.endswith("-0.jpg") and int(p.subject[1:]) < 20]
     strangers = [p for p in photos if int(p.subject[1:]) >= 20]
     gallery = searches.mean_templates(acquired, enrolled)
-    spec = registry.find_embedder()
-    found = searches.search_results(
-        acquired, gallery, [], strangers, "e:1:p", built_in_table(spec), 0.01
-    )
+    shipped = built_in_table(registry.find_embedder())
+    assert shipped is not None
+    kind = FaceKind((Direction.towards(np.eye(16)[0], -0.2, 0.2),), "an axis", 0.3)
+    table = replace(shipped, crowding=kind)
+    found = searches.search_results(acquired, gallery, [], strangers, "e:1:p", table, 0.01)
     assert found.point is not None and found.point.crowd is not None
+    kinds = set[float]()
     for probe, score in zip(found.strangers.probes, found.strangers.scores, strict=True):
         ranked = sorted(map(float, gallery.templates @ acquired.vectors[probe]), reverse=True)
-        taken_off = own_threshold(found.point, ranked) - found.point.threshold
+        (own,) = kind.likeness(acquired.vectors[probe][None])
+        taken_off = own_threshold(found.point, ranked, own) - found.point.threshold
         if acquired.usable[probe]:
             assert score == pytest.approx(ranked[0] - taken_off, abs=1e-5)
-            assert abs(taken_off) > 1e-4
+            assert abs(taken_off) > 1e-5
+            kinds.add(round(float(own), 3))
+    assert min(kinds) == 0.3 and max(kinds) == 1 and len(kinds) > 5
 
 
 def test_a_smaller_gallery_keeps_its_people_s_templates() -> None:

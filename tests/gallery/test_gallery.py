@@ -105,11 +105,12 @@ def test_each_face_has_its_own_threshold(gallery: Gallery, photos: Path, extract
     probe = extractor.photo(photos / "collins.jpg").faces[0].template.vector
     scores = sorted(map(float, gallery.storage.reader.templates().templates @ probe), reverse=True)
     assert point.crowd is not None
-    crowd = point.crowd.slope * (sum(scores[2:10]) / 8 - point.crowd.likeness)
-    assert decision.threshold == pytest.approx(point.threshold + crowd, abs=1e-5)
-    assert abs(crowd) > 0.005
     table = gallery._threshold_inputs().fitted_table()
-    assert table is not None
+    assert table is not None and table.crowding is not None
+    (kind,) = table.crowding.likeness(probe[None])
+    crowd = kind * point.crowd.slope * (sum(scores[2:10]) / 8 - point.crowd.likeness)
+    assert decision.threshold == pytest.approx(point.threshold + crowd, abs=1e-5)
+    assert abs(crowd) > 0.005 and kind < 1
     assert decision.false_alarm == pytest.approx(table.fpir(scores[0] - crowd, point.n), rel=1e-3)
     row = decision_row(decision)
     assert row["threshold"] == pytest.approx(decision.threshold, abs=1e-5)

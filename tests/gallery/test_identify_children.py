@@ -15,7 +15,7 @@ from facecli.common.enums import Outcome, Reason
 from facecli.datasets.labels import LabelledPhoto, labelled
 from facecli.evaluation.plan import read_plan
 from facecli.evaluation.run import evaluate
-from facecli.recognition.face_kinds import Direction, FaceKind
+from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.recognition.pipeline import Extractor
 from facecli.report.decisions import decisions_table, decisions_text, verification_text
 from facecli.report.formats import OutputFormat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from facecli.common.errors import ModelError
 from facecli.common.types import Crowd, OperatingPoint
 from facecli.metrics import reference_table
 from facecli.metrics.crowd import FIRST, LAST, NO_EFFECT, CrowdEffect, crowd, own_threshold
+from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.metrics.reference_table import ReferenceTable, from_json
 from facecli.recognition.model_zoo import registry
+from facecli.threshold.operating_point import ThresholdInputs, at_fpir
 
 SPEC = registry.find_embedder(registry.DEFAULT_EMBEDDER)
 assert SPEC.table is not None
@@ -126,3 +129,49 @@ def test_the_same_embedder_under_another_name_has_the_same_scores() -> None:
     assert SPEC.table is not None
     _, rest = SPEC.embedder_id.split(":", 1)
     assert reference_table.from_file(SPEC.table, f"mine:{rest}") == TABLE
+
+
+KIND = FaceKind((Direction.towards(np.array([3.0, 4.0]), 0, 0.5),), "two", 0.2)
+
+
+def test_whom_the_share_is_taken_off_is_kept_in_the_file() -> None:
+    rows = TABLE.crowding_effects
+    assert TABLE.crowding is not None and [row.n for row in rows] == [r.n for r in TABLE.effects]
+    assert from_json(TABLE.to_json()) == TABLE
+    table = replace(TABLE, crowding=KIND)
+    assert from_json(table.to_json()).crowding == KIND
+    assert TABLE.deciding_effect(50) == next(row for row in rows if row.n == 50)
+    assert TABLE.deciding_effect(50).slope > TABLE.effect(50).slope, "steeper, off fewer"
+    everybody = TABLE.off_all()
+    assert everybody.deciding_effect(50) == everybody.effect(50) == TABLE.effect(50)
+    assert "crowding" not in everybody.to_json() and from_json(everybody.to_json()) == everybody
+
+
+@pytest.mark.parametrize(
+    "crowding", [{}, {"directions": []}, {"directions": [{"vector": [0], "other": 0, "same": 1}]},
+                 {**KIND.facts(), "least": 2}, 3, None],
+)  # fmt: skip
+def test_a_kind_that_cannot_be_is_refused(crowding: object) -> None:
+    facts = {**json.loads(TABLE.to_json()), "crowding": crowding}
+    with pytest.raises(ModelError, match="not a reference table"):
+        from_json(json.dumps(facts))
+    rows = [list(row) for row in json.loads(TABLE.to_json())["crowding_effects"]]
+    rows[3][4] = -1
+    facts = {**json.loads(TABLE.to_json()), "crowding_effects": rows}
+    with pytest.raises(ModelError, match="not the effects of a crowd"):
+        from_json(json.dumps(facts))
+
+
+def test_a_face_s_own_threshold_moves_as_far_as_it_is_of_the_kind() -> None:
+    point = at_fpir(ThresholdInputs("e", 50, TABLE), 0.01)
+    assert point.crowd is not None
+    ranked = [0.6, 0.5, *[point.crowd.likeness + 0.1] * 8]
+    whole = own_threshold(point, ranked) - point.threshold
+    assert whole == pytest.approx(0.1 * point.crowd.slope)
+    for kind in (0.0, 0.4, 1.0):
+        assert own_threshold(point, ranked, kind) - point.threshold == pytest.approx(kind * whole)
+    moved = TABLE.shifted(0.05, "moved").deciding_effect(50)
+    assert moved.likeness == pytest.approx(TABLE.deciding_effect(50).likeness + 0.05)
+    mapped = TABLE.mapped(0.1, 0.2, 1.5).deciding_effect(50)
+    assert (mapped.centre, mapped.spread, mapped.stretch) == (0, 1, 1)
+    assert mapped.slope == TABLE.deciding_effect(50).slope

@@ -20,6 +20,7 @@ from facecli.common.enums import Basis, Target
 from facecli.common.types import Crowd
 from facecli.datasets.labels import LabelledPhoto
 from facecli.metrics import gallery_fit, reference_table
+from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.metrics.gallery_fit import Observed, observe, quantiles
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
@@ -55,8 +56,9 @@ def brute_force(
     owners: np.ndarray,
     templates: np.ndarray,
     distinct: Sequence[tuple[int, int]] = (),
+    crowding: FaceKind | None = None,
 ) -> np.ndarray:
-    """(3, r): each reference's best score among the others, its crowd, and its share."""
+    """(4, r): each reference's best score among the others, its crowd, its kind, and its share."""
     found = []
     for vector, owner in zip(vectors, owners, strict=True):
         known = {owner, *(i for pair in distinct if owner in pair for i in pair)}
@@ -66,7 +68,8 @@ def brute_force(
         ranked = sorted(others, reverse=True)
         crowd = ranked[2:10]
         alike = sum(crowd) / len(crowd) if crowd else float("nan")
-        found.append((ranked[0], alike, 1 / np.count_nonzero(owners == owner)))
+        kind = 1.0 if crowding is None else crowding.likeness(vector[None])[0]
+        found.append((ranked[0], alike, kind, 1 / np.count_nonzero(owners == owner)))
     return np.array(found).T
 
 
@@ -89,7 +92,7 @@ def test_who_is_distinct_is_no_stranger_to_the_other(
     gallery = people(counts, seed=seed)
     found = observe(*gallery, pairs)
     expected = brute_force(*gallery, pairs)
-    if expected.size < 6:
+    if expected.size < 8:
         assert found is None
     else:
         assert found is not None and found.whole()
@@ -107,6 +110,42 @@ def test_more_references_than_a_block_are_all_searched() -> None:
     np.testing.assert_allclose(found.columns(), brute_force(*gallery), atol=6e-4)
 
 
+def test_how_far_a_reference_is_of_a_kind_is_observed_with_it() -> None:
+    gallery = people([2] * 30, seed=5)
+    axis = np.eye(16)[3]
+    kind = FaceKind((Direction.towards(axis, -0.2, 0.4),), "an axis")
+    found = observe(*gallery, (), kind)
+    assert found is not None and found.whole()
+    expected = brute_force(*gallery, (), kind)
+    assert 0 < np.count_nonzero(expected[2] == 1) < np.count_nonzero(expected[2]) < 60
+    np.testing.assert_allclose(found.columns(), expected, atol=6e-4)
+    share = 0.5 * expected[2] * (expected[1] - 0.1)
+    np.testing.assert_allclose(found.less(Crowd(0.5, 0.1)), expected[0] - share, atol=2e-3)
+
+
+def test_what_was_observed_knows_of_which_kinds_it_tells() -> None:
+    gallery = people([2] * 5)
+    kinds = [FaceKind((Direction.towards(axis, 0, 0.5),), "") for axis in np.eye(16)[:2]]
+    for kind in (None, *kinds):
+        found = observe(*gallery, (), kind)
+        assert found is not None and not found.older
+        assert [found.made_with(other) for other in (None, *kinds)] == [
+            other is kind for other in (None, *kinds)
+        ]
+
+
+@pytest.mark.parametrize("rows", [3, 4, 8])
+def test_what_an_older_facecli_observed_is_known_as_such(rows: int) -> None:
+    before = np.full((3, rows), 0.5, np.float16).tobytes()
+    assert Observed(5, before).older and not Observed(5, before).whole()
+    now = Observed.of(5, *np.full((3, rows), 0.5, np.float32))
+    assert now.whole() and not now.older
+    assert not Observed(5, b"").whole() and not Observed(5, b"").older
+    assert not Observed(5, now.scores[:-1]).whole() and not Observed(5, now.scores[:-2]).whole()
+    beyond = Observed.of(5, *np.full((3, rows), 0.5, np.float32), kinds=1.5)
+    assert not beyond.whole()
+
+
 def test_templates_in_parts_give_the_same() -> None:
     vectors, owners, templates = people([2] * 30, seed=4)
     ids = np.arange(30)
@@ -120,7 +159,7 @@ def test_a_subject_counts_once_however_many_photos_it_has() -> None:
     again = np.concatenate([vectors, np.repeat(vectors[:1], 500, axis=0)])
     many = observe(again, np.concatenate([owners, np.repeat(owners[:1], 500)]), templates)
     assert plain is not None and many is not None
-    assert many.columns().shape == (3, 520)
+    assert many.columns().shape == (4, 520)
     levels = (0.1, 0.5, 0.9)
     found = quantiles(many, None, levels)
     assert found == pytest.approx(quantiles(plain, None, levels), abs=0.02)
@@ -191,7 +230,7 @@ def test_a_fit_raises_in_full_lowers_in_part_and_stretches_within_bounds(
     table = shipped()
     found = gallery_fit.fit(table, observed(table, n, moved, ratio))
     assert found.ratio == pytest.approx(ratio, rel=0.03)
-    effect, middle = table.effect(n), table.median(n)
+    effect, middle = table.deciding_effect(n), table.median(n)
     shift = min(moved, 0.002 * n * n) if moved > 0 else max(-0.02, moved * n / (n + 30))
     assert found.shift == pytest.approx(shift, abs=0.001)
     scale = min(2.0, max(0.9, 1 + (found.ratio - 1) * n / (n + 150)))
@@ -201,14 +240,14 @@ def test_a_fit_raises_in_full_lowers_in_part_and_stretches_within_bounds(
 
 
 def test_a_table_without_measured_crowds_stands_as_it_is() -> None:
-    plain = replace(shipped(), effects=())
+    plain = replace(shipped().off_all(), effects=())
     assert gallery_fit.fitted(plain, None, 50).threshold(0.01, 50) == plain.threshold(0.01, 50)
 
 
 @pytest.mark.parametrize("n", [30, 100, 900])
 def test_without_a_table_the_gallery_s_own_people_make_one(n: int) -> None:
     """The shape of another's, at the place and as wide as what these people find."""
-    shape = shipped()
+    shape = shipped().off_all()
     seen = observed(shape, n, shift=-0.11, ratio=0.6)
     made = gallery_fit.estimate(shape, seen)
     levels = (0.1, 0.5, 0.9)
@@ -262,7 +301,9 @@ def check_fit(gallery: Gallery) -> float:
     vectors = np.stack([row.template.vector for row in rows])
     owners = np.array([names.index(row.subject) for row in rows])
     templates = [mean_template(list(vectors[owners == i])) for i in range(len(names))]
-    brute = Observed.of(len(names), *brute_force(vectors, owners, np.stack(templates)))
+    crowding = shipped().crowding
+    best, alike, kinds, share = brute_force(vectors, owners, np.stack(templates), (), crowding)
+    brute = Observed.of(len(names), best, alike, share, kinds, crowding)
     expected = gallery_fit.fit(shipped(), brute)
     point = gallery.operating_point()
     assert point.fit is not None
@@ -335,7 +376,7 @@ def test_an_estimate_is_another_shape_at_the_place_and_of_the_width_that_was_see
     shift: float, ratio: float
 ) -> None:
     """What the people seen find is less the crowd's share; a stranger's tail is as the shape's."""
-    table, n = shipped(), 61
+    table, n = shipped().off_all(), 61
     seen = observed(table, n, shift, ratio)
     made, effect = gallery_fit.estimate(table, seen), table.effect(n - 1)
     middle = table.median(n - 1) + effect.centre

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facecli.metrics.crowd import crowd
+from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.metrics.reference_population import make_table
 
 
@@ -70,3 +71,18 @@ def test_the_effect_describes_searches_of_the_same_people(groups: float, steeper
     moved = table.mapped(middle, middle + effect.centre, effect.stretch)
     assert 0.01 <= float(np.mean(less >= moved.threshold(0.05, 30))) <= 0.12
     assert 0.3 <= float(np.mean(less >= moved.threshold(0.5, 30))) <= 0.7
+
+
+def test_the_share_is_taken_off_the_kind_alone_and_as_much_steeper() -> None:
+    vectors, subjects = population(100, 0.5)
+    kind = FaceKind((Direction.towards(vectors[0], -0.5, 0.5),), "towards one", 0.25)
+    plain = make_table(vectors, subjects, "x", "", (20,), 2000)
+    table = make_table(vectors, subjects, "x", "", (20,), 2000, 1.0, kind, 2.0)
+    assert table.off_all() == plain, "the others stay"
+    assert table.crowding == kind
+    (all_,), (own,) = table.effects, table.crowding_effects
+    assert own.slope == pytest.approx(2 * all_.slope, abs=2e-4) and own.likeness == all_.likeness
+    assert (own.centre, own.spread) != (all_.centre, all_.spread)
+    everybody = FaceKind((Direction.towards(vectors[0], -1, -0.999),), "all")
+    whole = make_table(vectors, subjects, "x", "", (20,), 2000, 1.0, everybody, 1.0)
+    assert whole.crowding_effects == plain.effects

@@ -13,7 +13,7 @@ def observed(table: ReferenceTable, n: int, shift: float = 0.0, ratio: float = 1
 
     shift: added to the median, cosine. ratio: of the range.
     """
-    effect = table.effect(n - 1)
+    effect = table.deciding_effect(n - 1)
     unit = np.linspace(-0.5, 0.5, 2001)
     low, high = quantiles(_of(n, unit, 0.0), None, (LOW, HIGH))
     wide = table.spread(n - 1, LOW, HIGH) * effect.spread * ratio / (high - low)

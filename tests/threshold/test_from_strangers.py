@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
 
@@ -16,8 +17,9 @@ from support.observations import observed
 from facecli import Gallery
 from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, InputError, UsageError
-from facecli.common.types import Crowd
 from facecli.datasets.labels import LabelledPhoto
+from facecli.metrics.crowd import CrowdEffect
+from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.metrics.identification import conformal_threshold
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.pipeline import Extractor
@@ -141,17 +143,27 @@ def test_the_choice_survives_growth_and_says_so(gallery: Gallery, shots: Path) -
     assert gallery.operating_point().notes == ()
 
 
-def test_a_stranger_s_score_is_held_against_the_threshold_less_the_crowd_s_share(extractor) -> None:
+@pytest.mark.parametrize("cosine", [0.3, 0.9])
+def test_a_stranger_s_score_is_held_against_the_threshold_less_the_crowd_s_share(
+    extractor: Extractor, table: ReferenceTable, cosine: float
+) -> None:
+    """As far as the face is of the kind that it is taken off."""
     vectors = np.stack([unit_vector(i) for i in range(12)])
     subjects = Subjects(tuple(range(12)), tuple(f"S{i}" for i in range(12)), vectors)
     people = [Stranger("Grace", (hopper(),))]
-    (plain,) = search_strangers(extractor, people, subjects).searches
-    (less,) = search_strangers(extractor, people, subjects, Crowd(0.5, 0.1)).searches
+    bare = replace(table.off_all(), effects=())
+    (plain,) = search_strangers(extractor, people, subjects, bare).searches
     probe = extractor.photo(hopper()).faces[0].template.vector
+    aside = vectors[0] - (vectors[0] @ probe) * probe
+    towards = cosine * probe + (1 - cosine**2) ** 0.5 * aside / np.linalg.norm(aside)
+    kind = FaceKind((Direction.towards(towards, 0.1, 0.7),), "some")
+    row = CrowdEffect(12, 0.5, 0.1, 0.0, 1.0, 1.0)
+    base = replace(table, crowding=kind, crowding_effects=(row,))
+    (less,) = search_strangers(extractor, people, subjects, base).searches
     ranked = sorted(map(float, vectors @ probe), reverse=True)
     assert plain.score == pytest.approx(ranked[0], abs=1e-6)
     assert (less.score, plain.compared) == (plain.score, plain.score)
-    share = 0.5 * (sum(ranked[2:10]) / 8 - 0.1)
+    share = 0.5 * (sum(ranked[2:10]) / 8 - 0.1) * (1 if cosine == 0.9 else 1 / 3)
     assert less.compared == pytest.approx(ranked[0] - share, abs=1e-6)
     assert less.subject == plain.subject
 

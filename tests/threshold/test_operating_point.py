@@ -157,7 +157,7 @@ def test_people_who_look_alike_raise_the_threshold() -> None:
     assert (by_hand.fmr, by_hand.expected_fpir) == (alike.fmr, alike.expected_fpir)
     assert any("look more alike than the reference set's, by 0.05" in n for n in alike.notes)
     wide = at(100, Target.FPIR, 0.01, own_scores=observed(TABLE, 100, 0.0, 1.5))
-    middle = TABLE.median(100) + TABLE.effect(100).centre
+    middle = TABLE.median(100) + TABLE.deciding_effect(100).centre
     scale = 1 + 0.5 * 100 / 250
     assert wide.threshold == pytest.approx(middle + scale * (plain.threshold - middle), abs=0.005)
 
@@ -172,7 +172,7 @@ def test_people_who_look_less_alike_lower_it_a_little(
     """By 100 / 130 of the shift and 100 / 250 of the spread, and never by much."""
     plain = at(100, Target.FPIR, 0.01)
     other = at(100, Target.FPIR, 0.01, own_scores=observed(TABLE, 100, -less, spread))
-    middle = TABLE.median(100) + TABLE.effect(100).centre
+    middle = TABLE.median(100) + TABLE.deciding_effect(100).centre
     expected = middle + shift + (plain.threshold - middle) * scale
     assert other.threshold == pytest.approx(expected, abs=0.005)
     assert other.notes == ()
@@ -180,7 +180,7 @@ def test_people_who_look_less_alike_lower_it_a_little(
 
 def test_a_face_that_resembles_many_must_resemble_one_more() -> None:
     point = at(100, Target.FPIR, 0.01)
-    effect = TABLE.effect(100)
+    effect = TABLE.deciding_effect(100)
     assert point.crowd is not None and 0.5 < effect.slope == point.crowd.slope
     usual = [0.9, 0.8, *[effect.likeness] * 8]
     assert own_threshold(point, usual) == pytest.approx(point.threshold)
@@ -195,7 +195,7 @@ def test_a_face_that_resembles_many_must_resemble_one_more() -> None:
 
 def test_doubles_are_said_and_raise_nothing() -> None:
     seen = observed(TABLE, 50)
-    best, alike, share = seen.columns()
+    best, alike, _, share = seen.columns()
     twice = Observed.of(50, np.where(np.arange(len(best)) < 80, 0.97, best), alike, share)
     plain, doubled = (at(50, Target.FPIR, 0.01, own_scores=own) for own in (seen, twice))
     assert doubled.threshold == pytest.approx(plain.threshold, abs=0.02)
@@ -210,9 +210,9 @@ def test_who_looks_like_somebody_else_is_told_where_none_of_all_would(
     chance: float, said: bool, crowded: float
 ) -> None:
     """chance: that any of 60 finds such a score, less what resembling many people brings."""
-    effect = TABLE.effect(60)
+    effect = TABLE.deciding_effect(60)
     usual = np.quantile(observed(TABLE, 60).columns()[0], (np.arange(60) + 0.5) / 60)
-    alike = np.full(60, TABLE.effect(59).likeness)
+    alike = np.full(60, TABLE.deciding_effect(59).likeness)
     inputs = gallery(60, own_scores=Observed.of(60, usual, alike, np.ones(60)))
     table = inputs.fitted_table()
     assert table is not None and effect.crowd is not None

@@ -6,6 +6,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facecli.metrics.face_kinds import FaceKind
 
 
 class ChannelOrder(StrEnum):
@@ -66,6 +70,12 @@ class EmbedderSpec:
         digest = _digest(repr(facts).encode())[:8]
         published = self.published_sha256 or self.sha256
         return f"{self.name}:{published[:16]}:p{self.preprocessing}-{digest}"
+
+    def small_children(self) -> FaceKind | None:
+        """What tells small children's faces; None where the embedder ships nothing that does."""
+        from facecli.metrics.face_kinds import from_file  # takes numpy, which facts do not
+
+        return from_file(self.children, self.dimension) if self.children else None
 
     def of_other_templates(self) -> EmbedderSpec:
         """Less all that was measured on its templates, where others come out."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.names import name_key
 from facecli.common.types import Float32
+from facecli.metrics.face_kinds import FaceKind
 from facecli.metrics.gallery_fit import Observed, observe_blocks, sample_size
 from facecli.storage.records import (
     CalibrationRow,
@@ -258,17 +259,20 @@ class FileReader:
         return revision, last[1] if last is not None and last[0] == revision else None
 
     def last_observed(self) -> tuple[int, Observed] | None:
-        """The revision at which the templates were last observed, and what was; None if never."""
+        """The revision at which the templates were last observed, and what was; None if never, or
+        by an older facecli.
+        """
         row = self._one(f"SELECT revision, {OBSERVED} FROM fit")
         with explained(self.path):
-            return None if row is None else _observed(row)
+            found = None if row is None else _observed(row)
+        return None if found is None or found[1].older else found
 
-    def observe(self) -> Observed | None:
+    def observe(self, crowding: FaceKind | None = None) -> Observed | None:
         """Each reference among the other subjects: of a sample with a fixed seed, where many."""
         with self.snapshot():
             vectors, owners = self.some_vectors(sample_size(self.subject_count()))
             pairs = distinct_rows.held(self._db)
-            return observe_blocks(vectors, owners, self.blocks(), pairs)
+            return observe_blocks(vectors, owners, self.blocks(), pairs, crowding)
 
     def some_vectors(self, most: int) -> tuple[Float32, NDArray[np.int64]]:
         """References' (r, d) float32 vectors and their (r,) subject ids: all, or about `most`.
@@ -402,6 +406,6 @@ def _observed(row: Sequence[object]) -> tuple[int, Observed]:
         values.whole(row[1], "the number of people observed", 2),
         values.data(row[2], "the scores observed"),
     )
-    if not found.whole():
+    if not (found.older or found.whole()):
         raise values.Unsound("the scores observed are not scores")
     return values.whole(row[0], "the revision observed"), found

@@ -468,10 +468,10 @@ def test_the_fit_stands_among_very_many_until_some_have_changed(
     store: GalleryFile, changed: int, again: bool
 ) -> None:
     with closing(GalleryFile.open(store.path)) as vault:
-        first = operating_point.own_nonmated_scores(vault)
+        first = operating_point.own_nonmated_scores(vault, None)
         assert first is not None and first.n == 600
         vault.add([reference(f"new {i}", 5000 + i) for i in range(changed)])
-        then = operating_point.own_nonmated_scores(vault)
+        then = operating_point.own_nonmated_scores(vault, None)
     assert then is not None and then.n == (611 if again else 600)
 
 

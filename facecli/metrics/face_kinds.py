@@ -17,6 +17,9 @@ and 39 % of drawings where this refuses all and 89 to 100 %, at 0.7 % of photos 
 with the mirrored face (those are symmetric, too), a linear classifier on the template (no better on
 kinds that it was not made with), grey-level statistics (each serves one kind).
 
+**People whom the embedder knows less well.** They are alike to it, see `crowd`: these directions
+say whose faces are so, a part of a reference table (`reference_table`).
+
 **Small children.** Where one toddler is enrolled among adults, nine in ten others reach its
 score. models/make/make_children.py makes the direction of the 30 people of the reference
 population who look youngest to the embedder: it finds 99 % of toddlers and 93 % of children of 4 to
@@ -39,20 +42,19 @@ import numpy as np
 
 from facecli.common.errors import ModelError
 from facecli.common.types import Float32, Float64, Template
-from facecli.recognition.model_zoo.specs import EmbedderSpec
 
 SMALL_CHILD = 0.5  # the likeness from which a face counts as a small child's
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Direction:
     """Where an embedder maps faces of one kind.
 
-    vector: (d,) float32 of unit norm. other, same: cosines to it; at the first or below a face is
+    vector: (d,) of unit norm. other, same: cosines to it; at the first or below a face is
     surely not of the kind, at the second or above surely of it.
     """
 
-    vector: Float32
+    vector: tuple[float, ...]
     other: float
     same: float
 
@@ -62,62 +64,76 @@ class Direction:
         length = float(np.linalg.norm(vector))
         if not (-1 <= other < same <= 1 and 0 < length < np.inf):
             raise ValueError("no direction, or its two cosines are not in order")
-        return cls((vector / length).astype(np.float32), other, same)
+        return cls(tuple(round(float(v), 7) for v in vector / length), other, same)
 
     def likeness(self, vectors: Float32) -> Float64:
         """(n,) in [0, 1], 1 for faces of the kind. vectors: (n, d) float32 of unit norm."""
-        cosines = vectors.astype(np.float64) @ self.vector
-        return np.clip((cosines - self.other) / (self.same - self.other), 0, 1)
+        cosines = vectors.astype(np.float64) @ np.asarray(self.vector)
+        return np.asarray(np.clip((cosines - self.other) / (self.same - self.other), 0, 1))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class FaceKind:
-    """A kind of faces that an embedder maps in one direction, or in several. made_from: a line for
-    people."""
+    """A kind of faces that an embedder maps in one direction, or in several.
+
+    made_from: a line for people. least: the likeness that any face has.
+    """
 
     directions: tuple[Direction, ...]
     made_from: str
+    least: float = 0.0
+
+    @property
+    def dimension(self) -> int:
+        """d"""
+        return len(self.directions[0].vector)
 
     def likeness(self, vectors: Float32) -> Float64:
         """(n,) in [0, 1], 1 for faces of the kind. vectors: (n, d) float32 of unit norm."""
         found = [direction.likeness(vectors) for direction in self.directions]
-        return np.asarray(np.max(found, axis=0))
+        return np.asarray(np.maximum(self.least, np.max(found, axis=0)))
 
     def likeness_of(self, template: Template) -> float:
         """One face's."""
         return float(self.likeness(template.vector[None])[0])
 
+    def facts(self) -> dict[str, Any]:
+        """As `from_facts` reads it."""
+        directions = [
+            {"other": d.other, "same": d.same, "vector": d.vector} for d in self.directions
+        ]
+        return {"made_from": self.made_from, "least": self.least, "directions": directions}
+
     def to_json(self) -> str:
         """As `from_file` reads it."""
-        directions = [
-            {"other": d.other, "same": d.same, "vector": [round(float(v), 7) for v in d.vector]}
-            for d in self.directions
-        ]
-        return json.dumps({"made_from": self.made_from, "directions": directions}) + "\n"
+        return json.dumps(self.facts()) + "\n"
 
 
 def from_file(path: Path, dimension: int) -> FaceKind:
     """Read what `FaceKind.to_json` wrote. Raises ModelError."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        directions = tuple(_direction(facts, dimension) for facts in data["directions"])
-        if not directions:
-            raise ValueError("no direction")
+        kind = from_facts(json.loads(path.read_text(encoding="utf-8")))
+        if kind.dimension != dimension:
+            raise ValueError(f"not {dimension} numbers")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}, directions of a kind of faces: {error!r}") from error
-    return FaceKind(directions, str(data.get("made_from", "")))
+    return kind
 
 
-def _direction(facts: Mapping[str, Any], dimension: int) -> Direction:
-    vector = np.asarray(facts["vector"], np.float32)
-    if vector.shape != (dimension,):
-        raise ValueError(f"not {dimension} numbers")
-    return Direction.towards(vector, float(facts["other"]), float(facts["same"]))
-
-
-def children_of(spec: EmbedderSpec) -> FaceKind | None:
-    """What tells small children's faces to an embedder; None where it ships nothing that does."""
-    return None if spec.children is None else from_file(spec.children, spec.dimension)
+def from_facts(facts: Mapping[str, Any]) -> FaceKind:
+    """Raises ValueError, KeyError or TypeError where they are none."""
+    directions = tuple(
+        Direction.towards(
+            np.asarray(some["vector"], np.float64), float(some["other"]), float(some["same"])
+        )
+        for some in facts["directions"]
+    )
+    if len({len(direction.vector) for direction in directions}) != 1:
+        raise ValueError("no directions of one length")
+    least = float(facts.get("least", 0))
+    if not 0 <= least < 1:
+        raise ValueError(f"the least likeness is {least}")
+    return FaceKind(directions, str(facts.get("made_from", "")), least)
 
 
 def child_fault(likeness: float) -> str | None:

@@ -12,7 +12,8 @@ import pytest
 from benchmarks.accuracy import odd_faces
 from facecli.common.errors import ModelError
 from facecli.common.types import Image, Template
-from facecli.recognition import face_kinds, orientation
+from facecli.metrics import face_kinds
+from facecli.recognition import orientation
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR, fault
@@ -36,7 +37,7 @@ def test_likeness_rises_between_the_two_cosines(tmp_path: Path) -> None:
     (tmp_path / "again.json").write_text(kind.to_json())
     again = face_kinds.from_file(tmp_path / "again.json", 2)
     (direction,) = again.directions
-    assert (direction.vector.tolist(), direction.other, direction.same) == ([0, 1], 0.2, 0.4)
+    assert (direction.vector, direction.other, direction.same) == ((0, 1), 0.2, 0.4)
     assert again.made_from == "tests"
 
 
@@ -57,6 +58,19 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, facts: dict[str, 
         face_kinds.from_file(written(tmp_path / "kind.json", **facts), 2)
 
 
+def test_any_face_may_be_somewhat_of_a_kind(tmp_path: Path) -> None:
+    (tmp_path / "kind.json").write_text(
+        json.dumps({"directions": [{"vector": [0, 1], "other": 0, "same": 1}], "least": 0.4})
+    )
+    kind = face_kinds.from_file(tmp_path / "kind.json", 2)
+    vectors = np.float32([[1, 0], [0, 0.3], [0, 0.5], [0, 1]])
+    assert kind.likeness(vectors) == pytest.approx([0.4, 0.4, 0.5, 1])
+    assert face_kinds.from_facts(json.loads(kind.to_json())) == kind
+    for least in (-0.1, 1):
+        with pytest.raises(ValueError, match="least likeness"):
+            face_kinds.from_facts({**kind.facts(), "least": least})
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"directions": []}', '{"directions": 3}'])
 def test_a_file_without_a_direction_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "kind.json").write_text(text)
@@ -67,7 +81,7 @@ def test_a_file_without_a_direction_is_refused(tmp_path: Path, text: str) -> Non
 def test_the_two_cosines_may_be_the_ends(tmp_path: Path) -> None:
     kind = face_kinds.from_file(written(tmp_path / "kind.json", other=-1, same=1), 2)
     assert kind.likeness(np.float32([[0, 1], [1, 0], [0, -1]])) == pytest.approx([1, 0.5, 0])
-    assert kind.directions[0].vector.tolist() == [0, 1], "of unit norm"
+    assert kind.directions[0].vector == (0, 1), "of unit norm"
 
 
 def test_every_shipped_embedder_that_has_a_table_knows_odd_faces_and_children() -> None:
@@ -75,9 +89,9 @@ def test_every_shipped_embedder_that_has_a_table_knows_odd_faces_and_children() 
     for spec in (s for s in specs if s.table):
         assert spec.odd is not None, spec.name
         assert face_kinds.from_file(spec.odd, spec.dimension).made_from
-        children = face_kinds.children_of(spec)
+        children = spec.small_children()
         assert children is not None and children.made_from, spec.name
-        assert face_kinds.children_of(spec.of_other_templates()) is None
+        assert spec.of_other_templates().small_children() is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,7 +123,7 @@ def test_from_the_bar_on_a_face_is_a_small_child_s(likeness: float, named: bool)
 def test_adults_are_not_taken_for_children(
     extractor: Extractor, pictures: dict[str, Image]
 ) -> None:
-    children = face_kinds.children_of(extractor.spec)
+    children = extractor.spec.small_children()
     assert children is not None
     for name, image in pictures.items():
         for found in extractor.image(image, "").faces:
