@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +27,7 @@ from facecli.metrics.gallery_fit import Observed, observe, quantiles
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
 from facecli.storage import export
+from facecli.storage.opening import file_of
 from facecli.storage.records import mean_template
 from facecli.threshold import operating_point
 
@@ -326,6 +329,16 @@ def test_every_change_of_the_people_is_followed(gallery: Gallery, tmp_path: Path
     smaller = check_fit(gallery)
     gallery.enroll([LabelledPhoto(collins(), "Eileen Collins")])
     assert check_fit(gallery) != smaller
+
+
+def test_what_an_older_facecli_kept_is_read_anew(gallery: Gallery) -> None:
+    point = gallery.operating_point()
+    older = np.full((3, 5), 0.5, np.float16).tobytes()
+    with closing(sqlite3.connect(file_of(gallery.storage, "this").path)) as db, db:
+        assert db.execute("UPDATE fit SET scores = ?", (older,)).rowcount == 1
+    assert gallery.storage.reader.last_observed() is None
+    assert gallery.operating_point() == point
+    assert gallery.storage.reader.last_observed() is not None
 
 
 def test_an_import_is_followed(gallery: Gallery, tmp_path: Path) -> None:
