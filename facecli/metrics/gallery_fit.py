@@ -72,6 +72,13 @@ class Observed:
         """Whether it knows these kinds of faces."""
         return self.scores.startswith(_mark(crowding))
 
+    def seen_by(self, table: ReferenceTable) -> Observed:
+        """As this table takes the crowd's share off: one without kinds, off whoever it is."""
+        if table.crowding is not None:
+            return self
+        best, alike, _, share = self.columns().astype(np.float32)
+        return Observed.of(self.n, best, alike, share)
+
     def whole(self) -> bool:
         """Whether `scores` is what `of` made: a file may hold anything."""
         if len(self.scores) <= MARK or (len(self.scores) - MARK) % 8:
@@ -169,7 +176,7 @@ def sample_size(n: int) -> int:
 
 def fit(table: ReferenceTable, observed: Observed) -> GalleryFit:
     """What to move and stretch the table by, so that it expects what was observed."""
-    n = observed.n - 1
+    observed, n = observed.seen_by(table), observed.n - 1
     effect = table.deciding_effect(n)
     low, median, high = quantiles(observed, effect.crowd, (LOW, MIDDLE, HIGH))
     usual = table.median(n) + effect.centre

@@ -368,8 +368,8 @@ def _alike(inputs: ThresholdInputs, scores: ReferenceTable, crowd: Crowd | None)
     if inputs.own_scores is None:
         return ()
     threshold = scores.threshold(SURPRISING / inputs.n, inputs.n)
-    share = inputs.own_scores.columns()[3]
-    reached = accepts(inputs.own_scores.less(crowd), threshold)
+    own = inputs.own_scores.seen_by(scores)
+    reached, share = accepts(own.less(crowd), threshold), own.columns()[3]
     count = math.ceil(float(share[reached].sum()) - ROUNDING)
     if not count:
         return ()

@@ -126,6 +126,19 @@ def test_how_far_a_reference_is_of_a_kind_is_observed_with_it() -> None:
     np.testing.assert_allclose(found.less(Crowd(0.5, 0.1)), expected[0] - share, atol=2e-3)
 
 
+def test_a_table_without_kinds_takes_the_share_off_whoever_it_is() -> None:
+    """As one does that an older facecli stored with a calibration."""
+    gallery = people([2] * 30, dimension=192, seed=5)
+    table = shipped()
+    told, plain = observe(*gallery, (), table.crowding), observe(*gallery)
+    assert told is not None and plain is not None
+    assert told.less(Crowd(0.5, 0.9)).tolist() != plain.less(Crowd(0.5, 0.9)).tolist()
+    assert told.seen_by(table) is told
+    assert told.seen_by(table.off_all()) == plain
+    assert gallery_fit.fit(table.off_all(), told) == gallery_fit.fit(table.off_all(), plain)
+    assert gallery_fit.fit(table, told) != gallery_fit.fit(table, plain)
+
+
 def test_what_was_observed_knows_of_which_kinds_it_tells() -> None:
     gallery = people([2] * 5)
     kinds = [FaceKind((Direction.towards(axis, 0, 0.5),), "") for axis in np.eye(16)[:2]]
