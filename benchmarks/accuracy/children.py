@@ -35,7 +35,7 @@ from facecli.recognition.model_zoo import registry
 from facecli.threshold.operating_point import built_in_table
 
 SIZES, DRAWS, SIX = (5, 10, 50, 200, 600), 24, 6
-YOUNGEST = 30  # of whom models/make/make_children.py makes the direction
+YOUNGEST = 30  # of whom models/make/make_face_kinds.py makes the direction
 AGES = (0, 4, 7, 10, 13, 18, 30, 60)
 HEAD = ("strangers", "N", "adults only", "one child of LFW's", "by its name", "one child like them")
 WHO = ("group", "people", "taken for a small child")

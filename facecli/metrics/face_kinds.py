@@ -21,7 +21,7 @@ kinds that it was not made with), grey-level statistics (each serves one kind).
 say whose faces are so, a part of a reference table (`reference_table`).
 
 **Small children.** Where one toddler is enrolled among adults, nine in ten others reach its
-score. models/make/make_children.py makes the direction of the 30 people of the reference
+score. models/make/make_face_kinds.py makes the direction of the 30 people of the reference
 population who look youngest to the embedder: it finds 99 % of toddlers and 93 % of children of 4 to
 6 years, at 0.3 % of adults (see benchmarks/accuracy/children.py). Their quality is as good as
 anybody's, and they may be enrolled; but their names are leads, see `decision.decide`.

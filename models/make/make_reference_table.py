@@ -4,7 +4,7 @@
         [--steeper FACTOR] [--crowding KIND.json --crowding-steeper FACTOR]
 
 How is said in facecli/metrics/reference_population.py. Corrections:
-`kind,a,b,why` rows, `drop` a photo, `same-subject`. KIND.json: of models/make/make_crowding.py.
+`kind,a,b,why` rows, `drop` a photo, `same-subject`. KIND.json: of models/make/make_face_kinds.py.
 """
 
 from __future__ import annotations
