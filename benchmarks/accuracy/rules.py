@@ -83,8 +83,7 @@ def named(
     table: the one that the point was made from.
     """
     scores = probes @ templates.T
-    kinds = table.crowding.likeness(probes) if table.crowding else 1.0
-    taken_off = point.crowd.share(crowd(scores), kinds) if point.crowd else 0.0
+    taken_off = point.crowd.share(crowd(scores), table.kinds(probes)) if point.crowd else 0.0
     return accepts(scores.max(axis=1) - taken_off, point.threshold)
 
 

@@ -15,7 +15,6 @@ from facecli.common.types import Crowd, Float32, Interval, OperatingPoint
 from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation.acquire import Acquired
 from facecli.metrics.crowd import crowd
-from facecli.metrics.face_kinds import FaceKind
 from facecli.metrics.gallery_fit import observe
 from facecli.metrics.identification import (
     IdentificationRates,
@@ -153,7 +152,7 @@ def search_results(
     point, remark = _point(inputs, target_fpir)
     taken_off = point.crowd if point else None
     found, other = (
-        _found(acquired, gallery, photos, taken_off, kind) for photos in (mated, strangers)
+        _found(acquired, gallery, photos, taken_off, table) for photos in (mated, strangers)
     )
     searches = Searches(
         Scores(found.scores, 0, found.people), found.ranks,
@@ -175,7 +174,7 @@ def _found(
     gallery: Enrolled,
     photos: Sequence[LabelledPhoto],
     taken_off: Crowd | None,
-    kind: FaceKind | None,
+    table: ReferenceTable | None,
 ) -> Found:
     probes = np.array([acquired.rows[photo.path] for photo in photos], np.intp)
     place = {name: i for i, name in enumerate(gallery.names)}
@@ -188,8 +187,8 @@ def _found(
         grid = acquired.vectors[probes[rows]] @ gallery.templates.T
         best[rows], scores[rows] = grid.argmax(axis=1), grid.max(axis=1)
         if taken_off is not None:
-            own = kind.likeness(acquired.vectors[probes[rows]]) if kind else 1.0
-            scores[rows] -= taken_off.share(crowd(grid), own).astype(np.float32)
+            kinds = table.kinds(acquired.vectors[probes[rows]]) if table else 1.0
+            scores[rows] -= taken_off.share(crowd(grid), kinds).astype(np.float32)
         scores[rows[acquired.children[probes[rows]]]] = -np.inf
         ranks[rows] = _ranks(grid, right[rows])
     people = np.array([name_key(photo.subject) or str(photo.path) for photo in photos], np.str_)

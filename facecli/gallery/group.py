@@ -305,8 +305,6 @@ def _known(
     point = operating_point.in_force(inputs)
     ranker = gallery.reader.ranker(False, point.threshold)
     table = inputs.table()
-    kind = table.crowding if table else None
-    of_kind = kind.likeness_of if kind else lambda _: 1.0
     rivals = Rivals.of(gallery.reader, inputs.built_in)
     best: dict[tuple[int, float, str], tuple[float, int]] = {}
     for face in faces:
@@ -315,9 +313,10 @@ def _known(
         search = partial(ranker.candidates, face.found.template.vector)
         ranked = search(LAST)
         scores = [candidate.score for candidate in ranked]
+        kind = float(table.kinds(face.found.template.vector[None])[0]) if table else 1.0
         if (
             ranked
-            and accepts(scores[0], own_threshold(point, scores, of_kind(face.found.template)))
+            and accepts(scores[0], own_threshold(point, scores, kind))
             and told_apart(ranked[0], rivals.of_best(ranked, search))
         ):
             who = face.photo, face.seen.start if face.seen else 0.0, ranked[0].subject

@@ -124,8 +124,7 @@ class Search:
 
     def _crowding(self, template: Template) -> float:
         """How far it is of the kind that the crowd's share is taken off."""
-        kind = self.table.crowding if self.table else None
-        return kind.likeness_of(template) if kind else 1.0
+        return float(self.table.kinds(template.vector[None])[0]) if self.table else 1.0
 
     def _child(self, path: str, template: Template) -> FailureToAcquire | None:
         """What is to be said of a small child's face."""

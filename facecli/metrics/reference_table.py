@@ -142,6 +142,10 @@ class ReferenceTable:
         """The same, off those alone whom it is taken off before it is decided."""
         return self._effect(self.crowding_effects if self.crowding else self.effects, n)
 
+    def kinds(self, vectors: Float32) -> Float64:
+        """(n,) in [0, 1], how far the crowd's share is taken off these faces. vectors: (n, d)."""
+        return self.crowding.likeness(vectors) if self.crowding else np.ones(len(vectors))
+
     def off_all(self) -> ReferenceTable:
         """The same table for faces of whatever kind."""
         return replace(self, crowding=None, crowding_effects=())

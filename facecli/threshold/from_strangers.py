@@ -213,7 +213,7 @@ def search_strangers(
     comparisons = probes @ subjects.templates.T
     first, best = comparisons.argmax(axis=1), comparisons.max(axis=1)
     crowded = base.deciding_effect(len(subjects.names)).crowd if base else None
-    kinds = base.crowding.likeness(probes) if base and base.crowding else 1.0
+    kinds = base.kinds(probes) if base else 1.0
     shares = 0 * best if crowded is None else crowded.share(crowd(comparisons), kinds)
     searches = tuple(
         StrangerSearch(people[i].name, found[i].path, subjects.names[f], float(score), float(share))
