@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
 
 KEPT = "what was enrolled is kept, run the same command to go on"
+CUT = f"the connection to the scheduler was lost: {KEPT}"
 LOCAL = "local"  # instead of an address: start workers on this machine
 TOGETHER = 4  # batches of photos: Dask takes some 10 ms to send something, a photo as much
 AHEAD = 3  # times that many in flight for each thread of a worker
@@ -149,7 +150,7 @@ class _Spread:
                     f"install facecli {__version__} on each of them"
                 ) from error
             except (CancelledError, OSError) as error:
-                raise SchedulerError(f"the connection to the scheduler was lost: {KEPT}") from error
+                raise SchedulerError(CUT) from error
 
 
 class _Heartbeats:
@@ -180,7 +181,8 @@ class _Heartbeats:
 
 
 def _within(ask: Callable[[], R], whom: str) -> R:
-    """The answer. Raises SchedulerError where there is none in SILENT_FOR, and what `ask` raises.
+    """The answer. Raises SchedulerError where there is none in SILENT_FOR, or the connection is
+    lost, and what else `ask` raises.
 
     On a thread of its own: Dask waits for ever for one who keeps the connection and says nothing.
     """
@@ -196,7 +198,12 @@ def _within(ask: Callable[[], R], whom: str) -> R:
     with said(f"waiting for an answer of {whom}", SILENT_FOR):
         if not wait([answer], SILENT_FOR).done:
             raise SchedulerError(_lost(whom))
-    return answer.result()
+    try:
+        return answer.result()
+    except TimeoutError:  # an OSError, too
+        raise
+    except (CancelledError, OSError) as error:
+        raise SchedulerError(CUT) from error
 
 
 def _lost(whom: str) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from support.galleries import Command, collins, environment, hopper, write_variants
@@ -272,6 +273,23 @@ def test_a_scheduler_lost_on_the_way_keeps_what_was_enrolled(photos, here, tmp_p
         report = gallery.enroll(photos, workers=2)
     assert report.count(EnrollStatus.ENROLLED) == 2 * EACH - kept
     assert rows(tmp_path / "g") == here[1]
+
+
+def test_a_scheduler_lost_while_it_is_asked_something_is_an_error(
+    recipe: cluster.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As where a result is long in coming: who is alive is asked then."""
+    with (
+        scheduling(tmp_path) as (found, scheduler),
+        working(found, tmp_path),
+        pytest.raises(SchedulerError, match="was lost") as caught,
+    ):
+        monkeypatch.setattr(cluster, "ANSWER_WITHIN", 4.0)  # only to wait less
+        monkeypatch.setattr(cluster, "LOOK_EACH", 0.001)  # it is asked nearly all the time
+        with cluster.over(found, recipe) as run:
+            Timer(1.0, scheduler.kill).start()
+            list(run(lambda *_: time.sleep(LAST_RESORT), [["a photo"]]))
+    assert cluster.KEPT in str(caught.value)
 
 
 @pytest.mark.slow
