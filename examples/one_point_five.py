@@ -129,7 +129,7 @@ def ask(photos: Photos, path: Path) -> Answers:
         gallery.enroll([LabelledPhoto(photo, name) for name, photo in photos.enrolled.items()])
         mated = best(gallery, list(photos.mated))
         strangers = best(gallery, photos.strangers)
-        point, scores = gallery.operating_point(), gallery.models.reference_table
+        point, scores = gallery.operating_point(), gallery.models.measured.table
     assert scores is not None
     return Answers(
         mated=np.array([score for score, _ in mated.values()]),

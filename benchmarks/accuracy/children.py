@@ -135,7 +135,7 @@ def _shares(
     templates: np.ndarray, strangers: np.ndarray, table: ReferenceTable, kind: FaceKind
 ) -> tuple[tuple[float, float], float]:
     """The strangers named, and without the rule; without it, those by the last one's name."""
-    gallery = Gallery.of(templates[:, None])
+    gallery = Gallery.of(templates[:, None], kind)
     scores = strangers @ gallery.templates.T
     point = point_of(table, observed(gallery, table), len(templates))
     reached = named(point, table, strangers, gallery.templates)

@@ -71,7 +71,7 @@ def draw(
 ) -> tuple[float, float, float]:
     """Realised FPIR, DIR, and DIR at the hindsight threshold."""
     table = table_without(people, np.concatenate([enrolled, strangers]))
-    gallery = Gallery.of(people.photo(enrolled, 0)[:, None])
+    gallery = Gallery.of(people.photo(enrolled, 0)[:, None], people.children)
     found = realised(
         table, gallery, people.photo(strangers, 0), people.photo(enrolled, 1),
         np.arange(len(enrolled)),

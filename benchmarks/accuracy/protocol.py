@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from facecli.common.types import Photo
+from facecli.metrics.face_kinds import FaceKind
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
@@ -25,7 +26,7 @@ class People:
 
     vectors: (n, d) float32, one a photo. subjects: (n,) codes. order: photo number within.
     failures: photos without a template. names: (n,) `<Name>/<file>` of each photo. boxes: (n, 4)
-    px, of each face. model: the embedder's name.
+    px, of each face. model: the embedder's name. children: what it tells small children's faces by.
     """
 
     vectors: np.ndarray
@@ -35,6 +36,7 @@ class People:
     names: np.ndarray
     boxes: np.ndarray
     model: str
+    children: FaceKind | None
 
     def with_at_least(self, photos: int) -> np.ndarray:
         """Codes of subjects with so many photos or more."""
@@ -85,7 +87,9 @@ def load(root: Path, model: str | None, cache: Path | None = None) -> People:
                      embedder_id=spec.embedder_id)  # fmt: skip
     folders = [name.split("/")[0] for name in names]
     _, codes = np.unique([renamed.get(f, f) for f in folders], return_inverse=True)
-    return People(vectors, codes, _numbered(codes), failures, names, boxes, spec.name)
+    return People(
+        vectors, codes, _numbered(codes), failures, names, boxes, spec.name, spec.small_children()
+    )
 
 
 def extract(paths: Sequence[Path], spec: EmbedderSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -87,5 +87,5 @@ def runs(people: protocol.People, rows: np.ndarray, vectors: np.ndarray) -> Iter
         rng = np.random.default_rng(seed)
         enrolled = rng.permutation(np.flatnonzero(both))
         strangers = others[rng.permutation(len(others))[:STRANGERS]]
-        gallery = Gallery.of(first[enrolled][:, None])
+        gallery = Gallery.of(first[enrolled][:, None], people.children)
         yield realised(table, gallery, strangers, second[enrolled], np.arange(len(enrolled)))

@@ -11,6 +11,7 @@ from facecli.common.decision import accepts
 from facecli.common.types import OperatingPoint
 from facecli.metrics import gallery_fit
 from facecli.metrics.crowd import crowd
+from facecli.metrics.face_kinds import FaceKind, FaceKinds
 from facecli.metrics.gallery_fit import Observed
 from facecli.metrics.identification import threshold_for_fpir
 from facecli.metrics.reference_table import ReferenceTable
@@ -31,18 +32,22 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """vectors: (r, d) references. owners: (r,) the row in `templates` of each one's subject."""
+    """vectors: (r, d) references. owners: (r,) the row in `templates` of each one's subject.
+
+    children: what tells small children's; None where the embedder ships nothing that does.
+    """
 
     vectors: np.ndarray
     owners: np.ndarray
     templates: np.ndarray
+    children: FaceKind | None
 
     @classmethod
-    def of(cls, references: np.ndarray) -> Gallery:
+    def of(cls, references: np.ndarray, children: FaceKind | None) -> Gallery:
         """references: (n, k, d), k for each of n subjects."""
         n, k, d = references.shape
         means = np.stack([mean_template(list(vectors)) for vectors in references])
-        return cls(references.reshape(n * k, d), np.repeat(np.arange(n), k), means)
+        return cls(references.reshape(n * k, d), np.repeat(np.arange(n), k), means, children)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Realised:
 def observed(gallery: Gallery, table: ReferenceTable) -> Observed | None:
     """What each of its people finds among the others. table: the embedder's."""
     references = gallery.vectors, gallery.owners, gallery.templates
-    return gallery_fit.observe(*references, (), table.crowding)
+    return gallery_fit.observe(*references, (), FaceKinds(table.crowding, gallery.children))
 
 
 def point_of(

@@ -72,7 +72,7 @@ def _draw(
     """FPIR without and with the table, DIR, DIR at the threshold best in hindsight."""
     order = np.random.default_rng(seed).permutation(int(people.subjects.max()) + 1)
     enrolled, others = order[:n], order[n:]
-    gallery = Gallery.of(people.photo(enrolled, 0)[:, None])
+    gallery = Gallery.of(people.photo(enrolled, 0)[:, None], people.children)
     twice = np.flatnonzero(np.isin(enrolled, people.with_at_least(2)))
     strangers, mated = people.photo(others, 0), people.photo(enrolled[twice], 1)
     scores = mated @ gallery.templates.T

@@ -28,6 +28,7 @@ from benchmarks.accuracy import protocol, rules, shots
 from benchmarks.accuracy.tables import table_without
 from facecli.common.types import FaceTemplate, Image
 from facecli.metrics import gallery_fit
+from facecli.metrics.face_kinds import FaceKinds
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.glimpses import Glimpse, Look
 from facecli.recognition.model_zoo import registry
@@ -211,7 +212,8 @@ def _at(
 ) -> Iterator[tuple[object, ...]]:  # fmt: skip
     """A row a rule."""
     templates = people.photo(enrolled, 0)
-    observed = gallery_fit.observe(templates, np.arange(n), templates, (), table.crowding)
+    kinds = FaceKinds(table.crowding, people.children)
+    observed = gallery_fit.observe(templates, np.arange(n), templates, (), kinds)
     inputs = operating_point.ThresholdInputs("benchmark", n, table, own_scores=observed)
     point = operating_point.at_fpir(inputs, TARGET)
 

@@ -30,6 +30,7 @@ from tabulate import tabulate
 
 from benchmarks.scale import synthetic
 from facecli.common.types import Face, FaceTemplate, Float32, Template
+from facecli.metrics.face_kinds import NO_KINDS
 from facecli.recognition.model_zoo import registry
 from facecli.storage.records import NewReference
 from facecli.storage.search import candidates, sidecar
@@ -96,7 +97,7 @@ def rows(
 
 def _of_one(path: Path, size: int, dimension: int, probes: int) -> list[Row]:
     store, name = GalleryFile.open(path), f"{size:,} x {dimension}"
-    observed, _ = timed(lambda: operating_point.own_nonmated_scores(store, None))
+    observed, _ = timed(lambda: operating_point.own_nonmated_scores(store, NO_KINDS))
     built, _ = timed(lambda: candidates.keep_in_step(store.reader))
     found = [(f"{name}: prepared once", f"{observed + built:.1f} s", "", "fit and sidecar", "")]
     everybody = synthetic.templates(size, dimension)
@@ -191,7 +192,7 @@ def enrolling(store: GalleryFile, name: str, dimension: int) -> Row:
         store.reader.enrolled_photos(n.subject for n in new)
         for start in range(0, len(new), BATCH):
             store.add(new[start : start + BATCH])
-        operating_point.own_nonmated_scores(store, None)
+        operating_point.own_nonmated_scores(store, NO_KINDS)
         candidates.keep_in_step(store.reader)
         store.reader.counts()
 

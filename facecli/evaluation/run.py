@@ -20,7 +20,7 @@ from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.threshold import from_pairs, operating_point
-from facecli.threshold.operating_point import ThresholdInputs
+from facecli.threshold.operating_point import Measured, ThresholdInputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +119,7 @@ def _searched(
     if whole is None or not whole.names:
         return ()
     n = len(whole.names)
-    table, shape = operating_point.built_in_table(spec), operating_point.shape_table(spec)
+    measured = Measured.of(spec)
     small = [searches.drawn(whole, k, seed) for k in searches.SMALLER_N if k < n]
 
     def at(gallery: Enrolled, mated: tuple[LabelledPhoto, ...], ranks: int) -> SearchResults:
@@ -129,10 +129,9 @@ def _searched(
             mated,
             plan.strangers,
             spec.embedder_id,
-            table,
+            measured,
             target_fpir,
             ranks,
-            shape,
         )  # fmt: skip
 
     parts = [at(gallery, _of(gallery, plan.mated), 0) for gallery in small]

@@ -30,7 +30,7 @@ from facecli.metrics.reference_table import ReferenceTable
 from facecli.metrics.verification import Curve
 from facecli.storage.records import mean_template
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import ThresholdInputs
+from facecli.threshold.operating_point import Measured, ThresholdInputs
 
 SMALLER_N = (10, 50, 200, 1000, 5000)  # galleries drawn from a larger one
 SHOWN_FPIR = (0.1, 0.03, 0.01, 0.003, 0.001)
@@ -135,20 +135,16 @@ def search_results(
     mated: Sequence[LabelledPhoto],
     strangers: Sequence[LabelledPhoto],
     embedder_id: str,
-    table: ReferenceTable | None,
+    measured: Measured,
     target_fpir: float,
     ranks: int = 0,
-    shape: ReferenceTable | None = None,
 ) -> SearchResults:
-    """Search for everybody. ranks: how far the CMC goes, 0 for none.
-
-    table, shape: the embedder's, see `ThresholdInputs`.
-    """
+    """Search for everybody. measured: of the embedder. ranks: how far the CMC goes, 0 for none."""
     n = len(gallery.names)
-    kind = table.crowding if table else None
     vectors = acquired.vectors[gallery.references]
-    observed = observe(vectors, gallery.owners, gallery.templates, (), kind)
-    inputs = ThresholdInputs(embedder_id, n, table, observed, shape=shape)
+    observed = observe(vectors, gallery.owners, gallery.templates, (), measured.kinds)
+    table = measured.table
+    inputs = ThresholdInputs(embedder_id, n, table, observed, shape=measured.shape)
     point, remark = _point(inputs, target_fpir)
     taken_off = point.crowd if point else None
     found, other = (

@@ -74,7 +74,7 @@ def enroll_tagged(
     """
     storage = gallery.storage
     known = KnownPhotos(storage, (subject.name for subject in storage.reader.subjects()))
-    people = PeopleOfRun(storage, gallery.models.reference_table, not dry_run)
+    people = PeopleOfRun(storage, gallery.models.measured.table, not dry_run)
     done: list[tuple[EnrollItem, str]] = []
     waiting: list[_Named] = []
     written: set[tuple[str, str, int]] = set()
@@ -100,7 +100,7 @@ def enroll_tagged(
         taken_out = 0 if dry_run else known.write(replace_them)
         report = EnrollReport(items, tuple(people.mixed()), taken_out)
     if not dry_run:
-        operating_point.own_nonmated_scores(storage, gallery.models.reference_table)
+        operating_point.own_nonmated_scores(storage, gallery.models.measured.kinds)
         storage.settle()
     return report
 

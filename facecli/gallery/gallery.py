@@ -179,7 +179,7 @@ class Gallery:
         with self.models.run(scheduler, workers) as run, dry:
             report = enroll(
                 self.storage, run, files, faces, progress, min_quality, not dry_run, replace,
-                self.models.reference_table,
+                self.models.measured.table,
             )  # fmt: skip
         if pictures and subject:
             with self.storage.untouched() if dry_run else nullcontext():
@@ -191,7 +191,7 @@ class Gallery:
         report = joined(report, unnamed)
         if not dry_run:
             # now, so that the next search need not wait for it
-            operating_point.own_nonmated_scores(self.storage, self.models.reference_table)
+            operating_point.own_nonmated_scores(self.storage, self.models.measured.kinds)
             self.storage.settle()
         return report
 
@@ -467,7 +467,7 @@ class Gallery:
         return audit(references, table, changed(references), distinct)
 
     def _threshold_inputs(self) -> ThresholdInputs:
-        return ThresholdInputs.of(self.storage, self.models.reference_table, self.models.shape)
+        return ThresholdInputs.of(self.storage, self.models.measured)
 
 
 def _distinct(reader: Reader) -> frozenset[frozenset[str]]:

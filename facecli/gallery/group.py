@@ -90,7 +90,7 @@ def group(
     """
     file = opening.file_of(gallery.storage, WHAT)
     models = gallery.models
-    inputs = ThresholdInputs.of(file, models.reference_table, models.shape)
+    inputs = ThresholdInputs.of(file, models.measured)
     table = inputs.table()
     if table is None:
         raise CalibrationError(
@@ -159,7 +159,7 @@ def name(
         )
     storage.add([reference for _, reference in new])
     grouping.name(group, storage.reader.find(subject).name, [face.id for face, _ in new])
-    operating_point.own_nonmated_scores(storage, gallery.models.reference_table)
+    operating_point.own_nonmated_scores(storage, gallery.models.measured.kinds)
     storage.settle()
     return EnrollReport(tuple(items))
 

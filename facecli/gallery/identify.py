@@ -78,14 +78,13 @@ class Search:
         exact: bool,
     ) -> Search:
         """The gallery read as it is now; see `Gallery.identify`."""
-        inputs = ThresholdInputs.of(storage, models.reference_table, models.shape)
+        inputs = ThresholdInputs.of(storage, models.measured)
         point = operating_point.requested(inputs, threshold, fpir)
         lax = None if possible is None else operating_point.laxer(inputs, point, possible)
         ranker = storage.reader.ranker(exact, (lax or point).threshold)
-        rivals = Rivals.of(storage.reader, models.reference_table)
-        return cls(
-            ranker, point, inputs.fitted_table(), rivals, min_quality, top, lax, models.children
-        )
+        rivals = Rivals.of(storage.reader, models.measured.table)
+        table, children = inputs.fitted_table(), models.measured.kinds.children
+        return cls(ranker, point, table, rivals, min_quality, top, lax, children)
 
     def decisions(self, photo: Photo | FailureToAcquire) -> Iterator[Decision]:
         """One decision a face; one row for a photo that has none or cannot be read."""

@@ -8,13 +8,11 @@ from functools import cached_property
 
 from facecli.common.enums import DetectorName, Device
 from facecli.common.parallel import processors
-from facecli.metrics.face_kinds import FaceKind
-from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor, Run
 from facecli.storage.interface import Storage, require_embedder
-from facecli.threshold.operating_point import built_in_table, shape_table
+from facecli.threshold.operating_point import Measured
 
 
 class LoadedModels:
@@ -54,25 +52,14 @@ class LoadedModels:
         return Extractor.load(self.spec, self.device, self.detector, processors())
 
     @cached_property
-    def reference_table(self) -> ReferenceTable | None:
-        """The embedder's non-mated scores; None where it ships none."""
-        return built_in_table(self.spec)
-
-    @cached_property
-    def shape(self) -> ReferenceTable | None:
-        """Another's, for an embedder without one; None for the others."""
-        return shape_table(self.spec)
-
-    @cached_property
-    def children(self) -> FaceKind | None:
-        """What tells small children's faces; None where the embedder ships nothing that does."""
-        return self.spec.small_children()
+    def measured(self) -> Measured:
+        """What was measured of the embedder."""
+        return Measured.of(self.spec)
 
     def take(self, embedder: str) -> None:
         """Go on with another embedder, once the gallery is that one's."""
         self._embedder = embedder
-        kept = ("spec", "extractor", "lone_extractor", "reference_table", "shape", "children")
-        for stale in kept:
+        for stale in ("spec", "extractor", "lone_extractor", "measured"):
             self.__dict__.pop(stale, None)
 
     @contextmanager

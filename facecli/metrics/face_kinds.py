@@ -44,6 +44,7 @@ from facecli.common.errors import ModelError
 from facecli.common.types import Float32, Float64, Template
 
 SMALL_CHILD = 0.5  # the likeness from which a face counts as a small child's
+PERHAPS_A_CHILD = SMALL_CHILD / 2  # that from which it is no stand-in for a grown-up stranger's
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,20 @@ class FaceKind:
     def to_json(self) -> str:
         """As `from_file` reads it."""
         return json.dumps(self.facts()) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceKinds:
+    """What an embedder comes with to tell a gallery's faces by; None each where it has none.
+
+    crowding: people whom the embedder knows less well, see `ReferenceTable`. children: the small.
+    """
+
+    crowding: FaceKind | None = None
+    children: FaceKind | None = None
+
+
+NO_KINDS = FaceKinds()
 
 
 def from_file(path: Path, dimension: int) -> FaceKind:

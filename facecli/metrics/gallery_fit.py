@@ -4,6 +4,10 @@ Every reference is searched among the *other* subjects' templates. What it finds
 stranger would have found, so these scores say how alike the people and photos of this gallery
 are, without a single further photo. Their median and 10-90 % range are taken, which one person
 under two names, or two look-alikes, do not move.
+
+Who may be a small child is not searched: a stranger who is one gets no name whatever it scores, and
+what they find, each other, says nothing of the strangers who may get one. With them a gallery that
+is half of toddlers looked so spread that 5 of 100 others were missed.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 
 from facecli.common.types import Crowd, Float32, Float64, GalleryFit
 from facecli.metrics.crowd import FIRST, LAST
-from facecli.metrics.face_kinds import FaceKind
+from facecli.metrics.face_kinds import NO_KINDS, PERHAPS_A_CHILD, FaceKinds
 from facecli.metrics.reference_table import ReferenceTable
 
 # The median and range of few subjects are noisy. As a prior around the reference set's, found on
@@ -31,6 +35,7 @@ STRETCHED_FROM_N, NARROWED_MOST, WIDENED_MOST = 150, 0.1, 1.0
 LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
 COMPARISONS = 100_000_000  # at most; about a second a core at 192 dimensions
 FEWEST_PROBES, MOST_PROBES = 1000, 4000
+FEWEST_GROWN = 2  # references of others than small children
 BLOCK = 1024  # references a matrix product
 MARK = 7  # bytes
 
@@ -42,8 +47,8 @@ class Observed:
     scores: as bytes, so that it can be kept. MARK bytes tell which kinds of faces were told (see
     `made_with`); then (4, r) float16: each reference's best score, its likeness to the crowd (see
     `crowd`; NaN where there are too few others), how far it is of the kind that crowds (see
-    `ReferenceTable`), and what it counts for, so that each subject counts once. r: all references,
-    or a sample with a fixed seed.
+    `ReferenceTable`), and what it counts for, so that each subject counts once. r: all references
+    but those of small children, or a sample of them with a fixed seed.
     """
 
     n: int
@@ -56,21 +61,26 @@ class Observed:
         best: Float32,
         alike: Float32,
         share: Float32,
-        kinds: Float64 | float = 1.0,
-        crowding: FaceKind | None = None,
+        crowding: Float64 | float = 1.0,
+        kinds: FaceKinds = NO_KINDS,
     ) -> Observed:
-        """(r,) each; kept to 0.0005. crowding: what told the kinds."""
-        columns = np.stack([best, alike, np.broadcast_to(kinds, best.shape), share])
-        return cls(n, _mark(crowding) + columns.astype(np.float16).tobytes())
+        """(r,) each; kept to 0.0005. kinds: what told them, and left small children out."""
+        columns = np.stack([best, alike, np.broadcast_to(crowding, best.shape), share])
+        return cls(n, _mark(kinds) + columns.astype(np.float16).tobytes())
 
     @property
     def older(self) -> bool:
         """Whether it was made before kinds of faces were told: it is to be made anew."""
         return bool(self.scores) and not len(self.scores) % 2
 
-    def made_with(self, crowding: FaceKind | None) -> bool:
+    @property
+    def people(self) -> int:
+        """How many subjects it is of: n, less small children, or those in the sample."""
+        return round(float(self.columns()[3].sum()))
+
+    def made_with(self, kinds: FaceKinds) -> bool:
         """Whether it knows these kinds of faces."""
-        return self.scores.startswith(_mark(crowding))
+        return self.scores.startswith(_mark(kinds))
 
     def seen_by(self, table: ReferenceTable) -> Observed:
         """As this table takes the crowd's share off: one without kinds, off whoever it is."""
@@ -100,9 +110,12 @@ class Observed:
         return np.asarray(best - np.nan_to_num(crowd.share(alike, kinds)))
 
 
-def _mark(crowding: FaceKind | None) -> bytes:
+def _mark(kinds: FaceKinds) -> bytes:
     """Of an odd length, as what was kept before had an even one."""
-    return hashlib.sha256(crowding.to_json().encode()).digest()[:MARK] if crowding else bytes(MARK)
+    if kinds == NO_KINDS:
+        return bytes(MARK)
+    told = (kind.to_json() if kind else "" for kind in (kinds.crowding, kinds.children))
+    return hashlib.sha256("|".join(told).encode()).digest()[:MARK]
 
 
 def observe(
@@ -110,18 +123,18 @@ def observe(
     owners: NDArray[np.int64],
     templates: Float32,
     distinct: Sequence[tuple[int, int]] = (),
-    crowding: FaceKind | None = None,
+    kinds: FaceKinds = NO_KINDS,
 ) -> Observed | None:
     """Leave one identity out.
 
     vectors: (r, d) float32 references. owners: (r,) the row in `templates` of each one's subject.
     templates: (n, d) float32. distinct: pairs of such rows, who are no strangers to each other.
-    crowding: see `ReferenceTable`. None with fewer than two subjects, or references.
+    kinds: the embedder's. None with fewer than two subjects, or references.
     """
     chosen = _sample(len(vectors), sample_size(len(templates)))
     rows = np.arange(len(templates))
     some = vectors[chosen], owners[chosen]
-    return observe_blocks(*some, [(rows, templates)], distinct, crowding)
+    return observe_blocks(*some, [(rows, templates)], distinct, kinds)
 
 
 def observe_blocks(
@@ -129,13 +142,17 @@ def observe_blocks(
     owners: NDArray[np.int64],
     blocks: Iterable[tuple[NDArray[np.int64], Float32]],
     distinct: Sequence[tuple[int, int]] = (),
-    crowding: FaceKind | None = None,
+    kinds: FaceKinds = NO_KINDS,
 ) -> Observed | None:
     """The same for templates that come in parts, with the ids of their subjects, ascending.
 
     owners: (r,) subject ids. blocks: (b,) ids and (b, d) float32 templates. distinct: pairs of
-    subject ids. All vectors are searched.
+    subject ids. All vectors are searched but those of small children, unless all but one are.
     """
+    if kinds.children is not None:
+        grown = kinds.children.likeness(vectors) < PERHAPS_A_CHILD
+        if np.count_nonzero(grown) >= FEWEST_GROWN:
+            vectors, owners = vectors[grown], owners[grown]
     known = defaultdict[int, list[int]](list)
     for one, other in distinct:
         known[one].append(other)
@@ -164,9 +181,9 @@ def observe_blocks(
     several = crowd[:, 0] > -np.inf
     alike[several] = np.mean(crowd[several], axis=1, where=crowd[several] > -np.inf)
     _, subject, counts = np.unique(owners, return_inverse=True, return_counts=True)
-    kinds = crowding.likeness(vectors[met]) if crowding else 1.0
+    crowding = kinds.crowding.likeness(vectors[met]) if kinds.crowding else 1.0
     share = (1 / counts[subject]).astype(np.float32)
-    return Observed.of(n, ranked[:, 0], alike, share, kinds, crowding)
+    return Observed.of(n, ranked[:, 0], alike, share, crowding, kinds)
 
 
 def sample_size(n: int) -> int:
@@ -186,8 +203,8 @@ def fit(table: ReferenceTable, observed: Observed) -> GalleryFit:
         median=median,
         expected_median=usual,
         ratio=ratio,
-        shift=shift(median - usual, observed.n),
-        scale=scale(ratio, observed.n),
+        shift=shift(median - usual, observed.people),
+        scale=scale(ratio, observed.people),
         references=observed.columns().shape[1],
     )
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from facecli.common.errors import EmbedderMismatchError
 from facecli.common.types import Candidate, Float32
-from facecli.metrics.face_kinds import FaceKind
+from facecli.metrics.face_kinds import NO_KINDS, FaceKinds
 from facecli.metrics.gallery_fit import Observed
 from facecli.storage.records import (
     CalibrationRow,
@@ -151,7 +151,7 @@ class Reader(Protocol):
     def calibrations(self) -> tuple[CalibrationRow, ...]: ...
     def observed(self) -> tuple[int, Observed | None]: ...
     def last_observed(self) -> tuple[int, Observed] | None: ...
-    def observe(self, crowding: FaceKind | None = None) -> Observed | None: ...
+    def observe(self, kinds: FaceKinds = NO_KINDS) -> Observed | None: ...
 
     def ranker(self, exact: bool, threshold: float) -> Ranker:
         """What searches it. exact: rank as brute force would, whatever the size."""

@@ -12,6 +12,7 @@ from facecli.common.enums import Basis, Target
 from facecli.common.errors import CalibrationError, GalleryError, ModelError, UsageError
 from facecli.common.timestamp import now
 from facecli.common.types import Crowd, GalleryFit, OperatingPoint
+from facecli.metrics.face_kinds import NO_KINDS, FaceKinds
 from facecli.metrics.gallery_fit import Observed, estimate, fit, fitted, quantiles
 from facecli.metrics.reference_table import ReferenceTable, from_file, from_json
 from facecli.recognition.model_zoo import registry
@@ -31,6 +32,28 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of an embedder before there was a gallery.
+
+    table: strangers' scores; None where it ships none. shape: for such a one another embedder's.
+    kinds: what a gallery's own faces are told by.
+    """
+
+    table: ReferenceTable | None
+    shape: ReferenceTable | None = None
+    kinds: FaceKinds = NO_KINDS
+
+    @classmethod
+    def of(cls, spec: EmbedderSpec) -> Measured:
+        """What it ships. Raises ModelError."""
+        if (table := built_in_table(spec)) is not None:
+            return cls(table, None, FaceKinds(table.crowding, spec.small_children()))
+        default = built_in_table(registry.find_embedder(registry.DEFAULT_EMBEDDER))
+        kinds = FaceKinds(None, spec.small_children())
+        return cls(None, default.off_all() if default else None, kinds)
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdInputs:
     """All that a threshold depends on.
 
@@ -47,16 +70,11 @@ class ThresholdInputs:
     shape: ReferenceTable | None = None
 
     @classmethod
-    def of(
-        cls,
-        storage: Storage,
-        built_in: ReferenceTable | None,
-        shape: ReferenceTable | None = None,
-    ) -> ThresholdInputs:
-        """Those of a gallery as it is now."""
-        reader, own = storage.reader, own_nonmated_scores(storage, built_in)
+    def of(cls, storage: Storage, measured: Measured) -> ThresholdInputs:
+        """Those of a gallery as it is now. measured: of its embedder."""
+        reader, own = storage.reader, own_nonmated_scores(storage, measured.kinds)
         n, choice = reader.subject_count(), reader.calibration()
-        return cls(reader.embedder_id, n, built_in, own, choice, shape)
+        return cls(reader.embedder_id, n, measured.table, own, choice, measured.shape)
 
     @property
     def estimated(self) -> bool:
@@ -113,27 +131,17 @@ def built_in_table(spec: EmbedderSpec) -> ReferenceTable | None:
     return from_file(spec.table, spec.embedder_id) if spec.table else None
 
 
-def shape_table(spec: EmbedderSpec) -> ReferenceTable | None:
-    """For an embedder without a table the default's, whose shape serves; None for the others."""
-    default = None if spec.table else registry.find_embedder(registry.DEFAULT_EMBEDDER)
-    table = built_in_table(default) if default else None
-    return table.off_all() if table else None
-
-
-def own_nonmated_scores(storage: Storage, built_in: ReferenceTable | None) -> Observed | None:
+def own_nonmated_scores(storage: Storage, kinds: FaceKinds) -> Observed | None:
     """The gallery's own non-mated scores, read anew where its templates have changed.
 
-    built_in: the embedder's table, which says what kind of faces crowds.
-
-    Among very many subjects the last ones hold until some hundredths of them have changed:
-    reading again takes seconds, and could move nothing. None below two subjects.
+    kinds: the embedder's. Among very many subjects the last ones hold until some hundredths of
+    them have changed: reading again takes seconds, and could move nothing. None below two subjects.
     """
-    crowding = built_in.crowding if built_in else None
     revision, kept = storage.reader.observed()
     kept = kept or _last_if_still_true(storage.reader)
-    if kept is not None and kept.made_with(crowding):
+    if kept is not None and kept.made_with(kinds):
         return kept
-    found = storage.reader.observe(crowding)
+    found = storage.reader.observe(kinds)
     if found is not None:
         with suppress(GalleryError):  # a reader without the right to write does without
             storage.keep_observed(revision, found)

@@ -13,7 +13,7 @@ from facecli.common.types import Float32
 from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.storage.interface import Storage
 from facecli.threshold import operating_point
-from facecli.threshold.operating_point import ThresholdInputs
+from facecli.threshold.operating_point import Measured, ThresholdInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ def overlap(
     enrolled = {row.photo_sha256 for row in reader.references()}
     faces = None
     if reader.embedder_id == spec.embedder_id and there and means:
-        table = operating_point.built_in_table(spec)
-        inputs = ThresholdInputs.of(storage, table, operating_point.shape_table(spec))
+        inputs = ThresholdInputs.of(storage, Measured.of(spec))
         threshold = operating_point.in_force(inputs).threshold
         best = (np.stack(list(means.values())) @ reader.templates().templates.T).max(axis=1)
         named = accepts(best.astype(np.float64), threshold)

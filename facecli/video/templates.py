@@ -19,7 +19,7 @@ from facecli.recognition.model_zoo.specs import EmbedderSpec
 from facecli.recognition.pipeline import Extractor
 from facecli.recognition.quality import DEFAULT_BAR
 from facecli.storage.records import mean_template
-from facecli.threshold.operating_point import built_in_table, shape_table
+from facecli.threshold.operating_point import Measured
 from facecli.video.frames import Frame, Lost
 from facecli.video.tracks import Piece, Sighting, Tracker, embed, thumbnail
 
@@ -48,7 +48,8 @@ class Tracking:
 
 def same_person(spec: EmbedderSpec) -> float:
     """The cosine from which two templates near each other in a clip are one person's."""
-    table = built_in_table(spec) or shape_table(spec)
+    measured = Measured.of(spec)
+    table = measured.table or measured.shape
     assert table is not None  # an embedder without one borrows the default's
     return table.threshold(SAME_FMR, 1)
 

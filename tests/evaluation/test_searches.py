@@ -13,9 +13,9 @@ from facecli.datasets.labels import LabelledPhoto
 from facecli.evaluation import comparisons, searches
 from facecli.evaluation.acquire import Acquired
 from facecli.metrics.crowd import own_threshold
-from facecli.metrics.face_kinds import Direction, FaceKind
+from facecli.metrics.face_kinds import Direction, FaceKind, FaceKinds
 from facecli.recognition.model_zoo import registry
-from facecli.threshold.operating_point import built_in_table
+from facecli.threshold.operating_point import Measured, built_in_table
 
 
 def made_up(seed: int, subjects: int = 30, each: int = 3) -> tuple[Acquired, list[LabelledPhoto]]:
@@ -47,7 +47,7 @@ def test_searching_equals_brute_force(seed: int) -> None:
     strangers = [p for p in photos if int(p.subject[1:]) >= 20]
     gallery = searches.mean_templates(acquired, enrolled)
     found = searches.search_results(
-        acquired, gallery, mated, strangers, "e:1:p", None, 0.01, ranks=5
+        acquired, gallery, mated, strangers, "e:1:p", Measured(None), 0.01, ranks=5
     )
     assert found.point is None and "comes without a reference table" in found.remark
     assert gallery.names == tuple(
@@ -79,7 +79,8 @@ def test_scores_are_less_the_crowd_s_share_as_identify_decides() -> None:
     assert shipped is not None
     kind = FaceKind((Direction.towards(np.eye(16)[0], -0.2, 0.2),), "an axis", 0.3)
     table = replace(shipped, crowding=kind)
-    found = searches.search_results(acquired, gallery, [], strangers, "e:1:p", table, 0.01)
+    measured = Measured(table, kinds=FaceKinds(kind))
+    found = searches.search_results(acquired, gallery, [], strangers, "e:1:p", measured, 0.01)
     assert found.point is not None and found.point.crowd is not None
     kinds = set[float]()
     for probe, score in zip(found.strangers.probes, found.strangers.scores, strict=True):

@@ -216,7 +216,7 @@ def test_the_default_is_the_reference_table_at_fpir_1_percent_for_the_n_of_now(g
     point = gallery.operating_point()
     assert (point.n, point.target, point.target_rate) == (4, Target.FPIR, 0.01)
     assert point.basis is Basis.REFERENCE_TABLE
-    table = gallery.models.reference_table
+    table = gallery.models.measured.table
     assert table is not None
     # Random templates are near orthogonal: the gallery's own fit lowers it, by a little.
     assert 0 < table.threshold(0.01, 4) - point.threshold < 0.025
@@ -238,7 +238,7 @@ def test_a_gallery_of_look_alikes_raises_its_own_threshold(gallery: Gallery):
         )
         gallery.storage.add([replace(alike, found=replace(alike.found, template=template))])
     point = gallery.operating_point()
-    table = gallery.models.reference_table
+    table = gallery.models.measured.table
     assert table is not None and point.fit is not None
     assert point.fit.shift > 0.07
     assert any("look more alike than the reference set's" in note for note in point.notes)

@@ -66,7 +66,7 @@ def test_a_box_of_photos_becomes_named_people(
     assert (report.looked_at, report.already) == (7, 0)
     assert [f.reason for f in report.failures] == [Reason.NOT_AN_IMAGE]
     assert report.threshold == pytest.approx(
-        gallery.models.reference_table.threshold(0.01, 7)  # type: ignore[union-attr]
+        gallery.models.measured.table.threshold(0.01, 7)  # type: ignore[union-attr]
     )
     assert members(grouping) == {1: ["1", "2", "3", "6"], 2: ["4", "5", "6"]}
 

@@ -15,7 +15,7 @@ from facecli.gallery.loaded_models import LoadedModels
 from facecli.recognition.model_zoo import registry
 from facecli.storage.sqlite.store import GalleryFile
 
-USES = ("spec", "extractor", "lone_extractor", "reference_table")
+USES = ("spec", "extractor", "lone_extractor", "measured")
 
 
 @pytest.fixture
@@ -40,7 +40,10 @@ def test_a_model_that_is_not_there_is_missed_when_it_is_used(own: GalleryFile) -
 
 def test_the_gallery_s_own_model_is_found(own: GalleryFile) -> None:
     shipped = models(registry.DEFAULT_EMBEDDER, own)
-    assert shipped.reference_table is not None
+    assert shipped.measured.table is not None and shipped.measured.shape is None
+    kinds = shipped.measured.kinds
+    assert kinds.crowding == shipped.measured.table.crowding
+    assert kinds.children == shipped.spec.small_children() is not None
     assert shipped.spec.embedder_id == own.reader.embedder_id
 
 
@@ -54,7 +57,7 @@ def test_nothing_is_kept_of_another_gallery_s_model(tmp_path: Path) -> None:
 
 def test_another_embedder_takes_the_place_of_the_first_whole(own: GalleryFile) -> None:
     changed = models(registry.DEFAULT_EMBEDDER, own)
-    assert changed.reference_table is not None
+    assert changed.measured.table is not None
     changed.take("made-up")
     for use in USES:
         with pytest.raises(ModelError, match="made-up"):

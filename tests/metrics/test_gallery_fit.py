@@ -22,7 +22,14 @@ from facecli.common.enums import Basis, Target
 from facecli.common.types import Crowd
 from facecli.datasets.labels import LabelledPhoto
 from facecli.metrics import gallery_fit, reference_table
-from facecli.metrics.face_kinds import Direction, FaceKind
+from facecli.metrics.face_kinds import (
+    NO_KINDS,
+    PERHAPS_A_CHILD,
+    SMALL_CHILD,
+    Direction,
+    FaceKind,
+    FaceKinds,
+)
 from facecli.metrics.gallery_fit import Observed, observe, quantiles
 from facecli.metrics.reference_table import ReferenceTable
 from facecli.recognition.model_zoo import registry
@@ -30,6 +37,7 @@ from facecli.storage import export
 from facecli.storage.opening import file_of
 from facecli.storage.records import mean_template
 from facecli.threshold import operating_point
+from facecli.threshold.operating_point import ThresholdInputs
 
 SPEC = registry.find_embedder(registry.DEFAULT_EMBEDDER)
 
@@ -38,6 +46,10 @@ def shipped() -> ReferenceTable:
     path = SPEC.table
     assert path is not None
     return reference_table.from_file(path, SPEC.embedder_id)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def people(
@@ -49,7 +61,7 @@ def people(
     rng.shuffle(owners)
     centres = rng.normal(size=(len(counts), dimension))
     vectors = centres[owners] + 0.7 * rng.normal(size=(len(owners), dimension))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    vectors = unit(vectors)
     means = [mean_template(list(vectors[owners == i])) for i in range(len(counts))]
     return vectors, owners, np.stack(means)
 
@@ -117,7 +129,7 @@ def test_how_far_a_reference_is_of_a_kind_is_observed_with_it() -> None:
     gallery = people([2] * 30, seed=5)
     axis = np.eye(16)[3]
     kind = FaceKind((Direction.towards(axis, -0.2, 0.4),), "an axis")
-    found = observe(*gallery, (), kind)
+    found = observe(*gallery, (), FaceKinds(kind))
     assert found is not None and found.whole()
     expected = brute_force(*gallery, (), kind)
     assert 0 < np.count_nonzero(expected[2] == 1) < np.count_nonzero(expected[2]) < 60
@@ -130,7 +142,7 @@ def test_a_table_without_kinds_takes_the_share_off_whoever_it_is() -> None:
     """As one does that an older facecli stored with a calibration."""
     gallery = people([2] * 30, dimension=192, seed=5)
     table = shipped()
-    told, plain = observe(*gallery, (), table.crowding), observe(*gallery)
+    told, plain = observe(*gallery, (), FaceKinds(table.crowding)), observe(*gallery)
     assert told is not None and plain is not None
     assert told.less(Crowd(0.5, 0.9)).tolist() != plain.less(Crowd(0.5, 0.9)).tolist()
     assert told.seen_by(table) is told
@@ -141,13 +153,65 @@ def test_a_table_without_kinds_takes_the_share_off_whoever_it_is() -> None:
 
 def test_what_was_observed_knows_of_which_kinds_it_tells() -> None:
     gallery = people([2] * 5)
-    kinds = [FaceKind((Direction.towards(axis, 0, 0.5),), "") for axis in np.eye(16)[:2]]
-    for kind in (None, *kinds):
-        found = observe(*gallery, (), kind)
+    one, other = (FaceKind((Direction.towards(axis, 0, 0.5),), "") for axis in np.eye(16)[:2])
+    several = [
+        NO_KINDS, FaceKinds(one), FaceKinds(other), FaceKinds(None, one), FaceKinds(one, other),
+    ]  # fmt: skip
+    for kinds in several:
+        found = observe(*gallery, (), kinds)
         assert found is not None and not found.older
-        assert [found.made_with(other) for other in (None, *kinds)] == [
-            other is kind for other in (None, *kinds)
-        ]
+        assert [found.made_with(some) for some in several] == [some is kinds for some in several]
+
+
+def test_small_children_are_not_searched_but_the_others_meet_them() -> None:
+    vectors, owners, templates = people([2] * 30, seed=5)
+    kind = FaceKind((Direction.towards(np.eye(16)[3], 0, 0.2),), "an axis")
+    grown = kind.likeness(vectors) < PERHAPS_A_CHILD
+    assert 20 < np.count_nonzero(grown) < 55
+    found = observe(vectors, owners, templates, (), FaceKinds(None, kind))
+    assert found is not None and found.n == 30
+    expected = brute_force(vectors[grown], owners[grown], templates)
+    np.testing.assert_allclose(found.columns(), expected, atol=6e-4)
+    assert found.people == len(np.unique(owners[grown])) < 30
+
+
+@pytest.mark.parametrize("grown", [0, 1, 2])
+def test_where_nobody_is_grown_up_everybody_is_searched(grown: int) -> None:
+    vectors, owners, templates = people([1] * 6, seed=5)
+    order = np.argsort(vectors[:, 3])
+    bar = float(vectors[order[grown], 3]) - 1e-4
+    kind = FaceKind((Direction.towards(np.eye(16)[3], bar - 0.001, bar),), "an axis")
+    assert np.count_nonzero(kind.likeness(vectors) < PERHAPS_A_CHILD) == grown
+    found = observe(vectors, owners, templates, (), FaceKinds(None, kind))
+    searched = order[:grown] if grown == gallery_fit.FEWEST_GROWN else order
+    assert found is not None and found.n == 6 and found.people == len(searched)
+    rows = np.sort(searched)
+    expected = brute_force(vectors[rows], owners[rows], templates)
+    np.testing.assert_allclose(found.columns(), expected, atol=6e-4)
+
+
+@pytest.mark.parametrize("model", ["mobilefacenet-arcface", "sface"])
+def test_toddlers_enrolled_do_not_raise_the_threshold_of_the_others(model: str) -> None:
+    spec = registry.find_embedder(model)
+    measured = operating_point.Measured.of(spec)
+    kinds, table = measured.kinds, measured.table
+    assert kinds.children is not None and table is not None
+    rng = np.random.default_rng(0)
+    others = unit(rng.normal(size=(60, spec.dimension)))
+    others = others[kinds.children.likeness(others) < PERHAPS_A_CHILD]
+    toward = np.asarray(kinds.children.directions[0].vector)
+    toddlers = unit(unit(rng.normal(size=(60, spec.dimension))) + 2.0 * toward)
+    assert len(others) > 50 and (kinds.children.likeness(toddlers) > SMALL_CHILD).all()
+
+    def threshold(*enrolled: np.ndarray, kinds: FaceKinds = kinds) -> float:
+        vectors = np.concatenate(enrolled)
+        own = observe(vectors, np.arange(len(vectors)), vectors, (), kinds)
+        inputs = ThresholdInputs(spec.embedder_id, 120, table, own)
+        return operating_point.in_force(inputs).threshold
+
+    alone, mixed = threshold(others), threshold(others, toddlers)
+    assert mixed == pytest.approx(alone, abs=0.02)
+    assert threshold(others, toddlers, kinds=FaceKinds(kinds.crowding)) > mixed + 0.015
 
 
 @pytest.mark.parametrize("rows", [3, 4, 8])
@@ -158,7 +222,7 @@ def test_what_an_older_facecli_observed_is_known_as_such(rows: int) -> None:
     assert now.whole() and not now.older
     assert not Observed(5, b"").whole() and not Observed(5, b"").older
     assert not Observed(5, now.scores[:-1]).whole() and not Observed(5, now.scores[:-2]).whole()
-    beyond = Observed.of(5, *np.full((3, rows), 0.5, np.float32), kinds=1.5)
+    beyond = Observed.of(5, *np.full((3, rows), 0.5, np.float32), crowding=1.5)
     assert not beyond.whole()
 
 
@@ -244,12 +308,14 @@ def test_a_fit_raises_in_full_lowers_in_part_and_stretches_within_bounds(
     n: int, moved: float, ratio: float, rate: float
 ) -> None:
     table = shipped()
-    found = gallery_fit.fit(table, observed(table, n, moved, ratio))
+    seen = observed(table, n, moved, ratio)
+    found, counted = gallery_fit.fit(table, seen), seen.people
     assert found.ratio == pytest.approx(ratio, rel=0.03)
+    assert counted == pytest.approx(n, rel=0.001)
     effect, middle = table.deciding_effect(n), table.median(n)
-    shift = min(moved, 0.002 * n * n) if moved > 0 else max(-0.02, moved * n / (n + 30))
+    shift = min(moved, 0.002 * counted**2) if moved > 0 else max(-0.02, moved * n / (n + 30))
     assert found.shift == pytest.approx(shift, abs=0.001)
-    scale = min(2.0, max(0.9, 1 + (found.ratio - 1) * n / (n + 150)))
+    scale = min(2.0, max(0.9, 1 + (found.ratio - 1) * counted / (counted + 150)))
     own = gallery_fit.fitted(table, found, n).threshold(rate, n)
     margin = (table.threshold(rate, n) - middle) * effect.stretch * scale
     assert own == pytest.approx(middle + effect.centre + found.shift + margin, abs=1e-9)
@@ -317,9 +383,13 @@ def check_fit(gallery: Gallery) -> float:
     vectors = np.stack([row.template.vector for row in rows])
     owners = np.array([names.index(row.subject) for row in rows])
     templates = [mean_template(list(vectors[owners == i])) for i in range(len(names))]
-    crowding = shipped().crowding
-    best, alike, kinds, share = brute_force(vectors, owners, np.stack(templates), (), crowding)
-    brute = Observed.of(len(names), best, alike, share, kinds, crowding)
+    kinds = gallery.models.measured.kinds
+    assert kinds.children is not None and kinds.crowding is not None
+    assert (kinds.children.likeness(vectors) < PERHAPS_A_CHILD).all()
+    best, alike, crowding, share = brute_force(
+        vectors, owners, np.stack(templates), (), kinds.crowding
+    )
+    brute = Observed.of(len(names), best, alike, share, crowding, kinds)
     expected = gallery_fit.fit(shipped(), brute)
     point = gallery.operating_point()
     assert point.fit is not None

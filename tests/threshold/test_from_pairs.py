@@ -62,7 +62,7 @@ def gallery(tmp_path: Path, extractor):
 
 @pytest.fixture
 def table(gallery: Gallery) -> ReferenceTable:
-    built_in = gallery.models.reference_table
+    built_in = gallery.models.measured.table
     assert built_in is not None
     return built_in
 
@@ -75,7 +75,7 @@ def test_few_pairs_shift_the_table_and_say_what_they_show(gallery: Gallery, peop
     assert (result.point.target, result.point.target_rate, result.point.n) == (
         Target.FPIR, 0.01, 1,
     )  # fmt: skip
-    built_in = gallery.models.reference_table
+    built_in = gallery.models.measured.table
     assert built_in is not None
     shift = float(np.mean(result.scores.nonmated.values)) - built_in.mean()
     expected = built_in.threshold(0.01, 1) + shift
@@ -422,7 +422,7 @@ def test_lfw_pairs_give_the_table_s_own_threshold_back(gallery: Gallery, lfw: Pa
         writer.writerows([lfw / r["file1"], lfw / r["file2"], r["same"]] for r in rows)
     result = gallery.calibrate(read_pairs(table), target=Target.FMR, rate=1e-3)
     assert result.scores.failures == ()
-    built_in = gallery.models.reference_table
+    built_in = gallery.models.measured.table
     assert built_in is not None
     assert result.point.basis is Basis.SHIFTED_TABLE
     assert result.point.threshold == pytest.approx(built_in.score(1e-3), abs=0.04)

@@ -60,7 +60,7 @@ def shots(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def table(gallery: Gallery) -> ReferenceTable:
-    built_in = gallery.models.reference_table
+    built_in = gallery.models.measured.table
     assert built_in is not None
     return built_in
 
@@ -130,7 +130,7 @@ def test_the_choice_survives_growth_and_says_so(gallery: Gallery, shots: Path) -
     first = gallery.calibrate_strangers(read_people(shots).people, rate=0.1).point
     gallery.enroll([LabelledPhoto(collins(), "Eileen Collins")])
     grown = gallery.operating_point()
-    base = gallery.models.reference_table
+    base = gallery.models.measured.table
     assert base is not None
     rise = base.threshold(0.1, 2) - base.threshold(0.1, 1)
     assert grown.threshold - first.threshold == pytest.approx(rise, abs=1e-6)

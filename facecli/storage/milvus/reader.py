@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from facecli.common.errors import GalleryError
 from facecli.common.names import name_key
 from facecli.common.types import Float32
-from facecli.metrics.face_kinds import FaceKind
+from facecli.metrics.face_kinds import NO_KINDS, FaceKinds
 from facecli.metrics.gallery_fit import Observed, observe_blocks, sample_size
 from facecli.storage.interface import NOT_A_FILE
 from facecli.storage.milvus import layout, ranker
@@ -161,7 +161,7 @@ class MilvusReader:
         found = Observed(int(kept[1]), base64.b64decode(kept[2]))
         return None if found.older else (int(kept[0]), found)
 
-    def observe(self, crowding: FaceKind | None = None) -> Observed | None:
+    def observe(self, kinds: FaceKinds = NO_KINDS) -> Observed | None:
         """Each reference among the other subjects: of a sample with a fixed seed, where many.
 
         All templates are fetched for it, block by block.
@@ -175,7 +175,7 @@ class MilvusReader:
         whose = np.array([owners[row["id"]] for row in rows], np.int64)
         pairs = [(one.id, other.id) for one, other in self.distinct()]
         vectors = layout.matrix(rows, self.dimension)
-        return observe_blocks(vectors, whose, self.blocks(), pairs, crowding)
+        return observe_blocks(vectors, whose, self.blocks(), pairs, kinds)
 
     def calibration(self) -> CalibrationRow | None:
         """The threshold choice in force; None while the built-in default is."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facecli.common.errors import EmbedderMismatchError, GalleryError
 from facecli.common.names import name_key
 from facecli.common.types import Float32
-from facecli.metrics.face_kinds import FaceKind
+from facecli.metrics.face_kinds import NO_KINDS, FaceKinds
 from facecli.metrics.gallery_fit import Observed, observe_blocks, sample_size
 from facecli.storage.records import (
     CalibrationRow,
@@ -267,12 +267,12 @@ class FileReader:
             found = None if row is None else _observed(row)
         return None if found is None or found[1].older else found
 
-    def observe(self, crowding: FaceKind | None = None) -> Observed | None:
+    def observe(self, kinds: FaceKinds = NO_KINDS) -> Observed | None:
         """Each reference among the other subjects: of a sample with a fixed seed, where many."""
         with self.snapshot():
             vectors, owners = self.some_vectors(sample_size(self.subject_count()))
             pairs = distinct_rows.held(self._db)
-            return observe_blocks(vectors, owners, self.blocks(), pairs, crowding)
+            return observe_blocks(vectors, owners, self.blocks(), pairs, kinds)
 
     def some_vectors(self, most: int) -> tuple[Float32, NDArray[np.int64]]:
         """References' (r, d) float32 vectors and their (r,) subject ids: all, or about `most`.

@@ -30,6 +30,7 @@ from facecli.report.audit_page import audit_page
 from facecli.report.thumbnails import thumbnail
 from facecli.storage.records import ReferenceRow
 from facecli.storage.sqlite.store import GalleryFile
+from facecli.threshold.operating_point import Measured
 
 DIMENSION = 192
 MATED = 0.75  # cosine of two photos of one made-up person, about LFW's
@@ -528,7 +529,7 @@ def test_without_a_table_nothing_is_judged(tmp_path: Path, monkeypatch: pytest.M
         path, registry.find_embedder(registry.DEFAULT_EMBEDDER).embedder_id, 192
     ).close()
     with Gallery.open(path) as gallery:
-        gallery.models.reference_table = None  # an embedder of the user's own ships none
+        gallery.models.measured = Measured(None)  # an embedder of the user's own ships none
         with pytest.raises(CalibrationError, match="--calibrate"):
             gallery.audit()
 

@@ -32,6 +32,7 @@ from facecli.common import atomic
 from facecli.common.enums import IndexKind
 from facecli.common.types import Face, FaceTemplate, Float32, Template
 from facecli.datasets.labels import LabelledPhoto
+from facecli.metrics.face_kinds import NO_KINDS
 from facecli.report import people
 from facecli.storage.records import NewReference, Seal
 from facecli.storage.search import candidates, ranker, sidecar
@@ -468,10 +469,10 @@ def test_the_fit_stands_among_very_many_until_some_have_changed(
     store: GalleryFile, changed: int, again: bool
 ) -> None:
     with closing(GalleryFile.open(store.path)) as vault:
-        first = operating_point.own_nonmated_scores(vault, None)
+        first = operating_point.own_nonmated_scores(vault, NO_KINDS)
         assert first is not None and first.n == 600
         vault.add([reference(f"new {i}", 5000 + i) for i in range(changed)])
-        then = operating_point.own_nonmated_scores(vault, None)
+        then = operating_point.own_nonmated_scores(vault, NO_KINDS)
     assert then is not None and then.n == (611 if again else 600)
 
 
