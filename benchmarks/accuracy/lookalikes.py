@@ -16,7 +16,7 @@ strangers.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from facecli.common.decision import accepts
 from facecli.metrics import twins
 from facecli.storage.records import mean_template
 
-FEWEST, HALVES, DEALS = 30, 40, 2000
+FEWEST, HALVES = 30, 40
 SPLITS, PAIRS, DRAWS = 20, 25, 50  # halves of the people; look-alikes of each; made-up twins each
 HEAD = ("searched", "references each", "margin", "named rightly", "wrongly", "neither")
 
@@ -158,21 +158,6 @@ def _cluster(people: protocol.People, members: np.ndarray) -> Cluster:
         runs.append({rule: float(some.mean()) for rule, some in found.items()})
     fpir = {rule: float(np.mean([run[rule] for run in runs])) for rule in Rule}
     return Cluster(len(members), fpir, named * len(members) / HALVES)
-
-
-def by_chance(found: Sequence[Cluster]) -> float:
-    """The FPIR that the worst cluster reaches 1 time in 20 where none is worse than another.
-
-    Its people, with what each was named, are dealt anew to clusters of the same sizes.
-    """
-    everybody = np.concatenate([cluster.named for cluster in found])
-    ends = np.cumsum([cluster.people for cluster in found])[:-1]
-    rng = np.random.default_rng(0)
-    worst = [
-        max(float(part.mean()) for part in np.split(rng.permutation(everybody), ends))
-        for _ in range(DEALS)
-    ]
-    return float(np.quantile(worst, 0.95))
 
 
 if __name__ == "__main__":

@@ -25,9 +25,10 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.accuracy import protocol
+from benchmarks.accuracy.chance import dealt_anew
 from benchmarks.accuracy.rules import TARGET, Gallery, named, observed, point_of
 from benchmarks.accuracy.tables import table_without
-from facecli.common.types import Interval, OperatingPoint
+from facecli.common.types import OperatingPoint
 from facecli.metrics.by_subject import search_interval
 from facecli.metrics.reference_table import ReferenceTable
 
@@ -38,7 +39,6 @@ HEAD = (
     "others at 10%",
 )  # fmt: skip
 YOUNG = ("children of 4 to 12, UTKFace", "toddlers, UTKFace")
-Row = tuple[str, np.ndarray, np.ndarray, Interval | None]
 MODELS = {"mobilefacenet-arcface": "mobilefacenet", "sface": "sface"}
 # Above these scores nearly all pairs are one person twice: of adults, of children.
 CUTS = {"mobilefacenet": (0.65, 0.88), "sface": (0.55, 0.80)}
@@ -76,9 +76,44 @@ class Trial:
         return fpir, other, float(found.mean()) if len(found) else float("nan"), group, usual
 
     def others_named(self, table: ReferenceTable) -> np.ndarray:
-        """(m,) which of the others get a name."""
+        """(m, 2) which of the others get a name where TARGET, and where EVEN, is aimed at."""
         own, templates = observed(self.gallery, table), self.gallery.templates
-        return named(point_of(table, own, len(templates)), table, self.others, templates)
+        points = [point_of(table, own, len(templates), aim) for aim in (TARGET, EVEN)]
+        return np.stack([named(at, table, self.others, templates) for at in points], axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """Mean rates, as of `Trial.rates`, with the crowd's share and without.
+
+    found: (m, 2) of `Trial.others_named`, of all trials; who: (m,) of whom.
+    """
+
+    name: str
+    ours: np.ndarray
+    without: np.ndarray
+    found: np.ndarray
+    who: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, table: ReferenceTable, trials: list[Trial]) -> Row:
+        plain = replace(table.off_all(), effects=())
+        ours, without = (np.mean([t.rates(at) for t in trials], axis=0) for at in (table, plain))
+        who = np.concatenate([trial.who for trial in trials])
+        return cls(
+            name, ours, without, np.concatenate([t.others_named(table) for t in trials]), who
+        )
+
+    def cells(self) -> tuple[str, ...]:
+        shown = (1, 0, 2, 3) if self.name.startswith("10%") else (1, 0, 2)
+        cells = [f"{self.ours[i]:6.2%} ({self.without[i]:.2%})" for i in shown]
+        known = search_interval(self.found[:, 0], self.who) if len(self.who) else None
+        cells.insert(1, f"{known.low:.1%} to {known.high:.1%}" if known else "")
+        return self.name, *(cell if "nan" not in cell else "" for cell in cells)
+
+    def by_person(self) -> np.ndarray:
+        """(people, 2) how often each of the others was named, at both targets."""
+        return np.stack([self.found[self.who == one].mean(axis=0) for one in np.unique(self.who)])
 
 
 def _share(
@@ -104,60 +139,52 @@ def main() -> None:
         table = table_without(people, half)
         print(f"\n{model}, N = {SIZE}, target FPIR {TARGET:.0%}: with, and without, the crowd")
         rows = list(_rows(people, half, table, groups))
-        print(tabulate([_cells(*row) for row in rows], HEAD, disable_numparse=True))
-        for number, how in enumerate(("with", "without")):
-            found = {row[0]: row[1 + number] for row in rows if row[0].startswith("10%")}
-            even = [r[3] for name, r in found.items() if not name.endswith(YOUNG)]
-            even.append(float(np.mean([r[4] for r in found.values()])))
-            print(
-                f"adult groups and LFW, aimed at {EVEN:.0%}, {how}: {min(even):.1%} to "
-                f"{max(even):.1%}, the ratio {max(even) / min(even):.1f}"
-            )
+        print(tabulate([row.cells() for row in rows], HEAD, disable_numparse=True))
+        tenths = [row for row in rows if row.name.startswith("10%")]
+        for how in ("ours", "without"):
+            usual = float(np.mean([getattr(row, how)[4] for row in tenths]))
+            even = [getattr(row, how)[3] for row in tenths if not row.name.endswith(YOUNG)]
+            even.append(usual)
+            print(f"adult groups and LFW, aimed at {EVEN:.0%}, {how}: {min(even):.1%} to "
+                  f"{max(even):.1%}, the ratio {max(even) / min(even):.1f}")  # fmt: skip
+        _by_chance([row.by_person() for row in tenths if not row.name.endswith(YOUNG)])
+
+
+def _by_chance(groups: list[np.ndarray]) -> None:
+    """What the most often named group, and the ratio, show; and if all groups were alike."""
+    for number, what, statistic in ((0, "worst", max), (1, "ratio", lambda r: max(r) / min(r))):
+        rates = [group[:, number] for group in groups]
+        middle, high = dealt_anew(rates, statistic)
+        seen, mean = statistic([float(r.mean()) for r in rates]), np.concatenate(rates).mean()
+        shown = [f"{value:.1f}" if number else f"{value:.1%}" for value in (seen, middle, high)]
+        print(f"adult groups, {what}: {shown[0]} where the mean is {mean:.1%}; of people dealt to "
+              f"the groups at random {shown[1]}, 1 time in 20 over {shown[2]}")  # fmt: skip
 
 
 def _rows(
     people: protocol.People, half: np.ndarray, table: ReferenceTable, groups: dict[str, np.ndarray]
 ) -> Iterator[Row]:
-    """A name, and the mean rates with and without the crowd."""
     none = np.empty((0, people.vectors.shape[1]), np.float32)
     alone = [_trial(people, half, none, 0, 0, SIZE, s) for s in range(DRAWS)]
-    yield _row("none", table, alone)
+    yield Row.of("none", table, alone)
     for share in (0.1, 0.5):
         kept = round(SIZE * (1 - share))  # whom the rows of that share enrol, too
         some = [replace(t, mated=t.mated[:kept], owners=t.owners[:kept]) for t in alone]
-        yield _row(f"none: the {kept} searched", table, some)
+        yield Row.of(f"none: the {kept} searched", table, some)
     for share in (0, 0.1, 0.5):
         for name, vectors in groups.items():
             if len(vectors) - share * SIZE < FEWEST / 2:
                 continue
             count = round(SIZE * share)
             trials = [_trial(people, half, vectors, count, 0, SIZE, s) for s in range(DRAWS)]
-            yield _row(f"{share:.0%} {name}", table, trials)
+            yield Row.of(f"{share:.0%} {name}", table, trials)
     for name, vectors in groups.items():
         count = min(SIZE, len(vectors) // 2)
         trials = [_trial(people, half, vectors, count, 0, count, seed) for seed in range(DRAWS)]
-        yield _row(f"{count} of {name} alone", table, trials)
+        yield Row.of(f"{count} of {name} alone", table, trials)
     for size, doubles in DOUBLES:
         trials = [_trial(people, half, none, 0, doubles, size, s) for s in range(5 * DRAWS)]
-        yield _row(f"{doubles} of {size} twice", table, trials)
-
-
-def _row(name: str, table: ReferenceTable, trials: list[Trial]) -> Row:
-    plain = replace(table.off_all(), effects=())
-    ours, without = (np.mean([t.rates(rule) for t in trials], axis=0) for rule in (table, plain))
-    who = np.concatenate([trial.who for trial in trials])
-    found = np.concatenate([trial.others_named(table) for trial in trials])
-    known = search_interval(found, who) if len(found) else None
-    return name, ours, without, known
-
-
-def _cells(
-    name: str, ours: np.ndarray, without: np.ndarray, others: Interval | None
-) -> tuple[str, ...]:
-    shown = (1, 0, 2, 3) if name.startswith("10%") else (1, 0, 2)
-    cells = [f"{ours[i]:6.2%} ({without[i]:.2%})" for i in shown]
-    cells.insert(1, f"{others.low:.1%} to {others.high:.1%}" if others else "")
-    return name, *(cell if "nan" not in cell else "" for cell in cells)
+        yield Row.of(f"{doubles} of {size} twice", table, trials)
 
 
 def _trial(

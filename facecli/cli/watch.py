@@ -91,9 +91,8 @@ def watch(
     who is still on screen is answered first.
     """
     from facecli.gallery.watch import LONGEST, Watching
-    from facecli.report.decisions import decisions_text
+    from facecli.report.decisions import decisions_text, track_line
     from facecli.report.formats import OutputFormat
-    from facecli.report.tracks import track_line
     from facecli.video.frames import EVERY
     from facecli.video.live import SILENCE, source_of
 

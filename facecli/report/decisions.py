@@ -162,6 +162,14 @@ def decisions_table(decisions: Sequence[Decision], terminal: Terminal = ANYWHERE
     return "\n\n".join([folded(above, terminal), shown, folded(below, terminal)])
 
 
+def track_line(decision: Decision) -> str:
+    """One track on one line, for people who watch them come."""
+    answer, score = _answer(decision), _score(decision)
+    when = span(decision.probe.track) if decision.probe.track else ""
+    parts = (when, answer, score, "; ".join(_notes(decision)))
+    return "  ".join(printable(part) for part in parts if part)
+
+
 def threshold_line(point: OperatingPoint, lax: OperatingPoint | None = None) -> str:
     """`threshold 0.346: FPIR 1 % among 1 subject, reference table`."""
     varies = " (higher for a face that resembles many people)" if point.crowd else ""
@@ -183,17 +191,22 @@ def counts_line(counts: Mapping[Outcome, int]) -> str:
 
 def _decision_cells(d: Decision) -> list[str | Cell]:
     """The number of the face as JSON has it, the answer, its score, and what is to be said."""
-    best = next(iter(d.candidates), None)
-    answer = d.subject if d.subject is not None else str(d.outcome).replace("_", " ")
     number = "" if d.probe.index is None else str(d.probe.index)
-    score = f"{best.score:.3f}" if best else ""
-    return [number, Cell(answer, COLOURS.get(d.outcome, "")), score, "; ".join(_notes(d))]
+    when = [span(d.probe.track)] if d.probe.track else []
+    notes = "; ".join([*when, *_notes(d)])
+    return [number, Cell(_answer(d), COLOURS.get(d.outcome, "")), _score(d), notes]
+
+
+def _answer(d: Decision) -> str:
+    return d.subject if d.subject is not None else str(d.outcome).replace("_", " ")
+
+
+def _score(d: Decision) -> str:
+    return f"{d.candidates[0].score:.3f}" if d.candidates else ""
 
 
 def _notes(d: Decision) -> Iterator[str]:
     best = next(iter(d.candidates), None)
-    if d.probe.track:
-        yield span(d.probe.track)
     if d.probe.face and d.probe.face.turned:
         yield f"turned {d.probe.face.turned} degrees"
     if d.outcome is Outcome.IDENTIFIED:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from facecli.report.formats import printable
-
 if TYPE_CHECKING:
-    from facecli.common.types import Decision, Track
+    from facecli.common.types import Track
 
 TRACK_FIELDS = (
     "track", "start", "end", "start_time", "end_time", "frames", "best_at", "faces_used",
@@ -46,13 +44,3 @@ def span(track: Track) -> str:
     """From when to when it is on screen, for people."""
     first, last = clock_time(track, track.start), clock_time(track, track.end)
     return f"{first}-{last}"
-
-
-def track_line(decision: Decision) -> str:
-    """One track on one line, for people who watch them come."""
-    best = next(iter(decision.candidates), None)
-    answer = decision.subject or str(decision.outcome).replace("_", " ")
-    score = f"{best.score:.3f}" if best else ""
-    near = f"nearest: {best.subject}" if best and decision.subject is None else ""
-    when = span(decision.probe.track) if decision.probe.track else ""
-    return "  ".join(printable(part) for part in (when, answer, score, near) if part)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import clips
 from support.galleries import collins, hopper, variant, write_variants
 
 from facecli import Gallery
@@ -17,7 +19,7 @@ from facecli.evaluation.plan import read_plan
 from facecli.evaluation.run import evaluate
 from facecli.metrics.face_kinds import Direction, FaceKind
 from facecli.recognition.pipeline import Extractor
-from facecli.report.decisions import decisions_table, decisions_text, verification_text
+from facecli.report.decisions import decisions_table, decisions_text, track_line, verification_text
 from facecli.report.formats import OutputFormat
 from facecli.storage.records import Subjects
 from facecli.threshold.from_strangers import Stranger, search_strangers
@@ -75,6 +77,16 @@ def test_a_person_is_told_why(gallery: Gallery, other: Path) -> None:
     assert (row["decision"], row["subject"], row["false_alarm"]) == ("possible", None, None)
     assert row["reason"].startswith(why)
     assert [c["possible"] for c in row["candidates"]] == [True, False]
+
+
+def test_a_child_in_a_clip_gets_no_name_either(gallery: Gallery, tmp_path: Path) -> None:
+    clip = clips.write(tmp_path / "x.mp4", clips.walk(clips.grace(), 8, 0.3, 0.6))
+    (child,) = gallery.identify([clip])
+    assert child.probe.track is not None and child.probe.track.frames > 1
+    assert (child.outcome, child.subject) == (Outcome.POSSIBLE, None)
+    assert [c.subject for c in child.possible] == ["Grace Hopper"]
+    line = track_line(child)
+    assert re.match(r"00:00:00.000-\S+  possible  0\.\d{3}  perhaps Grace Hopper; a small ", line)
 
 
 def test_a_threshold_set_by_hand_is_the_user_s_own_word(gallery: Gallery, other: Path) -> None:
