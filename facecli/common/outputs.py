@@ -79,7 +79,7 @@ def judge(
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
     if stat.S_ISLNK(mode):
-        raise UsageError(f"{path} is a link: name the file itself, another one, or - for stdout")
+        raise UsageError(f"{path} is a link: name the file itself, or another one")
     if stat.S_ISDIR(mode):
         raise UsageError(f"{path} is a folder: name a file")
     if not stat.S_ISREG(mode):

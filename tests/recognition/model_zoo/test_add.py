@@ -108,6 +108,8 @@ def test_added_files_are_for_their_owner_alone(tmp_path: Path, own_home: Path) -
 def test_what_is_no_embedder_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     with pytest.raises(ModelError, match=why):
         add.add_model(saved(tmp_path, content), "mine", GIVEN)
+    with pytest.raises(ModelError, match=why):  # before it is asked what to feed it
+        add.add_model(saved(tmp_path, content), "mine")
     assert registry.embedders() == registry.shipped_embedders()
 
 
