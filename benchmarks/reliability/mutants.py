@@ -56,7 +56,8 @@ DECIDES = {  # what decides, and the tests that should notice, the nearest first
     "storage/sqlite/deletion": "storage/sqlite/test_erasure_check",
     "storage/sqlite/subject_rows": "storage/sqlite/test_store storage/sqlite/test_undo",
     "storage/sqlite/undo": "storage/sqlite/test_undo storage/sqlite/test_store",
-    "gallery/identify": "gallery/test_gallery gallery/test_identify_clips",
+    "gallery/identify": "gallery/test_gallery gallery/test_identify_clips "
+    "gallery/test_identify_children",
     "grouping/links": "grouping/test_links",
     "recognition/pipeline": "recognition/test_pipeline recognition/test_pipeline_large_photos",
     "recognition/detector": "recognition/test_detector recognition/test_pipeline",
