@@ -66,6 +66,7 @@ def test_any_face_may_be_somewhat_of_a_kind(tmp_path: Path) -> None:
     vectors = np.float32([[1, 0], [0, 0.3], [0, 0.5], [0, 1]])
     assert kind.likeness(vectors) == pytest.approx([0.4, 0.4, 0.5, 1])
     assert face_kinds.from_facts(json.loads(kind.to_json())) == kind
+    assert face_kinds.FaceKind(kind.directions, "").likeness(vectors)[0] == 0
     for least in (-0.1, 1):
         with pytest.raises(ValueError, match="least likeness"):
             face_kinds.from_facts({**kind.facts(), "least": least})

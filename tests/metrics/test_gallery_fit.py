@@ -175,6 +175,16 @@ def test_small_children_are_not_searched_but_the_others_meet_them() -> None:
     assert found.people == len(np.unique(owners[grown])) < 30
 
 
+def test_who_is_a_quarter_of_the_way_to_a_small_child_stands_for_no_stranger() -> None:
+    kind = FaceKind((Direction.towards(np.eye(16)[0], 0, 1),), "an axis")
+    likeness = [0.0, 0.1, 0.24, 0.26, 0.4, 0.6]
+    rows = np.eye(16)[1:7] * np.sqrt(1 - np.square(likeness))[:, None]
+    vectors = (rows + np.outer(likeness, np.eye(16)[0])).astype(np.float32)
+    assert kind.likeness(vectors) == pytest.approx(likeness)
+    found = observe(vectors, np.arange(6), vectors, (), FaceKinds(None, kind))
+    assert found is not None and (found.n, found.people) == (6, 3)
+
+
 @pytest.mark.parametrize("grown", [0, 1, 2])
 def test_where_nobody_is_grown_up_everybody_is_searched(grown: int) -> None:
     vectors, owners, templates = people([1] * 6, seed=5)
