@@ -55,12 +55,14 @@ class Realised:
     """What the strangers and the enrolled met with. fpir, dir: by rule.
 
     best_dir: with the threshold that gives the target FPIR on these very strangers, in hindsight.
+    lost: (q,) of each mated search, 1 where that finds and facecli does not, -1 the other way.
     """
 
     enrolled: int
     fpir: dict[Rule, float]
     dir: dict[Rule, float]
     best_dir: float
+    lost: np.ndarray
 
 
 def observed(gallery: Gallery, table: ReferenceTable) -> Observed | None:
@@ -125,10 +127,12 @@ def realised(
     best, own = scores.max(axis=1), scores[np.arange(len(mated)), owners]
     first = own >= best
     hindsight = threshold_for_fpir((strangers @ gallery.templates.T).max(axis=1), TARGET)
-    found = accepted(table, gallery, mated)
+    found = {rule: some & first for rule, some in accepted(table, gallery, mated).items()}
+    at_best = accepts(best, hindsight) & first
     return Realised(
         len(gallery.templates),
         fpirs(table, gallery, strangers),
-        {rule: float((some & first).mean()) for rule, some in found.items()},
-        float((accepts(best, hindsight) & first).mean()),
+        {rule: float(some.mean()) for rule, some in found.items()},
+        float(at_best.mean()),
+        at_best.astype(float) - found[Rule.FACECLI],
     )
