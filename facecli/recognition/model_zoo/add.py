@@ -163,7 +163,7 @@ def _facts(content: bytes, given: Preprocessing, licence: str | None) -> Embedde
 
 def _unknown(content: bytes, given: Preprocessing, licence: str | None) -> EmbedderSpec:
     if given.channel_order is None or given.mean is None or given.std is None or given.flip is None:
-        output_of(content, 0.0, 1.0)  # what is no embedder is told before its facts are asked for
+        output_of(content, 127.5, 127.5)  # what is no embedder is told so before it is asked about
         raise UsageError(
             "facecli does not know this file, so it cannot know what to feed it. Give all of "
             "--channel-order, --mean, --std and --flip or --no-flip, as its publisher states them."
