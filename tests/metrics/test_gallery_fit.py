@@ -175,6 +175,15 @@ def test_small_children_are_not_searched_but_the_others_meet_them() -> None:
     assert found.people == len(np.unique(owners[grown])) < 30
 
 
+def test_a_fit_is_worth_as_many_as_were_asked() -> None:
+    table = shipped()
+    best, alike, _, share = observed(table, 600, -0.03, 1.5).columns().astype(np.float32)
+    found = gallery_fit.fit(table, Observed.of(600, best, alike, share / 20))
+    assert found.n == 600
+    assert found.shift == pytest.approx(-0.03 * 30 / (30 + 30), abs=0.001)
+    assert found.scale == pytest.approx(1 + (found.ratio - 1) * 30 / (30 + 150), abs=1e-6)
+
+
 def test_who_is_a_quarter_of_the_way_to_a_small_child_stands_for_no_stranger() -> None:
     kind = FaceKind((Direction.towards(np.eye(16)[0], 0, 1),), "an axis")
     likeness = [0.0, 0.1, 0.24, 0.26, 0.4, 0.6]
